@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs what needs PyTorch, in a virtual environment of its own:  golden/run.sh write | check | train-demo [ARGUMENTS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=golden/.venv
+python=$venv/bin/python
+if ! cmp -s golden/requirements.txt "$venv/installed.txt"; then
+  echo "golden: installing PyTorch into $venv" >&2
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement golden/requirements.txt
+  cp golden/requirements.txt "$venv/installed.txt"
+fi
+export PYTHONDONTWRITEBYTECODE=1
+command=${1:?usage: golden/run.sh write | check | train-demo}
+shift
+case $command in
+  write) "$python" golden/export.py --out golden/fixtures "$@" ;;
+  check) "$python" golden/check.py "$@" ;;
+  train-demo) "$python" golden/train_demo.py --out models/demo "$@" ;;
+  *) echo "golden/run.sh: unknown command '$command': write, check or train-demo" >&2 && exit 2 ;;
+esac

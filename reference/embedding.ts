@@ -1,0 +1,27 @@
+import { InputError } from '../src/errors.js';
+import { expectMatrix, rows, tensor, type Tensor } from '../src/tensor.js';
+
+/**
+ * Looks up the frozen code of every token. In these models the table was fixed before training and carries no meaning:
+ * it only tells tokens apart.
+ *
+ *     y[t] = table[ids[t]]
+ *
+ * @param ids T token ids, 0 ≤ id < V.
+ * @param table [V, E]
+ * @returns [T, E], copied bit for bit.
+ * @throws InputError if an id is no row of the table.
+ * @see golden `embedding`; PyTorch `nn.Embedding`
+ */
+export function embedding(ids: readonly number[], table: Tensor): Tensor {
+  expectMatrix('embedding', 'table', table);
+  const [V, E] = table.shape;
+  const y = tensor([ids.length, E]);
+  ids.forEach((id, t) => {
+    if (!Number.isInteger(id) || id < 0 || id >= V) {
+      throw new InputError(`token id ${id} at position ${t} is not in the vocabulary of ${V} (0 to ${V - 1})`);
+    }
+    y.data.set(rows(table, id, id + 1).data, t * E);
+  });
+  return y;
+}

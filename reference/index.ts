@@ -1,0 +1,20 @@
+/** The reference on its own: `import { forward, KvCache } from 'emergent-semantics/reference'`. */
+export { add } from './add.js';
+export { attention } from './attention.js';
+export { block, type Remember } from './block.js';
+export { embedding } from './embedding.js';
+export { erf, erfc } from './erf.js';
+export { feedForward } from './feedForward.js';
+export { gelu } from './gelu.js';
+export { KvCache } from './kvCache.js';
+export { layerNorm } from './layerNorm.js';
+export { linear } from './linear.js';
+export { lmHead } from './lmHead.js';
+export { forward, type ForwardOptions } from './model.js';
+export { repeatInterleave } from './repeatInterleave.js';
+export { rope, ropeTables, type RopeTables } from './rope.js';
+export { softmax } from './softmax.js';
+export type { ModelConfig } from '../src/config.js';
+export type { Tensor } from '../src/tensor.js';
+export type { Trace } from '../src/trace.js';
+export type { BlockWeights, LayerNormWeights, LinearWeights, Model, ModelWeights } from '../src/weights.js';

@@ -1,0 +1,61 @@
+import { InputError } from '../src/errors.js';
+import { rows, type Tensor } from '../src/tensor.js';
+import { noTrace, prefixed, type Trace } from '../src/trace.js';
+import type { Model } from '../src/weights.js';
+import { block } from './block.js';
+import { embedding } from './embedding.js';
+import type { KvCache } from './kvCache.js';
+import { layerNorm } from './layerNorm.js';
+import { lmHead } from './lmHead.js';
+import { repeatInterleave } from './repeatInterleave.js';
+import { ropeTables } from './rope.js';
+
+export interface ForwardOptions {
+  /** Continue after the tokens held here, and hold these as well. */
+  cache?: KvCache | undefined;
+  /** Score the token after each position, or only after the last one, which saves most of the head's work. */
+  logits?: 'all' | 'last' | undefined;
+  /** Called with every named activation. */
+  trace?: Trace | undefined;
+}
+
+/**
+ * The whole forward pass: what the model thinks comes next.
+ *
+ * @param ids T token ids, at most block_size together with those in the cache
+ * @returns logits [T, V], or [1, V] for `logits: 'last'`: the higher, the likelier as the next token
+ * @throws InputError for no tokens, too many, or an id outside of the vocabulary
+ * @see golden `models`; `golden/model.py`
+ */
+export function forward(ids: readonly number[], { config, weights }: Model, options: ForwardOptions = {}): Tensor {
+  const { cache, logits = 'all', trace = noTrace } = options;
+  const { dModel: C, nEmbed: E, nHead: H, blockSize } = config;
+  const T = ids.length;
+  const past = cache?.length ?? 0;
+  if (T === 0) throw new InputError('the model needs at least one token');
+  if (past + T > blockSize) {
+    throw new InputError(`${past + T} tokens are over the model's block_size of ${blockSize}`);
+  }
+
+  const codes = embedding(ids, weights.embedding); // [T, E]
+  trace('embedding', codes);
+
+  let x = repeatInterleave(codes, C / E); // [T, E] -> [T, C]
+  trace('expanded', x);
+
+  const tables = ropeTables(C / H, config.ropeTheta, past, T);
+  weights.blocks.forEach((layer, n) => {
+    const remember = cache && ((k: Tensor, v: Tensor) => cache.append(n, k, v));
+    x = block(x, layer, config, tables, remember, prefixed(trace, `layers.${n}.`)); // [T, C]
+  });
+  cache?.advance(T);
+
+  if (weights.finalNorm) {
+    x = layerNorm(x, weights.finalNorm, config.layerNormEps);
+    trace('final_norm', x);
+  }
+  if (logits === 'last') x = rows(x, T - 1, T); // [T, C] -> [1, C]
+  const scores = lmHead(x, weights.lmHead); // [T, V] or [1, V]
+  trace('logits', scores);
+  return scores;
+}

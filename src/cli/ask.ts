@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { askPrompt, load } from '../languageModel.js';
+import { loadOptions, textArgument } from './options.js';
+import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
+
+export function askCommand(): Command {
+  return addGenerateOptions(new Command('ask'))
+    .description('Answer a question, worded as the model was taught: "Question: ...\\nAnswer:".')
+    .argument('<question...>', 'the question, or - to read it from standard input')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent ask "What is the capital of Japan?"
+  emergent ask --json "What is the currency of Brazil?"
+  echo "What is the capital of Kenya?" | emergent ask -`,
+    )
+    .action(async (words: string[], flags: GenerateFlags) => {
+      const question = (await textArgument(words.join(' '))).trim();
+      const model = await load(flags.model, await loadOptions(flags));
+      await runGenerate(model, askPrompt(question), flags, (text) => text.trimStart());
+    });
+}

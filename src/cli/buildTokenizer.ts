@@ -1,0 +1,52 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { InputError, messageOf } from '../errors.js';
+import { buildTokenizer, BVV241, compactLayout } from '../tokenizer/build.js';
+import { parseInteger, readJson } from './options.js';
+
+interface BuildTokenizerFlags {
+  ngrams: string;
+  out: string;
+  layout: 'bvv241' | 'compact';
+  vocabSize: number;
+  top: number;
+}
+
+export function buildTokenizerCommand(): Command {
+  return new Command('build-tokenizer')
+    .description('Make a tokenizer of the bvv241 kind from n-gram counts.')
+    .requiredOption('--ngrams <file>', 'JSON: [{lang, bigrams: [[gram, count], ...], trigrams: [...]}, ...]')
+    .requiredOption('--out <dir>', 'folder for tokenizer.json and tokenizer_config.json')
+    .addOption(
+      new Option('--layout <name>', '65,536 tokens as published, or a small vocabulary over ASCII')
+        .choices(['bvv241', 'compact'])
+        .default('bvv241'),
+    )
+    .option('--vocab-size <n>', 'tokens of the compact layout', parseInteger, 1024)
+    .option('--top <n>', 'n-grams of each length that a language contributes', parseInteger, BVV241.top)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent build-tokenizer --ngrams ngrams-2-3.json --out bvv241-2-3
+  emergent build-tokenizer --ngrams counts.json --layout compact --vocab-size 1024 --top 400 --out small`,
+    )
+    .action(async ({ ngrams, out, layout, vocabSize, top }: BuildTokenizerFlags) => {
+      if (top < 1) throw new InputError(`--top must be at least 1, got ${top}`);
+      const files = buildTokenizer(
+        await readJson(ngrams),
+        layout === 'compact' ? compactLayout(vocabSize, top) : { ...BVV241, top },
+        ngrams,
+      );
+      try {
+        await mkdir(out, { recursive: true });
+        for (const [name, content] of Object.entries(files)) {
+          await writeFile(join(out, name), `${JSON.stringify(content, null, 1)}\n`);
+        }
+      } catch (error) {
+        throw new InputError(`${out} cannot be written: ${messageOf(error)}`);
+      }
+      process.stderr.write(`wrote ${Object.keys(files).join(' and ')} to ${out}\n`);
+    });
+}

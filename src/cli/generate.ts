@@ -1,0 +1,23 @@
+import { Command } from 'commander';
+import { load } from '../languageModel.js';
+import { loadOptions, textArgument } from './options.js';
+import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
+
+export function generateCommand(): Command {
+  return addGenerateOptions(new Command('generate'))
+    .description('Continue a text; prints what comes after the prompt.')
+    .argument('<prompt>', 'the text to continue, or - to read it from standard input')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent generate "Question: What is the"
+  emergent generate --temperature 0.8 --top-k 40 --seed 7 "Question:"
+  emergent generate --ignore-eos --max-new-tokens 200 - < prompt.txt`,
+    )
+    .action(async (text: string, flags: GenerateFlags) => {
+      const prompt = await textArgument(text);
+      const model = await load(flags.model, await loadOptions(flags));
+      await runGenerate(model, prompt, flags, (continuation) => continuation);
+    });
+}

@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { openSession } from '../backend.js';
+import { loadModel } from '../checkpoint/load.js';
+import { writeSafetensors } from '../checkpoint/safetensors.js';
+import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
+
+interface LogitsFlags extends ModelFlags, TokenFlags {
+  backend: string;
+  out: string;
+}
+
+export function logitsCommand(): Command {
+  return addBackendOption(addModelOptions(addTokenOptions(new Command('logits'))))
+    .description('Write the logits of every position: one tensor `logits`, F32 [T, V].')
+    .requiredOption('--out <file>', 'safetensors file to write')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent logits --tokens 1,2,3 --out logits.safetensors
+  emergent logits --text "Question: What is the capital of Japan?" --out logits.safetensors`,
+    )
+    .action(async (flags: LogitsFlags) => {
+      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const ids = await tokensOf(flags, flags.model, model.config);
+      const session = await openSession(model, flags.backend);
+      const logits = await session.forward(ids, { logits: 'all' });
+      await session.dispose();
+      await writeSafetensors(flags.out, { logits });
+      process.stderr.write(`wrote logits [${logits.shape.join(', ')}] to ${flags.out}\n`);
+    });
+}

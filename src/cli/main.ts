@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { EmergentError, messageOf } from '../errors.js';
+import { askCommand } from './ask.js';
+import { buildTokenizerCommand } from './buildTokenizer.js';
+import { generateCommand } from './generate.js';
+import { inspectCommand } from './inspect.js';
+import { logitsCommand } from './logits.js';
+import { tokenizeCommand } from './tokenize.js';
+import { traceCommand } from './trace.js';
+
+const FAULT = 1;
+const BAD_INPUT = 2;
+
+function version(): string {
+  const root = import.meta.url.includes('/dist/') ? '../../../' : '../../'; // dist/src/cli or src/cli
+  const { version } = JSON.parse(readFileSync(new URL(`${root}package.json`, import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return version;
+}
+
+const program = new Command('emergent')
+  .description('Run, read and check the Transformers of the Emergent Semantics papers.')
+  .version(version())
+  .option('--debug', 'show where an error came from')
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => { write(oneLine(text)); } });
+
+for (const command of [
+  askCommand(),
+  generateCommand(),
+  logitsCommand(),
+  traceCommand(),
+  tokenizeCommand(),
+  inspectCommand(),
+  buildTokenizerCommand(),
+]) {
+  program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show where an error came from'));
+}
+
+/** Commander's messages in the form of ours. */
+function oneLine(text: string): string {
+  return `emergent: ${text.replace(/^error: /, '').trim().replaceAll('\n', ' ')}\n`;
+}
+
+// A reader that has seen enough (`| head`) is no fault of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : FAULT);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : BAD_INPUT; // already printed
+  } else if (error instanceof EmergentError) {
+    process.stderr.write(`emergent: ${error.message}\n`);
+    process.exitCode = BAD_INPUT;
+  } else {
+    process.stderr.write(`emergent: this should not have happened: ${messageOf(error)}\n`);
+    process.exitCode = FAULT;
+  }
+  if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+}

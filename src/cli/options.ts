@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { BACKEND_NAMES } from '../backend.js';
+import type { LoadOptions } from '../checkpoint/load.js';
+import { InputError, messageOf } from '../errors.js';
+import { demoFolder } from '../languageModel.js';
+import { loadingBar } from './output.js';
+
+/** The options of every command that loads a model. */
+export interface ModelFlags {
+  model: string;
+  tensorMap?: string;
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--model <dir>', 'model folder').default(demoFolder(), 'the embedded demo'))
+    .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
+}
+
+/** The options of every command that computes. */
+export function addBackendOption(command: Command): Command {
+  return command.addOption(
+    new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('reference'),
+  );
+}
+
+/** What {@link loadModel} needs to know of the flags; shows progress where somebody looks. */
+export async function loadOptions({ tensorMap }: ModelFlags): Promise<LoadOptions> {
+  const options: LoadOptions = { onProgress: loadingBar() };
+  if (tensorMap !== undefined) options.tensorMap = (await readJson(tensorMap)) as Record<string, string | null>;
+  return options;
+}
+
+/** Text given on the command line, or on standard input for `-`, whose final newline is the shell's and not meant. */
+export async function textArgument(text: string): Promise<string> {
+  if (text !== '-') return text;
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+}
+
+/** @throws InputError if the file cannot be read or is no JSON. */
+export async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new InputError(`${path} cannot be read: ${messageOf(error)}`);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new InputError(`${path} is not JSON: ${messageOf(error)}`);
+  }
+}
+
+/** For commander: a finite number. */
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.');
+  return value;
+}
+
+/** For commander: an integer that float64 holds exactly. */
+export function parseInteger(text: string): number {
+  if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
+    throw new InvalidArgumentError('It is not an integer.');
+  }
+  return Number(text);
+}
+
+/** For commander: token ids as `1,2,3`. */
+export function parseIds(text: string): number[] {
+  if (!/^\s*\d+(\s*,\s*\d+)*\s*$/.test(text)) {
+    throw new InvalidArgumentError('It is not a list of token ids such as 1,2,3.');
+  }
+  return text.split(',').map(Number);
+}

@@ -1,0 +1,43 @@
+import { SingleBar } from 'cli-progress';
+
+/** A number of bytes as people read it. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.floor(Math.log10(bytes) / 3));
+  return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power - 1]}`;
+}
+
+/** Rows of cells under each other; numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          typeof cell === 'number' ? String(cell).padStart(widths[column]) : cell.padEnd(widths[column]),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Shows on a terminal how far a model is loaded, once it has taken long enough to wonder. */
+export function loadingBar(): (doneBytes: number, totalBytes: number) => void {
+  if (!process.stderr.isTTY) return () => undefined;
+  const begun = Date.now();
+  let bar: SingleBar | null = null;
+  return (done, total) => {
+    if (!bar && (done === total || Date.now() - begun < 300)) return;
+    bar ??= startBar(total);
+    bar.update(done, { done: formatBytes(done), all: formatBytes(total) });
+    if (done === total) bar.stop();
+  };
+}
+
+function startBar(total: number): SingleBar {
+  const bar = new SingleBar({ format: 'loading {bar} {done} of {all}', clearOnComplete: true, stream: process.stderr });
+  bar.start(total, 0, { done: '', all: '' });
+  return bar;
+}

@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { openSession } from '../backend.js';
+import { loadModel } from '../checkpoint/load.js';
+import { writeSafetensors } from '../checkpoint/safetensors.js';
+import type { Tensor } from '../tensor.js';
+import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
+
+interface TraceFlags extends ModelFlags, TokenFlags {
+  backend: string;
+  out: string;
+}
+
+export function traceCommand(): Command {
+  return addBackendOption(addModelOptions(addTokenOptions(new Command('trace'))))
+    .description('Write every named activation: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.')
+    .requiredOption('--out <file>', 'safetensors file to write')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent trace --tokens 1,2,3 --out trace.safetensors
+  emergent trace --text "Question: What is the capital of Japan?" --out trace.safetensors`,
+    )
+    .action(async (flags: TraceFlags) => {
+      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const ids = await tokensOf(flags, flags.model, model.config);
+      const session = await openSession(model, flags.backend);
+      const activations: Record<string, Tensor> = {};
+      await session.forward(ids, {
+        logits: 'all',
+        trace: (name, value) => {
+          activations[name] = value;
+        },
+      });
+      await session.dispose();
+      await writeSafetensors(flags.out, activations);
+      process.stderr.write(`wrote ${Object.keys(activations).length} activations to ${flags.out}\n`);
+    });
+}

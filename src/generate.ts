@@ -1,0 +1,75 @@
+import type { Session } from './backend.js';
+import { InputError } from './errors.js';
+import { createSampler, type SampleOptions } from './sample.js';
+import type { ModelConfig } from './config.js';
+
+export interface GenerateOptions extends SampleOptions {
+  /** How many tokens to make at most; 64 unless told. */
+  maxNewTokens?: number | undefined;
+  /** Tokens that end the text. They are yielded, too. */
+  stopIds?: readonly number[] | undefined;
+  /** Ends generation between two tokens, without an error. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Continues a sequence of tokens, yielding each new one as soon as it is known.
+ *
+ * Past block_size it goes on as the original does, with the last block_size tokens: they move to new positions and lose
+ * their first neighbours, so what was cached is worth nothing and every further token costs a whole pass.
+ *
+ * @param session is reset first
+ * @throws InputError for an empty prompt, an id outside of the vocabulary or an option out of range.
+ */
+export async function* generateIds(
+  session: Session,
+  { blockSize }: ModelConfig,
+  prompt: readonly number[],
+  { maxNewTokens = 64, stopIds = [], signal, ...sampling }: GenerateOptions = {},
+): AsyncGenerator<number, void, undefined> {
+  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
+    throw new InputError(`the number of new tokens must be an integer of at least 0, got ${maxNewTokens}`);
+  }
+  if (prompt.length === 0) throw new InputError('the prompt is empty: the model needs at least one token');
+  const sample = createSampler(sampling);
+  const ids = [...prompt];
+
+  session.reset();
+  let unseen = ids.slice(-blockSize);
+  for (let n = 0; n < maxNewTokens; n++) {
+    const logits = await lastLogits(session, unseen, signal);
+    if (!logits) return;
+    const id = sample(logits, ids);
+    ids.push(id);
+    yield id;
+    if (stopIds.includes(id)) return;
+
+    unseen = [id];
+    if (session.length === blockSize) {
+      session.reset();
+      unseen = ids.slice(-blockSize);
+    }
+  }
+}
+
+/** Runs tokens through the session chunk by chunk; null if the signal came. */
+async function lastLogits(
+  session: Session,
+  ids: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Float32Array | null> {
+  let logits: Float32Array | null = null;
+  for (let start = 0; start < ids.length; start += session.chunk) {
+    await turn();
+    if (signal?.aborted) return null;
+    logits = (await session.forward(ids.slice(start, start + session.chunk))).data;
+  }
+  return logits;
+}
+
+/** Lets timers, signals and output have their turn: a backend that computes on this thread would starve them. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve);
+  });
+}

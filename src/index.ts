@@ -1,0 +1,27 @@
+/** The public API: load a model folder, generate text, look inside. */
+export { BACKEND_NAMES, openSession, type Session, type SessionForwardOptions } from './backend.js';
+export { formatConfig, parseConfig, PRESETS, type ConfigReport, type ModelConfig } from './config.js';
+export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
+export {
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsFile,
+  type TensorInfo,
+} from './checkpoint/safetensors.js';
+export {
+  CheckpointError,
+  ConfigError,
+  EmergentError,
+  InputError,
+  ShapeError,
+  TokenizerError,
+} from './errors.js';
+export { generateIds, type GenerateOptions } from './generate.js';
+export { askPrompt, demoFolder, LanguageModel, load, type GenerateTextOptions } from './languageModel.js';
+export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
+export { tensor, type Tensor } from './tensor.js';
+export { buildTokenizer, BVV241, compactLayout, type NgramCounts, type VocabularyLayout } from './tokenizer/build.js';
+export { loadTokenizer } from './tokenizer/load.js';
+export { Tokenizer } from './tokenizer/tokenizer.js';
+export { activationNames, type Trace } from './trace.js';
+export type { BlockWeights, LayerNormWeights, LinearWeights, Model, ModelWeights } from './weights.js';

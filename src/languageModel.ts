@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { openSession, type Session } from './backend.js';
+import { loadModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
+import type { ModelConfig } from './config.js';
+import { generateIds, type GenerateOptions } from './generate.js';
+import { loadTokenizer } from './tokenizer/load.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
+import type { Model } from './weights.js';
+
+export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
+  /** Go on past the token that ends a text. */
+  ignoreEos?: boolean | undefined;
+  /** Which backend computes; `reference` unless told. */
+  backend?: string | undefined;
+  /** Called with every new token, that which ends the text included. */
+  onToken?: ((id: number) => void) | undefined;
+}
+
+/** A model with its tokenizer: text in, text out. */
+export class LanguageModel {
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  readonly report: LoadReport;
+
+  constructor(model: Model, tokenizer: Tokenizer, report: LoadReport) {
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.report = report;
+  }
+
+  get config(): ModelConfig {
+    return this.model.config;
+  }
+
+  /** A session of its own, for those who want logits and activations. */
+  openSession(backend?: string): Promise<Session> {
+    return openSession(this.model, backend);
+  }
+
+  /**
+   * Continues a prompt, piece by piece.
+   *
+   * @throws InputError for an empty prompt or an option out of range.
+   */
+  async *generate(prompt: string, options: GenerateTextOptions = {}): AsyncGenerator<string, void, undefined> {
+    const { ignoreEos = false, backend, onToken, ...rest } = options;
+    const { eosId } = this.tokenizer;
+    const stopIds = ignoreEos || eosId === undefined ? [] : [eosId];
+    const session = await this.openSession(backend);
+    try {
+      const made: number[] = [];
+      let shown = '';
+      for await (const id of generateIds(session, this.config, this.tokenizer.encode(prompt), { ...rest, stopIds })) {
+        onToken?.(id);
+        made.push(id);
+        const text = this.tokenizer.decode(made);
+        if (text.endsWith('\ufffd')) continue; // a character whose other bytes are still to come
+        yield text.slice(shown.length);
+        shown = text;
+      }
+      const remainder = this.tokenizer.decode(made).slice(shown.length);
+      if (remainder !== "") yield remainder;
+    } finally {
+      await session.dispose();
+    }
+  }
+}
+
+/** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
+export function demoFolder(): string {
+  const candidates = ['../models/demo', '../../models/demo'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  return candidates.find((path) => existsSync(path)) ?? candidates[0];
+}
+
+/**
+ * Loads a model folder: `config.json`, `model.safetensors` (or shards with their index), `tokenizer.json`.
+ *
+ * @param folder the embedded demo model unless told
+ * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
+ */
+export async function load(folder: string = demoFolder(), options: LoadOptions = {}): Promise<LanguageModel> {
+  const tokenizer = await loadTokenizer(folder);
+  const { model, report } = await loadModel(folder, options);
+  return new LanguageModel(model, tokenizer, report);
+}
+
+/** Wraps a question as the model card does: the form in which these models were taught to answer. */
+export function askPrompt(question: string): string {
+  return `Question: ${question}\nAnswer:`;
+}

@@ -1,0 +1,57 @@
+import { ShapeError } from './errors.js';
+
+/** A dense float32 array in row-major order: the last dimension is contiguous, as in PyTorch. */
+export interface Tensor {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** The number of elements that a shape holds: the product of its dimensions, 1 for a scalar. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}
+
+/**
+ * Wraps `data` as a tensor of the given shape, or makes one of zeros.
+ *
+ * @throws ShapeError if `data` does not hold exactly as many elements as the shape asks for.
+ */
+export function tensor(shape: readonly number[], data: Float32Array = new Float32Array(sizeOf(shape))): Tensor {
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError(`tensor: shape ${show(shape)} holds ${sizeOf(shape)} elements, data has ${data.length}`);
+  }
+  return { data, shape };
+}
+
+/** Rows `start` to `end` (exclusive) of a matrix, as a view that shares its memory. */
+export function rows(x: Tensor, start: number, end: number): Tensor {
+  const width = x.shape[1];
+  return { data: x.data.subarray(start * width, end * width), shape: [end - start, width] };
+}
+
+/** A shape as error messages print it: `[4, 1000]`. */
+export function show(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/**
+ * Checks a matrix argument of an op, once, before its loops. `columns` is omitted where any width will do.
+ *
+ * @throws ShapeError such as `layerNorm: x expects [T, 1024], got [4, 1000]`.
+ */
+export function expectMatrix(op: string, argument: string, x: Tensor, columns?: number): void {
+  if (x.shape.length !== 2 || (columns !== undefined && x.shape[1] !== columns)) {
+    throw new ShapeError(`${op}: ${argument} expects [rows, ${columns ?? 'columns'}], got ${show(x.shape)}`);
+  }
+}
+
+/**
+ * Checks a vector argument of an op, such as a bias or a LayerNorm weight.
+ *
+ * @throws ShapeError such as `linear: bias expects [4096], got [1024]`.
+ */
+export function expectVector(op: string, argument: string, x: Tensor, length: number): void {
+  if (x.shape.length !== 1 || x.shape[0] !== length) {
+    throw new ShapeError(`${op}: ${argument} expects [${length}], got ${show(x.shape)}`);
+  }
+}
