@@ -33,7 +33,7 @@ PHRASINGS = {
     "demonym": ["What are people from {x} called?", "What do you call somebody from {x}?"],
     "domain": ["What is the internet domain of {x}?", "Which top-level domain does {x} have?"],
     "calling code": ["What is the calling code of {x}?", "How do I call {x}?"],
-    "landlocked": ["Is {x} landlocked?", "Does {x} have no coast?"],
+    "landlocked": ["Is {x} landlocked?", "Is {x} a landlocked country?"],
 }
 
 # Never trained on: how well does the model take a wording that it has not seen?

@@ -52,7 +52,7 @@ def make_tokenizer(countries, out):
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder) / "ngrams.json"
         counts.write_text(json.dumps(demo_data.ngram_counts(countries)))
-        command = ["npx","tsx","x.ts","build-tokenizer", "--ngrams", counts, "--out", out]
+        command = ["npm", "run", "--silent", "emergent", "--", "build-tokenizer", "--ngrams", counts, "--out", out]
         layout = ["--layout", "compact", "--vocab-size", CONFIG["vocab_size"], "--top", TOP_NGRAMS]
         subprocess.run([str(part) for part in command + layout], cwd=ROOT, check=True)
     return Tokenizer.from_file(str(out / "tokenizer.json"))

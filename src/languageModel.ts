@@ -60,7 +60,7 @@ export class LanguageModel {
         shown = text;
       }
       const remainder = this.tokenizer.decode(made).slice(shown.length);
-      if (remainder !== "") yield remainder;
+      if (remainder !== '') yield remainder;
     } finally {
       await session.dispose();
     }
@@ -69,7 +69,9 @@ export class LanguageModel {
 
 /** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
 export function demoFolder(): string {
-  const candidates = ['../models/demo', '../../models/demo'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const candidates = ['../models/demo', '../../models/demo'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
   return candidates.find((path) => existsSync(path)) ?? candidates[0];
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { InputError, messageOf } from '../errors.js';
 import { buildTokenizer, BVV241, compactLayout } from '../tokenizer/build.js';
-import { parseInteger, readJson } from './options.js';
+import { parseInteger, requireJson } from './options.js';
 
 interface BuildTokenizerFlags {
   ngrams: string;
@@ -35,7 +35,7 @@ Examples:
     .action(async ({ ngrams, out, layout, vocabSize, top }: BuildTokenizerFlags) => {
       if (top < 1) throw new InputError(`--top must be at least 1, got ${top}`);
       const files = buildTokenizer(
-        await readJson(ngrams),
+        await requireJson(ngrams),
         layout === 'compact' ? compactLayout(vocabSize, top) : { ...BVV241, top },
         ngrams,
       );

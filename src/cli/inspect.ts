@@ -1,2 +1,64 @@
 import { Command } from 'commander';
-export function inspectCommand(): Command { return new Command('inspect'); }
+import { inspectModel, type LoadReport } from '../checkpoint/load.js';
+import { formatConfig } from '../config.js';
+import { addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { formatBytes, table } from './output.js';
+
+export function inspectCommand(): Command {
+  return addModelOptions(new Command('inspect'))
+    .description('Show what a model folder holds, and what it leaves open and had to be assumed.')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent inspect
+  emergent inspect --model path/to/model --json`,
+    )
+    .action(async (flags: ModelFlags & { json?: boolean }) => {
+      const report = await inspectModel(flags.model, await loadOptions(flags));
+      const total = Object.values(report.parameters).reduce((sum, count) => sum + count, 0);
+      if (flags.json) {
+        const { config, parameters, ...rest } = report;
+        const result = { config: formatConfig(config), parameters: { ...parameters, total }, ...rest };
+        process.stdout.write(`${JSON.stringify(result)}\n`);
+      } else {
+        process.stdout.write(`${describe(report, total)}\n`);
+      }
+    });
+}
+
+function describe(report: LoadReport, total: number): string {
+  const config = Object.entries(formatConfig(report.config)).filter(([key]) => !/architectures|torch_dtype/.test(key));
+  const bytes = report.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const sections = [
+    `${report.source}: ${total.toLocaleString('en')} parameters in ${report.tensors.length} tensors, ${formatBytes(bytes)}`,
+    table(config.map(([key, value]) => [key, String(value), report.assumedKeys.includes(key) ? 'assumed' : 'read'])),
+    table(
+      Object.entries(report.parameters).map(([part, count]) => [
+        part,
+        count,
+        `${((100 * count) / total).toFixed(1)} %`,
+      ]),
+    ),
+    table(
+      report.tensors.map(({ name, dtype, shape, canonical }) => [
+        name,
+        dtype,
+        shape.join(' x '),
+        canonical === name ? '' : (canonical ?? 'not a parameter'),
+      ]),
+    ),
+    list('Assumed', [...report.assumedKeys.map((key) => `${key}: not in config.json`), ...report.assumptions]),
+    list(
+      'Left out',
+      report.ignored.map(({ name, what }) => `${name}: ${what}`),
+    ),
+    list('Warnings', report.warnings),
+  ];
+  return sections.filter((section) => section !== '').join('\n\n');
+}
+
+function list(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : [`${title}:`, ...lines.map((line) => `  ${line}`)].join('\n');
+}

@@ -26,7 +26,11 @@ const program = new Command('emergent')
   .version(version())
   .option('--debug', 'show where an error came from')
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => { write(oneLine(text)); } });
+  .configureOutput({
+    outputError: (text, write) => {
+      write(oneLine(text));
+    },
+  });
 
 for (const command of [
   askCommand(),
@@ -42,7 +46,10 @@ for (const command of [
 
 /** Commander's messages in the form of ours. */
 function oneLine(text: string): string {
-  return `emergent: ${text.replace(/^error: /, '').trim().replaceAll('\n', ' ')}\n`;
+  return `emergent: ${text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ')}\n`;
 }
 
 // A reader that has seen enough (`| head`) is no fault of ours.

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { BACKEND_NAMES } from '../backend.js';
 import type { LoadOptions } from '../checkpoint/load.js';
-import { InputError, messageOf } from '../errors.js';
+import type { TensorMap } from '../checkpoint/names.js';
+import { InputError } from '../errors.js';
 import { demoFolder } from '../languageModel.js';
+import { readJson } from '../readJson.js';
 import { loadingBar } from './output.js';
 
 /** The options of every command that loads a model. */
@@ -28,7 +29,7 @@ export function addBackendOption(command: Command): Command {
 /** What {@link loadModel} needs to know of the flags; shows progress where somebody looks. */
 export async function loadOptions({ tensorMap }: ModelFlags): Promise<LoadOptions> {
   const options: LoadOptions = { onProgress: loadingBar() };
-  if (tensorMap !== undefined) options.tensorMap = (await readJson(tensorMap)) as Record<string, string | null>;
+  if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
   return options;
 }
 
@@ -37,22 +38,16 @@ export async function textArgument(text: string): Promise<string> {
   if (text !== '-') return text;
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
 }
 
-/** @throws InputError if the file cannot be read or is no JSON. */
-export async function readJson(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new InputError(`${path} cannot be read: ${messageOf(error)}`);
-  }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new InputError(`${path} is not JSON: ${messageOf(error)}`);
-  }
+/** @throws InputError if the file does not exist, cannot be read or is no JSON. */
+export async function requireJson(path: string): Promise<unknown> {
+  const json = await readJson(path, InputError);
+  if (json === undefined) throw new InputError(`${path} does not exist`);
+  return json;
 }
 
 /** For commander: a finite number. */

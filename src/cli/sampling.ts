@@ -19,7 +19,11 @@ export interface GenerateFlags extends ModelFlags {
 export function addGenerateOptions(command: Command): Command {
   return addBackendOption(addModelOptions(command))
     .option('--max-new-tokens <n>', 'stop after this many tokens', parseInteger, 64)
-    .option('--temperature <t>', 'sample; 0 always takes the likeliest token (0, or 1 with the next three)', parseNumber)
+    .option(
+      '--temperature <t>',
+      'sample; 0 always takes the likeliest token (0, or 1 with the next three)',
+      parseNumber,
+    )
     .option('--top-k <k>', 'sample among the k likeliest tokens', parseInteger)
     .option('--top-p <p>', 'sample among the fewest tokens that make up the probability p', parseNumber)
     .option('--seed <n>', 'sample the same text again', parseInteger)
@@ -65,7 +69,11 @@ export async function runGenerate(
   }
 
   if (flags.json) {
-    const stop = abort.signal.aborted ? 'aborted' : !flags.ignoreEos && tokens.at(-1) === model.tokenizer.eosId ? 'eos' : 'length';
+    const stop = abort.signal.aborted
+      ? 'aborted'
+      : !flags.ignoreEos && tokens.at(-1) === model.tokenizer.eosId
+        ? 'eos'
+        : 'length';
     const result = { prompt, text: trim(text), tokens, stop, ...sampling, backend: flags.backend, ...speed(times) };
     process.stdout.write(`${JSON.stringify(result)}\n`);
   } else {

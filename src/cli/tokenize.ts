@@ -23,6 +23,7 @@ Examples:
       const tokenizer = await loadTokenizer(model);
       const ids = tokenizer.encode(await textArgument(argument));
       if (json) process.stdout.write(`${JSON.stringify(ids)}\n`);
-      else if (ids.length > 0) process.stdout.write(`${table(ids.map((id) => [id, JSON.stringify(tokenizer.token(id))]))}\n`);
+      else if (ids.length > 0)
+        process.stdout.write(`${table(ids.map((id) => [id, JSON.stringify(tokenizer.token(id))]))}\n`);
     });
 }

@@ -1,0 +1,139 @@
+import { CheckpointError, messageOf } from '../errors.js';
+import { show, sizeOf } from '../tensor.js';
+import { DTYPE_BITS } from './dtype.js';
+
+/** The largest header that the format allows, in bytes. */
+export const LARGEST_HEADER = 100_000_000;
+
+/** What a header says of one tensor. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Where the data begins, counted from the end of the header. */
+  readonly begin: number;
+  readonly bytes: number;
+}
+
+export interface Header {
+  tensors: Map<string, TensorInfo>;
+  /** Free text that PyTorch and others add. */
+  metadata: Record<string, string>;
+}
+
+/**
+ * Reads and validates the JSON header of a safetensors file: everything that the format promises holds afterwards.
+ *
+ * @param bytes the header, without its length
+ * @param dataBytes how much data follows it in the file
+ * @param source what messages call the file
+ * @throws CheckpointError that names the file, the tensor and the fault.
+ */
+export function parseHeader(bytes: Uint8Array, dataBytes: number, source: string): Header {
+  function fail(fault: string): never {
+    throw new CheckpointError(`${source}: ${fault}`);
+  }
+  const json = parseJson(bytes, fail);
+  let metadata: Record<string, string> = {};
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, entry] of Object.entries(json)) {
+    if (name === '__metadata__') metadata = parseMetadata(entry, fail);
+    else tensors.set(name, parseEntry(name, entry, dataBytes, fail));
+  }
+  checkLayout([...tensors.values()], dataBytes, fail);
+  return { tensors, metadata };
+}
+
+type Fail = (fault: string) => never;
+
+function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
+  if (bytes[0] !== 0x7b) fail('the header does not begin with {');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return fail('the header is not UTF-8');
+  }
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    return fail(`the header is not JSON: ${JSON.stringify(messageOf(error)).slice(1, -1)}`);
+  }
+  const twice = duplicateKey(text);
+  if (twice !== null) fail(`the header has ${quote(twice)} twice`);
+  return json;
+}
+
+/** The first key that one object of valid JSON has twice: `JSON.parse` would keep the last and say nothing. */
+function duplicateKey(text: string): string | null {
+  const objects: Set<string>[] = [];
+  for (const [token, key] of text.matchAll(/"(?:[^"\\]|\\.)*"(?=\s*(:)?)|[{}]/g)) {
+    if (token === '{') objects.push(new Set());
+    else if (token === '}') objects.pop();
+    else if (key) {
+      const name = JSON.parse(token) as string;
+      const keys = objects[objects.length - 1];
+      if (keys.has(name)) return name;
+      keys.add(name);
+    }
+  }
+  return null;
+}
+
+function parseMetadata(entry: unknown, fail: Fail): Record<string, string> {
+  if (!isObject(entry) || Object.values(entry).some((value) => typeof value !== 'string')) {
+    fail('__metadata__ must map strings to strings');
+  }
+  return entry as Record<string, string>;
+}
+
+function parseEntry(name: string, entry: unknown, dataBytes: number, fail: Fail): TensorInfo {
+  const tensor = `tensor ${quote(name)}`;
+  if (!isObject(entry)) return fail(`${tensor} is not described by an object`);
+  const { dtype, shape, data_offsets: offsets, ...unknown } = entry;
+  if (Object.keys(unknown).length > 0) fail(`${tensor} has an unknown key ${quote(Object.keys(unknown)[0])}`);
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
+    return fail(`${tensor} has the dtype ${quote(dtype)}, which the format does not know`);
+  }
+  if (!isCounts(shape) || !Number.isSafeInteger(sizeOf(shape) * 64))
+    return fail(`${tensor} has the shape ${quote(shape)}, which is no list of sizes`);
+  if (!isCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
+    return fail(`${tensor} has the data_offsets ${quote(offsets)}, which are not [begin, end]`);
+  }
+  const [begin, end] = offsets;
+  if (end > dataBytes) fail(`${tensor} ends at byte ${end} of the data, which has only ${dataBytes}`);
+  const bytes = (sizeOf(shape) * DTYPE_BITS[dtype]) / 8;
+  if (bytes !== end - begin) {
+    fail(`${tensor} is ${dtype} ${show(shape)}, which takes ${bytes} bytes, but its data_offsets span ${end - begin}`);
+  }
+  return { name, dtype, shape, begin, bytes };
+}
+
+/** The tensors must cover the data from its first byte to its last, each byte once. */
+function checkLayout(tensors: TensorInfo[], dataBytes: number, fail: Fail): void {
+  let covered = 0;
+  let previous = 'the header';
+  for (const { name, begin, bytes } of tensors.sort((a, b) => a.begin - b.begin || a.bytes - b.bytes)) {
+    if (begin < covered) fail(`tensor ${quote(name)} overlaps ${previous} by ${covered - begin} bytes`);
+    if (begin > covered)
+      fail(`${begin - covered} bytes between ${previous} and tensor ${quote(name)} belong to nothing`);
+    covered = begin + bytes;
+    previous = `tensor ${quote(name)}`;
+  }
+  if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after ${previous} belong to nothing`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0);
+}
+
+/** A value as messages show it: on one line, and not for ever. */
+function quote(value: unknown): string {
+  const text = value === undefined ? 'undefined' : JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
+}

@@ -1,0 +1,240 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatConfig, parseConfig, type ModelConfig } from '../config.js';
+import { CheckpointError, ConfigError, messageOf } from '../errors.js';
+import { readJson } from '../readJson.js';
+import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
+import type { BlockWeights, Model, ModelWeights } from '../weights.js';
+import { canonicalTensors, resolveNames, type Part, type Resolution, type TensorMap } from './names.js';
+import { writeFileWhole } from './nodeFile.js';
+import { openSafetensors, writeSafetensors } from './safetensors.js';
+import { openSharded, type TensorStore } from './sharded.js';
+
+export interface LoadOptions {
+  /** Names for tensors that cannot be told otherwise. */
+  tensorMap?: TensorMap;
+  /** Called as the weights are read. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/** What was read from a model folder, and what was not in it and had to be assumed. */
+export interface LoadReport {
+  config: ModelConfig;
+  /** Where the weights are. */
+  source: string;
+  tensors: { name: string; dtype: string; shape: readonly number[]; bytes: number; canonical: string | null }[];
+  /** Parameters by part of the model. */
+  parameters: Record<Part, number>;
+  /** Config keys that took their default. */
+  assumedKeys: string[];
+  /** What names and shapes left open and how it was taken. */
+  assumptions: string[];
+  ignored: { name: string; what: string }[];
+  warnings: string[];
+}
+
+/**
+ * Loads a model folder in the layout of Hugging Face: `config.json` and `model.safetensors`, or several files with a
+ * `model.safetensors.index.json`. Tensor by tensor, so that memory holds the float32 weights and little more.
+ *
+ * @throws ConfigError or CheckpointError, one line that names the file and the fault.
+ */
+export async function loadModel(
+  folder: string,
+  { tensorMap = {}, onProgress }: LoadOptions = {},
+): Promise<{ model: Model; report: LoadReport }> {
+  return withCheckpoint(folder, tensorMap, async (store, report, resolution) => {
+    const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
+    const loaded = new Map<string, Tensor>();
+    let done = 0;
+    for (const { name, canonical, transposed } of resolution.tensors) {
+      const stored = await store.readFloat32(name);
+      loaded.set(canonical, transposed ? transpose(stored) : stored);
+      done += store.tensors.get(name)!.bytes;
+      onProgress?.(done, total);
+    }
+    return { model: { config: report.config, weights: assemble(report.config, splitFused(loaded)) }, report };
+  });
+}
+
+/**
+ * Says what a model folder holds, reading no weights.
+ *
+ * @throws as {@link loadModel}
+ */
+export async function inspectModel(folder: string, { tensorMap = {} }: LoadOptions = {}): Promise<LoadReport> {
+  return withCheckpoint(folder, tensorMap, (_, report) => Promise.resolve(report));
+}
+
+/**
+ * Writes a model folder with canonical names, in float32.
+ *
+ * @throws CheckpointError if it cannot be written.
+ */
+export async function saveModel(folder: string, { config, weights }: Model): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new CheckpointError(`${folder} cannot be made: ${messageOf(error)}`);
+  }
+  const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
+  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+  await writeSafetensors(join(folder, 'model.safetensors'), namedTensors(weights), { format: 'pt' });
+}
+
+/** Opens a folder's checkpoint, resolves its names, and closes it when `use` is done. */
+async function withCheckpoint<T>(
+  folder: string,
+  tensorMap: TensorMap,
+  use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
+): Promise<T> {
+  const files = await listFolder(folder);
+  const configPath = join(folder, 'config.json');
+  const json = await readJson(configPath, ConfigError);
+  if (json === undefined) throw new ConfigError(`${configPath} does not exist`);
+  const { config, assumed } = parseConfig(json, configPath);
+  const store = await openWeights(folder, files);
+  try {
+    const tensors = [...store.tensors.values()];
+    const resolution = resolveNames(tensors, config, tensorMap, store.name);
+    await checkFrequencies(store, resolution, config);
+    const canonicalOf = new Map(resolution.tensors.map(({ name, canonical }) => [name, canonical]));
+    const report: LoadReport = {
+      config,
+      source: store.name,
+      tensors: tensors.map(({ name, dtype, shape, bytes }) => ({
+        ...{ name, dtype, shape, bytes },
+        canonical: canonicalOf.get(name) ?? null,
+      })),
+      parameters: countParameters(resolution, store, config),
+      assumedKeys: assumed,
+      assumptions: resolution.assumptions,
+      ignored: resolution.ignored,
+      warnings: tensors.filter(({ dtype }) => dtype === 'F64').map(({ name }) => `${name} is F64, rounded to float32`),
+    };
+    return await use(store, report, resolution);
+  } finally {
+    await store.close();
+  }
+}
+
+async function listFolder(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new CheckpointError(`${folder} does not exist`);
+    if (code === 'ENOTDIR')
+      throw new CheckpointError(`${folder} is not a folder: a model is a folder with config.json`);
+    throw new CheckpointError(`${folder} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+async function openWeights(folder: string, files: readonly string[]): Promise<TensorStore> {
+  const [single, index] = ['model.safetensors', 'model.safetensors.index.json'];
+  if (files.includes(single)) return openSafetensors(join(folder, single));
+  if (files.includes(index)) return openSharded(folder, index);
+  const pickled = files.find((file) => /\.(bin|pt|pth|ckpt)$/.test(file));
+  if (pickled !== undefined) {
+    throw new CheckpointError(
+      `${join(folder, pickled)} is a Python pickle, which can run code when read: convert it in Python with ` +
+        `safetensors.torch.save_file(torch.load("${pickled}", weights_only=True), "${single}")`,
+    );
+  }
+  throw new CheckpointError(`${folder} has neither ${single} nor ${index}`);
+}
+
+/** A checkpoint that brings its rotary frequencies must mean those of the config: fewer than 1 part in 100 apart. */
+async function checkFrequencies(store: TensorStore, { ignored }: Resolution, config: ModelConfig): Promise<void> {
+  const { dModel: C, nHead: H, ropeTheta } = config;
+  for (const { name, what } of ignored) {
+    if (what !== 'rotary frequencies') continue;
+    const { data } = await store.readFloat32(name);
+    const D = C / H;
+    const agrees = data.every((f, i) => Math.abs(f * ropeTheta ** ((2 * i) / D) - 1) < 0.01);
+    if (data.length !== D / 2 || !agrees) {
+      const theta = data.length > 1 ? (data[1] / data[0]) ** (-D / 2) : NaN;
+      const found = data.length === D / 2 ? `a rope_theta of ${theta.toPrecision(4)}` : `${data.length} frequencies`;
+      throw new CheckpointError(
+        `${store.name}: ${name} holds ${found}, but config.json means rope_theta ${ropeTheta} and ${D / 2} of them`,
+      );
+    }
+  }
+}
+
+function countParameters({ tensors }: Resolution, store: TensorStore, config: ModelConfig): Record<Part, number> {
+  const canonical = canonicalTensors(config);
+  const counts: Record<Part, number> = { embedding: 0, attention: 0, 'feed-forward': 0, norms: 0, head: 0 };
+  for (const tensor of tensors) {
+    counts[canonical.get(tensor.canonical)!.part] += sizeOf(store.tensors.get(tensor.name)!.shape);
+  }
+  return counts;
+}
+
+function transpose(x: Tensor): Tensor {
+  const [R, C] = x.shape;
+  const y = tensor([C, R]);
+  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) y.data[c * R + r] = x.data[r * C + c];
+  return y;
+}
+
+/** Gives fused projections as q, k and v: thirds of their rows, sharing memory. */
+function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const split = new Map<string, Tensor>();
+  for (const [name, x] of loaded) {
+    if (!name.includes('.qkv_proj.')) {
+      split.set(name, x);
+      continue;
+    }
+    const third = x.shape[0] / 3;
+    ['q', 'k', 'v'].forEach((part, i) => {
+      const target = name.replace('.qkv_proj.', `.${part}_proj.`);
+      if (x.shape.length === 2) split.set(target, rows(x, i * third, (i + 1) * third));
+      else split.set(target, tensor([third], x.data.subarray(i * third, (i + 1) * third)));
+    });
+  }
+  return split;
+}
+
+/** Puts tensors with canonical names where they belong. */
+function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {
+  function layer(name: string): { weight: Tensor; bias: Tensor | null } {
+    return { weight: loaded.get(`${name}.weight`)!, bias: loaded.get(`${name}.bias`) ?? null };
+  }
+  return {
+    embedding: loaded.get('token_embeddings.weight')!,
+    blocks: Array.from({ length: L }, (_, n) => {
+      const block = {} as BlockWeights;
+      for (const [key, module] of BLOCK_MODULES) block[key] = layer(`transformer_layers.${n}.${module}`);
+      return block;
+    }),
+    finalNorm: loaded.has('final_layernorm.weight') ? layer('final_layernorm') : null,
+    lmHead: layer('lm_head'),
+  };
+}
+
+/** The tensors of a model by canonical name: what {@link assemble} takes apart. */
+function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeights): Record<string, Tensor> {
+  const tensors: Record<string, Tensor> = { 'token_embeddings.weight': embedding };
+  function put(name: string, { weight, bias }: { weight: Tensor; bias: Tensor | null }): void {
+    tensors[`${name}.weight`] = weight;
+    if (bias) tensors[`${name}.bias`] = bias;
+  }
+  blocks.forEach((block, n) => {
+    for (const [key, module] of BLOCK_MODULES) put(`transformer_layers.${n}.${module}`, block[key]);
+  });
+  if (finalNorm) put('final_layernorm', finalNorm);
+  put('lm_head', lmHead);
+  return tensors;
+}
+
+const BLOCK_MODULES: readonly (readonly [keyof BlockWeights, string])[] = [
+  ['attnNorm', 'input_layernorm'],
+  ['qProj', 'self_attn.q_proj'],
+  ['kProj', 'self_attn.k_proj'],
+  ['vProj', 'self_attn.v_proj'],
+  ['oProj', 'self_attn.o_proj'],
+  ['ffnNorm', 'post_attention_layernorm'],
+  ['ffnUp', 'ffn.0'],
+  ['ffnDown', 'ffn.2'],
+];
