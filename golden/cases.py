@@ -157,21 +157,21 @@ QKV = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}
 NORMS = {"input_layernorm", "post_attention_layernorm", "final_layernorm"}
 
 FAMILY = dict(vocab_size=64, block_size=24, d_model=32, n_layer=2, n_head=2)  # the family, scaled down
-SMALL = dict(vocab_size=48, n_embed=4, block_size=16, d_model=16, n_layer=2, n_head=2)  # for everything else
+SMALL = dict(vocab_size=48, n_embed=8, block_size=16, d_model=16, n_layer=2, n_head=2)  # for everything else
 
 
 def model_cases():
     """{name: what differs from an ordinary small model}. `about` says what the case is for."""
 
-    def family(about, n_embed, table, **more):
-        return dict(about=about, config={**FAMILY, "n_embed": n_embed}, table=table, **more)
+    def family(about, n_embed, table, config=(), **more):
+        return dict(about=about, config={**FAMILY, "n_embed": n_embed, **dict(config)}, table=table, **more)
 
     def small(about, config=(), **more):
         return dict(about=about, config={**SMALL, **dict(config)}, table="float", **more)
 
     return {
-        "model_16_bit": family("the token's index in binary, E scaled from 16 to 6", 6, "index", d_model=36, n_head=2),
-        "model_16_float": family("PCA of random bits, E scaled from 16 to 2", 2, "trained"),
+        "model_16_bit": family("the token's index in binary, E scaled to 6", 6, "index", {"d_model": 36}),
+        "model_16_float": family("floats, E scaled from 16 to 2", 2, "trained"),
         "model_64_bit": family("random unique bits, E scaled from 64 to 8", 8, "bits"),
         "model_64_float": family("the subject of this project, E scaled from 64 to 8", 8, "float", trace=True),
         "model_256_bit": family("random unique bits, E scaled from 256 to 16", 16, "bits"),

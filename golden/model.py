@@ -159,6 +159,7 @@ def load(folder, dtype=torch.float32):
     """Loads a checkpoint folder with canonical tensor names; biases and the final norm are read off the names."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
+    config.setdefault("n_embed", config.get("n_embd"))  # one sibling spells it so
     weights = load_file(folder / "model.safetensors")
     biases = {
         name.removesuffix(".bias").removeprefix("transformer_layers.0.") for name in weights if name.endswith(".bias")

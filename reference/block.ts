@@ -22,7 +22,7 @@ export type Remember = (k: Tensor, v: Tensor) => [k: Tensor, v: Tensor];
  * @param tables rotary angles of these T positions
  * @param remember adds the keys and values of earlier tokens; without it the T tokens are the whole sequence
  * @returns [T, C]
- * @see golden `block`
+ * @see golden `models`, which hold every activation named here
  */
 export function block(
   x: Tensor,

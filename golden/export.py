@@ -1,0 +1,261 @@
+"""Writes the golden fixtures: what PyTorch computes, for the TypeScript to be checked against.
+
+    golden/run.sh write        (npm run golden)
+
+Truth is PyTorch in float64 on float32 inputs and weights; beside it stands what PyTorch gives in float32. See README.md
+for the layout. The same machine writes the same bytes every time.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import torch
+from safetensors.numpy import save
+from tokenizers import Tokenizer
+from torch.nn import functional as F
+
+import cases
+from model import Block, Model, load, rope_tables, rotate, run
+
+FORMAT = 1
+DEMO = Path(__file__).parent.parent / "models/demo"
+DEMO_PROMPTS = [
+    "Question: What is the capital of Japan?\nAnswer:",
+    "Question: Which currency is used in Brazil?\nAnswer:",
+    "Question: name the capital of são tomé and príncipe\nAnswer:",
+    "Question: Is the United States landlocked?\nAnswer:",
+    "It was a bright cold day in April",
+]
+GREEDY_TOKENS = 40
+
+
+def run_op(op, case, inputs, attributes, dtype):
+    """One op in PyTorch: {name of an output after op/case: array}."""
+    x = {name: torch.from_numpy(value).to(dtype) for name, value in inputs.items()}
+    a = attributes
+    if op == "embedding":
+        return F.embedding(torch.tensor(a["ids"]), x["table"])
+    if op == "repeatInterleave":
+        return x["x"].repeat_interleave(a["repeats"], dim=-1)
+    if op == "layerNorm":
+        return F.layer_norm(x["x"], x["x"].shape[-1:], x["weight"], x.get("bias"), a["eps"])
+    if op == "linear":
+        return F.linear(x["x"], x["weight"], x.get("bias"))
+    if op == "rope":
+        return run_rope(x["x"], **a)
+    if op == "attention":
+        return run_attention(x["q"], x["k"], x["v"], a["heads"])
+    if op == "softmax":
+        return x["x"].softmax(-1)
+    if op == "gelu":
+        if a["approximate"] == "none" and dtype == torch.float64:
+            # PyTorch's own form, 1 + erf, loses its digits to cancellation for x below -5 even in float64.
+            return x["x"] * 0.5 * torch.special.erfc(-x["x"] / 2**0.5)
+        return F.gelu(x["x"], approximate=a["approximate"])
+    if op == "feedForward":
+        raised = F.linear(x["x"], x["up.weight"], x["up.bias"])
+        return F.linear(F.gelu(raised, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
+    raise KeyError(op)
+
+
+def run_rope(x, heads, pairing, theta, start):
+    T, C = x.shape
+    config = {"d_model": C, "n_head": heads, "rope_theta": theta}
+    cos, sin = (table.to(x) for table in rope_tables(config, torch.arange(start, start + T)))
+    return rotate(x.view(T, heads, -1).transpose(0, 1)[None], cos, sin, pairing)[0].transpose(0, 1).reshape(T, C)
+
+
+def run_attention(q, k, v, heads):
+    """The T queries are the last T of S positions, so that the mask is a triangle that ends in the corner."""
+    (T, C), S = q.shape, k.shape[0]
+    q, k, v = (x.view(len(x), heads, -1).transpose(0, 1) for x in (q, k, v))
+    future = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
+    scores = (q @ k.transpose(1, 2) / (C // heads) ** 0.5).masked_fill(future, float("-inf"))
+    return (scores.softmax(-1) @ v).transpose(0, 1).reshape(T, C)
+
+
+def export_ops(out):
+    inputs, truth, float32, manifest = {}, {}, {}, {}
+    for op, op_cases in cases.op_cases().items():
+        for case, (arrays, attributes) in op_cases.items():
+            name = f"{op}/{case}"
+            manifest.setdefault(op, {})[case] = {"inputs": list(arrays), "attributes": attributes}
+            if op == "ropeTables":
+                D, positions = attributes["D"], torch.arange(attributes["start"], attributes["start"] + attributes["T"])
+                tables = rope_tables({"d_model": D, "n_head": 1, "rope_theta": attributes["theta"]}, positions)
+                for part, table in zip(("cos", "sin"), tables):
+                    truth[f"{name}/{part}"] = table.numpy()
+                    float32[f"{name}/{part}"] = table.float().numpy()
+                continue
+            inputs |= {f"{name}/{argument}": value for argument, value in arrays.items()}
+            truth[name] = run_op(op, case, arrays, attributes, torch.float64).numpy()
+            float32[name] = run_op(op, case, arrays, attributes, torch.float32).numpy()
+    grid = erf_grid()
+    for function in ("erf", "erfc"):
+        manifest[function] = {"grid": {"inputs": ["x"], "attributes": {}}}
+        inputs[f"{function}/grid/x"] = grid
+        truth[f"{function}/grid"] = np.array([float(getattr(mpmath, function)(mpmath.mpf(x))) for x in grid.tolist()])
+    write_tensors(out / "ops/inputs.safetensors", inputs)
+    write_tensors(out / "ops/truth.safetensors", truth)
+    write_tensors(out / "ops/float32.safetensors", float32)
+    return manifest
+
+
+def erf_grid():
+    """Float64 arguments over all that erf and erfc resolve, dense where erf is not 1 yet, and the extremes."""
+    dense = cases.Source(1).random.random_sample(3000) * 13 - 6.5
+    far = cases.Source(2).random.random_sample(500) * 21 + 5.5
+    small = 10.0 ** -np.arange(1, 300, 7)
+    return np.concatenate([dense, far, small, -small, [0.0, 0.5, 1.0, 1.3, 2.0, 5e-324, 100.0]])
+
+
+def table(kind, V, E, source):
+    """An embedding table [V, E] as the family makes it."""
+    if kind == "trained":
+        return source.uniform(V, E)
+    if kind == "index":
+        return (np.arange(V)[:, None] >> np.arange(E) & 1).astype(np.float32)
+    if kind == "glyph":
+        bits = source.uniform(V, E) > 0.3  # dark pixels
+    else:
+        distinct = source.random.permutation(2**8)[:V, None] >> np.arange(8) & 1  # makes every row unique
+        bits = np.concatenate([distinct, source.uniform(V, E - 8) > 0], axis=1)
+    if kind == "bits":
+        return bits.astype(np.float32)
+    centred = bits - bits.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # a direction has no sign of its own
+    codes = centred @ axes.T
+    codes /= np.linalg.norm(codes, axis=1, keepdims=True)
+    return np.round(codes, 6).astype(np.float32)  # what one machine's SVD and another's have in common
+
+
+def build_model(case, source):
+    """A random model: weights large enough that a wrong mask, pairing or scale would show in the logits."""
+    config = case["config"]
+    with torch.device("meta"):
+        model = Model(config, case.get("biases", cases.UPSTREAM), case.get("final_norm", True))
+    weights = {}
+    for name, p in model.state_dict().items():
+        if name == "token_embeddings.weight":
+            weights[name] = table(case["table"], *p.shape, source)
+        elif p.dim() == 2:
+            weights[name] = source.uniform(*p.shape, limit=2.5 / p.shape[1] ** 0.5)
+        elif "norm" in name and name.endswith("weight"):
+            weights[name] = source.uniform(*p.shape, centre=1, limit=0.5)
+        else:
+            weights[name] = source.uniform(*p.shape, limit=0.3)
+        if case.get("outliers") and name != "token_embeddings.weight":
+            flat = weights[name].reshape(-1)
+            flat[source.integers(flat.size, 1 + flat.size // 500)] *= 50 if p.dim() == 2 else 20
+    return {name: torch.from_numpy(value) for name, value in weights.items()}
+
+
+def export_models(out):
+    manifest = {}
+    for number, (name, case) in enumerate(cases.model_cases().items()):
+        source = cases.Source(cases.SEED + 1 + number)
+        config = {"architectures": ["BVVForCausalLM"], "model_type": name, **case["config"]}
+        weights = build_model(case, source)
+        dtype = case.get("dtype", "float32")
+        config = {**config, "pad_id": 0, "torch_dtype": dtype}
+        if case.get("spelling"):
+            config = {case["spelling"] if key == "n_embed" else key: value for key, value in config.items()}
+        folder = out / "models" / name
+        write_json(folder / "config.json", config)
+        write_weights(folder / "model.safetensors", weights, getattr(torch, dtype))
+
+        T = case.get("T", 1 if name == "one_token" else 12)
+        tokens = source.integers(config["vocab_size"], T)
+        if T > 4:
+            tokens[3] = tokens[1]
+        write_json(folder / "inputs.json", {"tokens": tokens})
+        traced = case.get("trace", False)
+        for precision, dtype in (("truth", torch.float64), ("float32", torch.float32)):
+            activations = run(load(folder, dtype), tokens)
+            kept = activations if traced else {"logits": activations["logits"]}
+            write_tensors(folder / f"{precision}.safetensors", {key: x.numpy() for key, x in kept.items()})
+        manifest[name] = {"about": case["about"], "activations": "all" if traced else ["logits"]}
+        manifest[name]["weights_sha256"] = sha256(folder / "model.safetensors")
+    return manifest
+
+
+def export_demo(out):
+    """Logits after five prompts, every position for the first, and what is chosen greedily after them."""
+    tokenizer = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
+    models = {"truth": load(DEMO, torch.float64), "float32": load(DEMO, torch.float32)}
+    prompts = [{"text": text, "tokens": tokenizer.encode(text).ids} for text in DEMO_PROMPTS]
+    write_json(out / "demo/inputs.json", {"prompts": prompts})
+    for precision, model in models.items():
+        logits = {}
+        for n, prompt in enumerate(prompts):
+            every = run(model, prompt["tokens"])["logits"].numpy()
+            logits[f"prompt{n}"] = every if n == 0 else every[-1:]
+        write_tensors(out / f"demo/{precision}.safetensors", logits)
+    write_json(out / "demo/greedy.json", [greedy(models["truth"], prompt["tokens"]) for prompt in prompts])
+    return {"weights_sha256": sha256(DEMO / "model.safetensors"), "prompts": len(prompts)}
+
+
+def greedy(model, ids):
+    """The likeliest tokens one after the other, past the end of the text, and the closest that a second came."""
+    ids, margins = list(ids), []
+    for _ in range(GREEDY_TOKENS):
+        best = run(model, ids)["logits"][-1].topk(2)
+        margins.append((best.values[0] - best.values[1]).item())
+        ids.append(best.indices[0].item())
+    return {"tokens": ids[-GREEDY_TOKENS:], "smallest_margin": round(min(margins), 4)}
+
+
+def write_weights(path, weights, dtype):
+    from safetensors.torch import save as save_torch
+
+    path.write_bytes(save_torch({name: value.to(dtype) for name, value in weights.items()}, {"format": "pt"}))
+
+
+def write_tensors(path, tensors):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+
+
+def write_json(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_input(path):
+    """Inputs and weights are the same bytes on every machine; what PyTorch computes from them differs in last digits."""
+    return path.name not in ("truth.safetensors", "float32.safetensors", "manifest.json", "greedy.json")
+
+
+def export(out):
+    torch.set_num_threads(1)  # sums then run in one order
+    mpmath.mp.dps = 50
+    if out.exists():
+        shutil.rmtree(out)
+    manifest = {
+        "format": FORMAT,
+        "torch": torch.__version__.split("+")[0],
+        "numpy": np.__version__,
+        "seed": cases.SEED,
+        "ops": export_ops(out),
+        "models": export_models(out),
+        "demo": export_demo(out),
+    }
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    manifest["inputs_sha256"] = {str(path.relative_to(out)): sha256(path) for path in files if is_input(path)}
+    write_json(out / "manifest.json", manifest)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    export(parser.parse_args().out)

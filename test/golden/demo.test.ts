@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import countries from 'world-countries';
+import { openSession } from '../../src/backend.js';
+import { generateIds } from '../../src/generate.js';
+import { askPrompt, demoFolder, load, type LanguageModel } from '../../src/languageModel.js';
+import { manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
+
+describe('demo model', () => {
+  let demo: LanguageModel;
+  const { prompts } = readFixture<{ prompts: { text: string; tokens: number[] }[] }>('demo/inputs.json');
+
+  before(async () => {
+    demo = await load();
+  });
+
+  it('is the one that the golden files are of', () => {
+    const bytes = readFileSync(join(demoFolder(), 'model.safetensors'));
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), manifest.demo.weights_sha256);
+  });
+
+  it('tokenizes as the Python library does', () => {
+    for (const { text, tokens } of prompts) assert.deepEqual(demo.tokenizer.encode(text), tokens);
+  });
+
+  it('has logits nearer to the truth than PyTorch float32', async () => {
+    const truth = await readTruth('demo/truth.safetensors');
+    const float32 = await readTruth('demo/float32.safetensors');
+    const rows = [['relative L2 to float64', 'reference', 'PyTorch float32']];
+    const session = await openSession(demo.model);
+    for (const [n, { text, tokens }] of prompts.entries()) {
+      session.reset();
+      const key = `prompt${n}`;
+      const { data } = await session.forward(tokens, { logits: n === 0 ? 'all' : 'last' });
+      const [ours, pytorch] = [data, float32.get(key)!].map((x) => relativeDistance(x, truth.get(key)!));
+      rows.push([JSON.stringify(text), ours.toExponential(2), pytorch.toExponential(2)]);
+      assert.ok(ours < pytorch, text);
+    }
+    printTable(rows);
+  });
+
+  it('chooses the 40 tokens that PyTorch chooses', async () => {
+    const expected = readFixture<{ tokens: number[]; smallest_margin: number }[]>('demo/greedy.json');
+    const session = await openSession(demo.model);
+    for (const [n, { tokens }] of prompts.entries()) {
+      assert.ok(expected[n].smallest_margin > 1e-3, 'a near tie would make this a matter of rounding');
+      const chosen: number[] = [];
+      for await (const id of generateIds(session, demo.config, tokens, { maxNewTokens: 40 })) chosen.push(id);
+      assert.deepEqual(chosen, expected[n].tokens);
+    }
+  });
+
+  it("knows at least 95 % of the capitals of the UN's 193 members", async () => {
+    // The package counts Vatican City, an observer, among the members.
+    const members = countries.filter(({ unMember, cca3 }) => unMember && cca3 !== 'VAT');
+    assert.equal(members.length, 193);
+    for (const question of ['What is the capital of %?', 'Name the capital of %.']) {
+      const wrong: string[] = [];
+      for (const { name, capital } of members) {
+        let answer = '';
+        for await (const piece of demo.generate(askPrompt(question.replace('%', name.common)))) answer += piece;
+        // the demo spells U+02BB, as in Nukuʻalofa, with an ASCII apostrophe
+        if (answer.trim() !== capital[0].replaceAll('\u02bb', "'")) wrong.push(`${name.common}: ${answer.trim()}`);
+      }
+      const share = 1 - wrong.length / members.length;
+      const trained = question.startsWith('What') ? '' : ' (a phrasing it was never trained on)';
+      console.log(`      "${question}"${trained}: ${(100 * share).toFixed(1)} %, wrong: ${wrong.join('; ') || 'none'}`);
+      if (trained === '') assert.ok(share >= 0.95);
+    }
+  });
+});

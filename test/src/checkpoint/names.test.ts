@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { canonicalTensors, resolveNames } from '../../../src/checkpoint/names.js';
+import { CheckpointError } from '../../../src/errors.js';
+import { TINY } from '../../support/arbitraries.js';
+
+const { vocabSize: V, nEmbed: E, dModel: C, nLayer: L } = TINY;
+
+interface Named {
+  name: string;
+  shape: number[];
+}
+
+/** The names that a style gives to the modules; `#` stands for the layer. Null for a module that it lacks. */
+type Style = Record<
+  'embedding' | 'norm1' | 'q' | 'k' | 'v' | 'qkv' | 'o' | 'norm2' | 'up' | 'down' | 'final' | 'head',
+  string | null
+>;
+
+const SHAPES: Record<keyof Style, [number[], boolean]> = {
+  embedding: [[V, E], false],
+  norm1: [[C], true],
+  q: [[C, C], false],
+  k: [[C, C], false],
+  v: [[C, C], false],
+  qkv: [[3 * C, C], false],
+  o: [[C, C], false],
+  norm2: [[C], true],
+  up: [[4 * C, C], true],
+  down: [[C, 4 * C], true],
+  final: [[C], true],
+  head: [[V, C], true],
+};
+
+const CANONICAL: Record<keyof Style, string> = {
+  embedding: 'token_embeddings',
+  norm1: 'transformer_layers.#.input_layernorm',
+  q: 'transformer_layers.#.self_attn.q_proj',
+  k: 'transformer_layers.#.self_attn.k_proj',
+  v: 'transformer_layers.#.self_attn.v_proj',
+  qkv: 'transformer_layers.#.self_attn.qkv_proj',
+  o: 'transformer_layers.#.self_attn.o_proj',
+  norm2: 'transformer_layers.#.post_attention_layernorm',
+  up: 'transformer_layers.#.ffn.0',
+  down: 'transformer_layers.#.ffn.2',
+  final: 'final_layernorm',
+  head: 'lm_head',
+};
+
+function style(text: string): Style {
+  const keys = Object.keys(SHAPES) as (keyof Style)[];
+  const names = text.trim().split(/\s+/);
+  assert.equal(names.length, keys.length);
+  return Object.fromEntries(keys.map((key, i) => [key, names[i] === '-' ? null : names[i]])) as Style;
+}
+
+/** Every tensor that a style has, and what it must resolve to. */
+function tensorsOf(names: Style, biases = true): { tensors: Named[]; expected: Map<string, string> } {
+  const tensors: Named[] = [];
+  const expected = new Map<string, string>();
+  for (const [key, [shape, biased]] of Object.entries(SHAPES) as [keyof Style, [number[], boolean]][]) {
+    const name = names[key];
+    if (name === null) continue;
+    for (let n = 0; n < (name.includes('#') ? L : 1); n++) {
+      for (const kind of biased && biases ? ['weight', 'bias'] : ['weight']) {
+        const full = `${name}.${kind}`.replace('#', String(n));
+        tensors.push({ name: full, shape: kind === 'weight' ? shape : [shape[0]] });
+        expected.set(full, `${CANONICAL[key]}.${kind}`.replace('#', String(n)));
+      }
+    }
+  }
+  return { tensors, expected };
+}
+
+const STYLES: Record<string, Style> = {
+  //                 embedding norm1 q k v qkv o norm2 up down final head
+  canonical: style(`token_embeddings transformer_layers.#.input_layernorm
+    transformer_layers.#.self_attn.q_proj transformer_layers.#.self_attn.k_proj transformer_layers.#.self_attn.v_proj -
+    transformer_layers.#.self_attn.o_proj transformer_layers.#.post_attention_layernorm
+    transformer_layers.#.ffn.0 transformer_layers.#.ffn.2 final_layernorm lm_head`),
+  'canonical, compiled': style(`_orig_mod.token_embeddings _orig_mod.layers.#.input_layernorm
+    _orig_mod.layers.#.self_attn.q_proj _orig_mod.layers.#.self_attn.k_proj _orig_mod.layers.#.self_attn.v_proj -
+    _orig_mod.layers.#.self_attn.o_proj _orig_mod.layers.#.post_attention_layernorm
+    _orig_mod.layers.#.ffn.0 _orig_mod.layers.#.ffn.2 _orig_mod.final_layernorm _orig_mod.lm_head`),
+  nanoGPT: style(`transformer.wte transformer.h.#.ln_1 - - - transformer.h.#.attn.c_attn transformer.h.#.attn.c_proj
+    transformer.h.#.ln_2 transformer.h.#.mlp.c_fc transformer.h.#.mlp.c_proj transformer.ln_f lm_head`),
+  LLaMA: style(`model.embed_tokens model.layers.#.input_layernorm
+    model.layers.#.self_attn.q_proj model.layers.#.self_attn.k_proj model.layers.#.self_attn.v_proj -
+    model.layers.#.self_attn.o_proj model.layers.#.post_attention_layernorm
+    model.layers.#.mlp.up_proj model.layers.#.mlp.down_proj model.norm lm_head`),
+  'LLaMA by Meta': style(`tok_embeddings layers.#.attention_norm
+    layers.#.attention.wq layers.#.attention.wk layers.#.attention.wv - layers.#.attention.wo layers.#.ffn_norm
+    layers.#.feed_forward.w1 layers.#.feed_forward.w2 norm output`),
+  'a first tutorial': style(`token_embedding_table blocks.#.ln1
+    blocks.#.sa.query blocks.#.sa.key blocks.#.sa.value - blocks.#.sa.proj blocks.#.ln2
+    blocks.#.ffwd.net.0 blocks.#.ffwd.net.2 ln_f lm_head`),
+  ViT: style(`embed blocks.#.norm1 - - - blocks.#.attn.qkv blocks.#.attn.proj blocks.#.norm2
+    blocks.#.mlp.fc1 blocks.#.mlp.fc2 norm head`),
+  'nn.TransformerEncoderLayer': style(`embedding encoder.layers.#.norm1 - - - encoder.layers.#.self_attn.in_proj
+    encoder.layers.#.self_attn.out_proj encoder.layers.#.norm2 encoder.layers.#.linear1 encoder.layers.#.linear2
+    encoder.norm fc_out`),
+  'to_q, to_out': style(`emb layers.#.norms.0 layers.#.attn.to_q layers.#.attn.to_k layers.#.attn.to_v -
+    layers.#.attn.to_out.0 layers.#.norms.1 layers.#.ff.1 layers.#.ff.4 final_norm to_logits`),
+};
+
+function resolved(tensors: Named[], map = {}) {
+  const result = resolveNames(tensors, TINY, map, 'x');
+  return new Map(result.tensors.map(({ name, canonical }) => [name, canonical]));
+}
+
+describe('names', () => {
+  for (const [name, names] of Object.entries(STYLES)) {
+    it(`knows the names of ${name}`, () => {
+      const { tensors, expected } = tensorsOf(names);
+      assert.deepEqual(resolved(tensors), expected);
+    });
+    it(`knows the names of ${name} without biases and final norm`, () => {
+      const { tensors, expected } = tensorsOf({ ...names, final: null }, false);
+      assert.deepEqual(resolved(tensors), expected);
+    });
+  }
+
+  it('knows fused weights that are no module of their own, as nn.MultiheadAttention has them', () => {
+    const { tensors } = tensorsOf({ ...STYLES['a first tutorial'], q: null, k: null, v: null });
+    for (let n = 0; n < L; n++) {
+      tensors.push({ name: `blocks.${n}.sa.in_proj_weight`, shape: [3 * C, C] });
+      tensors.push({ name: `blocks.${n}.sa.in_proj_bias`, shape: [3 * C] });
+    }
+    const names = resolved(tensors);
+    assert.equal(names.get('blocks.1.sa.in_proj_weight'), 'transformer_layers.1.self_attn.qkv_proj.weight');
+    assert.equal(names.get('blocks.1.sa.in_proj_bias'), 'transformer_layers.1.self_attn.qkv_proj.bias');
+  });
+
+  it('turns the matrices of GPT-2 round, and says what it assumes', () => {
+    const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
+    for (const tensor of tensors)
+      if (tensor.name.includes('.h.') && tensor.shape.length === 2) tensor.shape = tensor.shape.toReversed();
+    const result = resolveNames(tensors, TINY);
+    assert.deepEqual(new Map(result.tensors.map((t) => [t.name, t.canonical])), expected);
+    const turned = result.tensors.filter(({ transposed }) => transposed).map(({ name }) => name);
+    assert.equal(turned.length, 4 * L, 'the square output projection too');
+    assert.deepEqual(result.assumptions.length, 2);
+  });
+
+  it('tells embedding and head by their words where E = C', () => {
+    const config = { ...TINY, nEmbed: C };
+    for (const [embedding, head] of [
+      ['wte', 'lm_head'],
+      ['tok_emb', 'output'],
+      ['model.decoder.embed_tokens', 'head'],
+    ]) {
+      const { tensors } = tensorsOf({ ...STYLES.canonical, embedding, head });
+      tensors[0].shape = [V, C];
+      const names = new Map(resolveNames(tensors, config).tensors.map((t) => [t.name, t.canonical]));
+      assert.equal(names.get(`${embedding}.weight`), 'token_embeddings.weight');
+      assert.equal(names.get(`${head}.weight`), 'lm_head.weight');
+    }
+  });
+
+  it('tells buffers from parameters, and says so', () => {
+    const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
+    tensors.push({ name: 'transformer.h.0.attn.bias', shape: [1, 1, 16, 16] });
+    tensors.push({ name: 'transformer.h.0.attn.rotary_emb.inv_freq', shape: [4] });
+    tensors.push({ name: 'causal_mask', shape: [16, 16] });
+    const result = resolveNames(tensors, TINY);
+    assert.equal(result.tensors.length, expected.size);
+    assert.deepEqual(
+      result.ignored.map(({ what }) => what),
+      ['causal mask', 'rotary frequencies', 'causal mask'],
+    );
+  });
+
+  function refuses(change: (tensors: Named[]) => void, message: RegExp, map = {}): void {
+    const { tensors } = tensorsOf(STYLES.LLaMA);
+    change(tensors);
+    assert.throws(
+      () => resolved(tensors, map),
+      (error: Error) =>
+        error instanceof CheckpointError && message.test(error.message) && !error.message.includes('\n'),
+    );
+  }
+  const drop = (name: string) => (tensors: Named[]) =>
+    tensors.splice(
+      tensors.findIndex((t) => t.name === name),
+      1,
+    );
+  const put = (name: string, shape: number[]) => (tensors: Named[]) => tensors.push({ name, shape });
+
+  it('refuses a tensor that is left over', () => {
+    refuses(
+      put('model.wpe.weight', [16, C]),
+      /no role, or no single one, for model\.wpe\.weight \[16, 16\].*--tensor-map/,
+    );
+    refuses(put('model.layers.0.mlp.gate_proj.extra', [3]), /gate_proj\.extra \[3\]/);
+  });
+
+  it('refuses a checkpoint in which something is missing', () => {
+    refuses(
+      drop('model.layers.1.self_attn.k_proj.weight'),
+      /nothing found for transformer_layers\.1\.self_attn\.k_proj\.weight \[16, 16\]/,
+    );
+    refuses(drop('lm_head.weight'), /lm_head/);
+    refuses(drop('model.layers.1.mlp.up_proj.bias'), /no counterpart for transformer_layers\.1\.ffn\.0\.bias/);
+    refuses(drop('model.norm.weight'), /model\.norm\.bias/);
+  });
+
+  it('refuses two tensors for one role', () => {
+    refuses(
+      put('model.layers.0.self_attn.query.weight', [C, C]),
+      /both model\.layers\.0\.self_attn\.q_proj\.weight and/,
+    );
+    refuses(put('model.layers.0.mlp.gate_proj.weight', [4 * C, C]), /both .*up_proj.* and .*gate_proj.* look like/);
+    refuses(put('model.layers.0.self_attn.qkv.weight', [3 * C, C]), /holds q, k and v, but there is .*q_proj/);
+  });
+
+  it('refuses shapes and layers that do not fit the config', () => {
+    refuses(
+      (tensors) => (tensors[0].shape = [V, E + 1]),
+      /model\.embed_tokens\.weight \(token_embeddings\.weight\) is \[40, 5\], expected \[40, 4\] \(V x E\)/,
+    );
+    refuses(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
+    refuses(
+      (tensors) => tensors.forEach((t) => t.name === 'lm_head.bias' && (t.shape = [V + 1])),
+      /expected \[40\] \(V\)/,
+    );
+  });
+
+  it('takes a map for what it cannot tell', () => {
+    const strange = (tensors: Named[]) => {
+      tensors.find((t) => t.name === 'model.norm.weight')!.name = 'gain';
+      tensors.find((t) => t.name === 'model.norm.bias')!.name = 'shift';
+      tensors.push({ name: 'junk', shape: [1] });
+    };
+    refuses(strange, /gain \[16\], shift \[16\], junk \[1\]/);
+    const { tensors } = tensorsOf(STYLES.LLaMA);
+    strange(tensors);
+    const map = { gain: 'final_layernorm.weight', shift: 'final_layernorm.bias', junk: null };
+    const names = resolved(tensors, map);
+    assert.equal(names.get('gain'), 'final_layernorm.weight');
+    assert.equal(names.has('junk'), false);
+    refuses(strange, /has no tensor "nope"/, { nope: 'lm_head.weight' });
+    refuses(strange, /"head", given for "gain", is no canonical name/, { gain: 'head' });
+    refuses(strange, /expected a JSON object/, [1]);
+  });
+
+  it('counts 272,844,800 parameters for Model_64_FLOAT', () => {
+    const config = { ...TINY, vocabSize: 65536, nEmbed: 64, dModel: 1024, nLayer: 16, nHead: 32 };
+    const biased = /layernorm|ffn|lm_head/;
+    const total = [...canonicalTensors(config).values()]
+      .filter(({ name }) => !name.includes('qkv') && (name.endsWith('weight') || biased.test(name)))
+      .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    assert.equal(total, 272_844_800);
+  });
+});

@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { openSafetensors, type SafetensorsFile } from '../../src/checkpoint/safetensors.js';
+
+/** The version of the fixtures' layout that the tests read. */
+const FORMAT = 1;
+
+interface Manifest {
+  format: number;
+  torch: string;
+  ops: Record<string, Record<string, { inputs: string[]; attributes: Record<string, never> }>>;
+  models: Record<string, { about: string; activations: 'all' | string[]; weights_sha256: string }>;
+  demo: { weights_sha256: string; prompts: number };
+}
+
+/** The path of a fixture, such as `models/tanh`. */
+export function fixture(path: string): string {
+  return fileURLToPath(new URL(`../../golden/fixtures/${path}`, import.meta.url));
+}
+
+function readManifest(): Manifest {
+  const path = fixture('manifest.json');
+  if (!existsSync(path)) throw new Error(`${path} does not exist: npm run golden makes it`);
+  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+  if (manifest.format !== FORMAT) {
+    throw new Error(`${path} has format ${manifest.format}, the tests read ${FORMAT}: npm run golden makes it anew`);
+  }
+  return manifest;
+}
+
+export const manifest: Manifest = readManifest();
+
+/** A fixture's JSON. */
+export function readFixture<T>(path: string): T {
+  return JSON.parse(readFileSync(fixture(path), 'utf8')) as T;
+}
+
+/** All tensors of a file in float64, which is exact. */
+export async function readTruth(path: string): Promise<Map<string, Float64Array>> {
+  const file: SafetensorsFile = await openSafetensors(fixture(path));
+  try {
+    const tensors = new Map<string, Float64Array>();
+    for (const name of file.tensors.keys()) tensors.set(name, (await file.readFloat64(name)).data);
+    return tensors;
+  } finally {
+    await file.close();
+  }
+}
+
+/** ‖a − truth‖ / ‖truth‖ over what is finite; infinite where only one of the two is. The norm is Euclidean. */
+export function relativeDistance(a: ArrayLike<number>, truth: Float64Array): number {
+  if (a.length !== truth.length) return Infinity;
+  const scale = truth.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), 0) || 1;
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < truth.length; i++) {
+    if (Object.is(a[i], truth[i]) || a[i] === truth[i]) {
+      if (Number.isFinite(truth[i])) norm += (truth[i] / scale) ** 2;
+      continue;
+    }
+    if (!Number.isFinite(a[i]) || !Number.isFinite(truth[i])) return Infinity;
+    difference += ((a[i] - truth[i]) / scale) ** 2;
+    norm += (truth[i] / scale) ** 2;
+  }
+  return difference === 0 ? 0 : Math.sqrt(difference / norm);
+}
+
+/** Half the gap between float32 numbers around x: what one rounding may cost. */
+export function halfUlp(x: number): number {
+  const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), -126);
+  return 2 ** (exponent - 24);
+}
+
+/** Prints aligned rows under a test's title. */
+export function printTable(rows: string[][]): void {
+  const widths = rows[0].map((_, c) => Math.max(...rows.map((row) => row[c].length)));
+  for (const row of rows) console.log(`      ${row.map((cell, c) => cell.padEnd(widths[c])).join('  ')}`.trimEnd());
+}
