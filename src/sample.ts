@@ -44,7 +44,7 @@ export function createSampler(options: SampleOptions = {}): Sampler {
     if (temperature === 0) return best;
 
     const weights = scores.map((score) => Math.exp((score - scores[best]) / temperature));
-    const candidates = nucleus(weights, topK, topP);
+    const candidates = nucleus(scores, weights, topK, topP);
     return pick(candidates, weights, uniformFloat64(random));
   };
 }
@@ -71,11 +71,11 @@ function penalize(logits: Float32Array, history: readonly number[], penalty: num
 }
 
 /** The ids that top-k and top-p leave, likeliest first where they had to be sorted. */
-function nucleus(weights: Float64Array, topK: number, topP: number): Uint32Array {
+function nucleus(scores: Float64Array, weights: Float64Array, topK: number, topP: number): Uint32Array {
   const ids = Uint32Array.from(weights.keys());
   if ((topK === 0 || topK >= ids.length) && topP === 1) return ids;
 
-  ids.sort((a, b) => weights[b] - weights[a] || a - b);
+  ids.sort((a, b) => scores[b] - scores[a] || a - b); // by score: weights that differ little may round to one number
   const kept = topK === 0 ? ids : ids.subarray(0, topK);
   const limit = topP * sum(kept, weights);
   let covered = 0;

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from '../support/cli.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+async function succeed(command: string, args: string[], cwd: string): Promise<string> {
+  const { code, stdout, stderr } = await run(command, args, '', cwd);
+  assert.equal(code, 0, `${command} ${args.join(' ')}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+const USE = `
+import { load, askPrompt, EmergentError, type LanguageModel } from 'emergent-semantics';
+import { forward, erf, type Tensor } from 'emergent-semantics/reference';
+
+const model: LanguageModel = await load();
+let answer = '';
+for await (const piece of model.generate(askPrompt('What is the capital of Japan?'))) answer += piece;
+const logits: Tensor = forward(model.tokenizer.encode('Question'), model.model, { logits: 'last' });
+const refused = await load('/nope').catch((error: unknown) => error instanceof EmergentError);
+console.log(JSON.stringify({ answer, shape: logits.shape, erf: erf(1), refused }));
+`;
+
+/** Packs the package as it would be published and installs it in an empty folder, as a user would. */
+describe('package', () => {
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'emergent-package-'));
+    await succeed('npm', ['pack', '--silent', '--pack-destination', folder], root);
+    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+    await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
+    await succeed('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], folder);
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it('brings a working command', async () => {
+    const answer = await succeed('npx', ['--no-install', 'emergent', 'ask', 'What is the capital of Japan?'], folder);
+    assert.equal(answer, 'Tokyo\n');
+  });
+
+  it('has typed exports that work', async () => {
+    await writeFile(join(folder, 'use.ts'), USE);
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--strict', '--lib', 'es2023,dom', 'use.ts'];
+    await succeed(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...options], folder);
+    const result = JSON.parse(await succeed(process.execPath, ['use.js'], folder)) as Record<string, unknown>;
+    assert.deepEqual(result, { answer: ' Tokyo', shape: [1, 1024], erf: 0.8427007929497149, refused: true });
+  });
+
+  it('is under 1 MB without the demo, and holds no sources, tests or fixtures', async () => {
+    const [{ files }] = JSON.parse(await succeed('npm', ['pack', '--dry-run', '--json', '--silent'], root)) as [
+      { files: { path: string; size: number }[] },
+    ];
+    const size = files.filter(({ path }) => !path.startsWith('models/')).reduce((sum, file) => sum + file.size, 0);
+    console.log(`      ${files.length} files, ${(size / 1e3).toFixed(0)} kB without the demo`);
+    assert.ok(size < 1e6);
+    assert.deepEqual(
+      files.map(({ path }) => path).filter((path) => /^(test|golden|src|bench)\/|\.test\./.test(path)),
+      [],
+    );
+  });
+});

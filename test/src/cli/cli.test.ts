@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { forward } from '../../../reference/index.js';
+import { loadModel, saveModel } from '../../../src/checkpoint/load.js';
+import { openSafetensors } from '../../../src/checkpoint/safetensors.js';
+import { activationNames } from '../../../src/trace.js';
+import { tinyModel } from '../../support/arbitraries.js';
+import { assertSame } from '../../support/assertions.js';
+import { emergent } from '../../support/cli.js';
+import { fixture } from '../../support/golden.js';
+
+describe('command line', () => {
+  let folder: string;
+  const tiny = tinyModel();
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'emergent-'));
+    await saveModel(join(folder, 'tiny'), tiny);
+  });
+  after(() => rm(folder, { recursive: true }));
+  const path = (name: string) => join(folder, name);
+
+  it('ask answers on stdout, and on stderr says how fast', async () => {
+    const { code, stdout, stderr } = await emergent(['ask', 'What is the capital of Japan?']);
+    assert.deepEqual([code, stdout], [0, 'Tokyo\n']);
+    assert.match(stderr, /^4 tokens, first after \d+ ms, then [\d.]+ tokens\/s \(reference\)\n$/);
+  });
+
+  it('ask - reads the question from stdin', async () => {
+    const { stdout } = await emergent(['ask', '-'], 'What is the capital of Kenya?\n');
+    assert.equal(stdout, 'Nairobi\n');
+  });
+
+  it('ask --json prints one object', async () => {
+    const { stdout, stderr } = await emergent(['ask', '--json', 'What is the currency of Japan?']);
+    const result = JSON.parse(stdout) as Record<string, unknown>;
+    assert.equal(result.text, 'Japanese yen');
+    assert.equal(result.prompt, 'Question: What is the currency of Japan?\nAnswer:');
+    assert.deepEqual([result.stop, result.backend, stderr], ['eos', 'reference', '']);
+    assert.ok((result.tokens as number[]).length > 2);
+  });
+
+  it('generate prints the continuation as it is', async () => {
+    const prompt = 'Question: What is the capital of Peru?\nAnswer:';
+    assert.equal((await emergent(['generate', prompt])).stdout, ' Lima\n');
+    assert.equal((await emergent(['generate', '-'], `${prompt}\n`)).stdout, ' Lima\n');
+    const past = await emergent(['generate', '--ignore-eos', '--max-new-tokens', '12', prompt]);
+    assert.match(past.stdout, /^ LimaQuestion:/);
+  });
+
+  it('generate samples the same text again with the seed that it tells', async () => {
+    const options = ['generate', '--temperature', '1.5', '--max-new-tokens', '20', 'Question:'];
+    const first = await emergent(options);
+    const seed = /seed (\d+)/.exec(first.stderr)![1];
+    const again = await emergent([...options, '--seed', seed]);
+    assert.equal(again.stdout, first.stdout);
+  });
+
+  it('logits writes F32 [T, V], without a tokenizer when tokens are given', async () => {
+    const out = path('logits.safetensors');
+    const { code, stdout } = await emergent(['logits', '--model', path('tiny'), '--tokens', '1,2,3', '--out', out]);
+    assert.deepEqual([code, stdout], [0, '']);
+    const file = await openSafetensors(out);
+    assert.deepEqual([...file.tensors.keys()], ['logits']);
+    assertSame(await file.readFloat32('logits'), forward([1, 2, 3], tiny));
+    await file.close();
+  });
+
+  it('trace writes every named activation', async () => {
+    const out = path('trace.safetensors');
+    await emergent(['trace', '--text', 'hello', '--out', out]);
+    const file = await openSafetensors(out);
+    const { model } = await loadModel(fixture('../../models/demo'));
+    assert.deepEqual([...file.tensors.keys()], activationNames(model.config, true));
+    await file.close();
+  });
+
+  it('tokenize shows tokens or their ids', async () => {
+    assert.equal((await emergent(['tokenize', 'Hi'])).stdout, ' 72  "H"\n105  "i"\n');
+    assert.equal((await emergent(['tokenize', '--json', 'Hi'])).stdout, '[72,105]\n');
+    assert.equal((await emergent(['tokenize', '--json', '-'], 'Hi\n')).stdout, '[72,105]\n');
+    assert.equal((await emergent(['tokenize', '--json', ''])).stdout, '[]\n');
+  });
+
+  it('build-tokenizer makes a folder that tokenize takes', async () => {
+    const ngrams = path('ngrams.json');
+    await writeFile(ngrams, JSON.stringify([{ lang: 'x', bigrams: [['Hi', 2]], trigrams: [['abc', 1]] }]));
+    const options = ['--layout', 'compact', '--vocab-size', '256', '--ngrams', ngrams, '--out', path('small')];
+    assert.equal((await emergent(['build-tokenizer', ...options])).code, 0);
+    assert.equal((await emergent(['tokenize', '--json', '--model', path('small'), 'Hi!'])).stdout, '[161,33]\n');
+  });
+
+  it('inspect shows the config, the parameters by part, the tensors and what was assumed', async () => {
+    const { stdout } = await emergent(['inspect', '--model', fixture('models/n_embd')]);
+    assert.match(stdout, /n_embed +8 +read\n/);
+    assert.match(stdout, /rope_pairing +half +assumed\n/);
+    assert.match(stdout, /attention +2048 +\d+\.\d %\n/);
+    assert.match(stdout, /lm_head\.weight +F32 +48 x 16\n/);
+    assert.match(stdout, /rope_pairing: not in config\.json/);
+    const { stdout: json } = await emergent(['inspect', '--json']);
+    const report = JSON.parse(json) as { parameters: { total: number }; assumedKeys: string[] };
+    assert.deepEqual([report.parameters.total, report.assumedKeys], [1986688, []]);
+  });
+
+  it('takes a tensor map', async () => {
+    const other = path('mapped');
+    await mkdir(other);
+    for (const name of await readdir(path('tiny'))) await copyFile(join(path('tiny'), name), join(other, name));
+    const weights = join(other, 'model.safetensors');
+    const bytes = await readFile(weights, 'latin1');
+    await writeFile(weights, bytes.replace('"lm_head.bias"', '"odd_one.out_"'), 'latin1');
+    const options = ['logits', '--model', other, '--tokens', '1', '--out', path('mapped.safetensors')];
+    const refused = await emergent(options);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^emergent: [^\n]*odd_one\.out_ \[40\][^\n]*--tensor-map\n$/);
+    await writeFile(path('map.json'), '{"odd_one.out_": "lm_head.bias"}');
+    assert.equal((await emergent([...options, '--tensor-map', path('map.json')])).code, 0);
+  });
+
+  const bad: [string[], RegExp][] = [
+    [[], /Usage: emergent/],
+    [['sing'], /^emergent: unknown command 'sing'\n$/],
+    [['ask'], /^emergent: missing required argument 'question'\n$/],
+    [['ask', '--loud', 'x'], /^emergent: unknown option '--loud'\n$/],
+    [['ask', '--model', '/nope', 'x'], /^emergent: [^\n]*does not exist[^\n]*\n$/],
+    [['ask', '--backend', 'toaster', 'x'], /^emergent: [^\n]*toaster[^\n]*reference[^\n]*\n$/],
+    [
+      ['ask', '--max-new-tokens', '-1', 'x'],
+      /^emergent: the number of new tokens must be an integer of at least 0, got -1\n$/,
+    ],
+    [['ask', '--max-new-tokens', '1e3', 'x'], /^emergent: [^\n]*It is not an integer\.\n$/],
+    [['ask', '--temperature', 'hot', 'x'], /^emergent: [^\n]*It is not a number\.\n$/],
+    [['ask', '--top-p', '2', 'x'], /^emergent: top-p must be a number above 0 and at most 1, got 2\n$/],
+    [['generate', ''], /^emergent: the prompt is empty[^\n]*\n$/],
+    [['logits', '--tokens', '1'], /^emergent: required option '--out <file>' not specified\n$/],
+    [['logits', '--out', '/tmp/x'], /^emergent: give --tokens 1,2,3 or --text "\.\.\."\n$/],
+    [['logits', '--tokens', '1,x', '--out', '/tmp/x'], /^emergent: [^\n]*not a list of token ids[^\n]*\n$/],
+    [['logits', '--tokens', '1', '--text', 'a', '--out', '/tmp/x'], /^emergent: [^\n]*cannot be used with[^\n]*\n$/],
+    [
+      ['logits', '--tokens', '1024', '--out', '/tmp/x'],
+      /^emergent: token id 1024 at position 0 is not in the vocabulary of 1024 \(0 to 1023\)\n$/,
+    ],
+    [
+      ['logits', '--tokens', new Array(129).fill('1').join(), '--out', '/tmp/x'],
+      /^emergent: 129 tokens are over the model's block_size of 128\n$/,
+    ],
+    [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
+    [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope\/tokenizer\.json does not exist[^\n]*\n$/],
+    [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
+    [['inspect', '--tensor-map', '/nope'], /^emergent: \/nope does not exist\n$/],
+  ];
+  for (const [args, message] of bad) {
+    it(`${args.join(' ').slice(0, 60) || '(nothing)'} is refused with exit 2`, async () => {
+      const { code, stdout, stderr } = await emergent(args);
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, message);
+    });
+  }
+
+  it('shows a stack trace only with --debug', async () => {
+    const { stderr } = await emergent(['ask', '--debug', '--model', '/nope', 'x']);
+    assert.match(stderr, /^emergent: [^\n]*\n[\s\S]*\n {4}at /);
+  });
+
+  it('gives help with examples for each command', async () => {
+    const { code, stdout } = await emergent(['--help']);
+    assert.equal(code, 0);
+    for (const name of ['ask', 'generate', 'logits', 'trace', 'tokenize', 'inspect', 'build-tokenizer']) {
+      assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
+      const help = await emergent([name, '--help']);
+      assert.equal(help.code, 0);
+      assert.match(help.stdout, /Examples:\n {2}emergent /);
+    }
+  });
+});

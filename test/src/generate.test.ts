@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { openSession, type Session } from '../../src/backend.js';
+import { generateIds, type GenerateOptions } from '../../src/generate.js';
+import { argmax } from '../../src/sample.js';
+import { forward } from '../../reference/index.js';
+import { InputError } from '../../src/errors.js';
+import { rows } from '../../src/tensor.js';
+import { tinyModel } from '../support/arbitraries.js';
+import { assertSame } from '../support/assertions.js';
+
+const model = tinyModel();
+const { blockSize } = model.config;
+
+async function collect(prompt: number[], options: GenerateOptions): Promise<number[]> {
+  const session = await openSession(model);
+  const ids: number[] = [];
+  for await (const id of generateIds(session, model.config, prompt, options)) ids.push(id);
+  await session.dispose();
+  return ids;
+}
+
+/** What the original does: the whole pass over the last block_size tokens for every new one. */
+function original(prompt: number[], count: number): number[] {
+  const ids = [...prompt];
+  for (let n = 0; n < count; n++) ids.push(argmax(forward(ids.slice(-blockSize), model, { logits: 'last' }).data));
+  return ids.slice(prompt.length);
+}
+
+describe('generate', () => {
+  it('chooses what whole passes choose, past block_size too', async () => {
+    for (const prompt of [[1], [5, 6, 7], Array.from({ length: 30 }, (_, i) => i)]) {
+      assert.deepEqual(await collect(prompt, { maxNewTokens: 40 }), original(prompt, 40));
+    }
+  });
+
+  it('stops at a stop token, which it still yields', async () => {
+    const free = await collect([1], { maxNewTokens: 20 });
+    const stop = free[4];
+    const stopped = await collect([1], { maxNewTokens: 20, stopIds: [stop] });
+    assert.deepEqual(stopped, free.slice(0, free.indexOf(stop) + 1));
+  });
+
+  it('makes as many tokens as it is told', async () => {
+    assert.deepEqual(await collect([1], { maxNewTokens: 0 }), []);
+    assert.equal((await collect([1], { maxNewTokens: 3 })).length, 3);
+    assert.equal((await collect([1], {})).length, 64);
+  });
+
+  it('gives the same text for the same seed', async () => {
+    const options = { maxNewTokens: 30, temperature: 1, topK: 10, seed: 3 };
+    assert.deepEqual(await collect([1, 2], options), await collect([1, 2], options));
+    assert.notDeepEqual(await collect([1, 2], options), await collect([1, 2], { ...options, seed: 4 }));
+  });
+
+  it('ends cleanly when it is aborted, before the prompt and between tokens', async () => {
+    assert.deepEqual(await collect([1], { signal: AbortSignal.abort() }), []);
+    const abort = new AbortController();
+    const session = await openSession(model);
+    const ids: number[] = [];
+    for await (const id of generateIds(session, model.config, [1], { signal: abort.signal })) {
+      ids.push(id);
+      if (ids.length === 3) abort.abort();
+    }
+    assert.equal(ids.length, 3);
+    assertSame(
+      await session.forward([2]),
+      await afterReset(session, [1, ...ids.slice(0, 2), 2]),
+      'the session lives on',
+    );
+  });
+
+  it('lets timers run between tokens, so that an abort can come at all', async () => {
+    const abort = new AbortController();
+    setTimeout(() => {
+      abort.abort();
+    });
+    const ids = await collect([1], { signal: abort.signal, maxNewTokens: 1e6 });
+    assert.ok(ids.length < 1000);
+  });
+
+  it('refuses an empty prompt and options out of range', async () => {
+    await assert.rejects(collect([], {}), /the prompt is empty/);
+    await assert.rejects(collect([1], { maxNewTokens: -1 }), InputError);
+    await assert.rejects(collect([1], { maxNewTokens: 1.5 }), InputError);
+    await assert.rejects(collect([1], { temperature: -1 }), InputError);
+    await assert.rejects(collect([99], {}), /token id 99/);
+  });
+});
+
+async function afterReset(session: Session, ids: number[]) {
+  session.reset();
+  return session.forward(ids);
+}
+
+describe('backend', () => {
+  it('opens sessions that share a model and nothing else', async () => {
+    const [a, b] = [await openSession(model), await openSession(model)];
+    await a.forward([1, 2, 3]);
+    assert.deepEqual([a.length, b.length], [3, 0]);
+    assertSame(await b.forward([4]), forward([4], model));
+  });
+
+  it('gives the logits of the last position, or of all', async () => {
+    const session = await openSession(model);
+    const all = await session.forward([1, 2, 3], { logits: 'all' });
+    assert.deepEqual(all.shape, [3, model.config.vocabSize]);
+    session.reset();
+    assert.equal(session.length, 0);
+    assertSame(await session.forward([1, 2, 3]), rows(all, 2, 3));
+  });
+
+  it('holds what it held when a call is refused', async () => {
+    const session = await openSession(model);
+    await session.forward([1, 2]);
+    await assert.rejects(session.forward([3, 99]), InputError);
+    await assert.rejects(
+      session.forward(new Array<number>(15).fill(0)),
+      /17 tokens are over the model's block_size of 16/,
+    );
+    assert.equal(session.length, 2);
+    assertSame(await session.forward([3]), rows(forward([1, 2, 3], model), 2, 3));
+  });
+
+  it('refuses an unknown backend and a session that is gone', async () => {
+    await assert.rejects(
+      async () => openSession(model, 'toaster'),
+      /there is no backend 'toaster'; there is: reference/,
+    );
+    await assert.rejects(async () => openSession(model, 'constructor'), InputError);
+    const session = await openSession(model);
+    await session.dispose();
+    await assert.rejects(session.forward([1]), /disposed/);
+  });
+});

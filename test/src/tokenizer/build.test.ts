@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { TokenizerError } from '../../../src/errors.js';
+import { buildTokenizer, BVV241, compactLayout } from '../../../src/tokenizer/build.js';
+import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
+
+interface Bpe {
+  model: { vocab: Record<string, number>; merges: [string, string][] };
+}
+
+const COUNTS = [
+  {
+    lang: 'a',
+    unigrams: [['é', 3]],
+    bigrams: [
+      ['he', 9],
+      ['th', 8],
+      ['el', 2],
+    ],
+    trigrams: [
+      ['the', 5],
+      ['xyz', 1],
+    ],
+  },
+  {
+    lang: 'b',
+    bigrams: [
+      ['he', 1],
+      ['lo', 1],
+    ],
+    trigrams: [['hel', 1]],
+  },
+];
+
+/** The published n-gram list is not part of this repository. */
+const PUBLISHED = process.env.EMERGENT_NGRAMS ?? '../shared/data/ngrams-2-3.json';
+
+describe('build tokenizer', () => {
+  const compact = buildTokenizer(COUNTS, compactLayout(256, 10));
+  const { model } = compact['tokenizer.json'] as Bpe;
+
+  it('gives ASCII its own ids, then special tokens, then n-grams: longest first, by code points', () => {
+    assert.equal(model.vocab.A, 65);
+    assert.deepEqual([model.vocab['<pad>'], model.vocab['</s>'], model.vocab['<special_token_31>']], [128, 130, 159]);
+    const grams = Object.entries(model.vocab)
+      .filter(([, id]) => id >= 160 && id < 168)
+      .map(([gram]) => gram);
+    assert.deepEqual(grams, ['hel', 'the', 'xyz', 'el', 'he', 'lo', 'th', 'é']);
+    assert.equal(model.vocab['<unused_168>'], 168);
+    assert.deepEqual(
+      Object.values(model.vocab).sort((a, b) => a - b),
+      Array.from({ length: 256 }, (_, id) => id),
+    );
+  });
+
+  it('merges every pair of tokens that makes an n-gram, in the order of the n-grams', () => {
+    assert.deepEqual(model.merges, [
+      ...[
+        ['h', 'el'],
+        ['he', 'l'],
+        ['t', 'he'],
+        ['th', 'e'],
+      ],
+      ...[
+        ['e', 'l'],
+        ['h', 'e'],
+        ['l', 'o'],
+        ['t', 'h'],
+      ],
+    ]);
+  });
+
+  it('decodes what it encodes, for all text over its alphabet', () => {
+    const tokenizer = new Tokenizer(compact['tokenizer.json'], compact['tokenizer_config.json']);
+    const alphabet = fc.constantFrom(
+      ...Array.from({ length: 128 }, (_, id) => String.fromCharCode(id)),
+      'é',
+      'he',
+      'the',
+      'hello',
+    );
+    fc.assert(
+      fc.property(fc.array(alphabet, { maxLength: 60 }), (pieces) => {
+        const text = pieces.join('');
+        assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+      }),
+    );
+    assert.deepEqual(tokenizer.encode('ü'), [131], 'what is outside is <unk>');
+  });
+
+  it('takes the most frequent n-grams of each language', () => {
+    const { vocab } = (buildTokenizer(COUNTS, compactLayout(256, 1))['tokenizer.json'] as Bpe).model;
+    assert.deepEqual(
+      ['he', 'th', 'the', 'hel', 'xyz'].map((gram) => gram in vocab),
+      [true, false, true, true, false],
+    );
+  });
+
+  it('refuses counts that are malformed or too many', () => {
+    const bad: [unknown, RegExp][] = [
+      [null, /ngrams\.json: expected a list of/],
+      [[], /expected a list of/],
+      [[{ lang: 'a', bigrams: [] }], /entry 0 has no trigrams/],
+      [
+        [{ lang: 'a', bigrams: [['abc', 1]], trigrams: [] }],
+        /entry 0, bigrams: \["abc",1\] is not \[string of 2, count\]/,
+      ],
+      [[{ lang: 'a', bigrams: [['ab', -1]], trigrams: [] }], /entry 0, bigrams/],
+      [[{ lang: 'a', bigrams: ['ab'], trigrams: [] }], /entry 0, bigrams/],
+    ];
+    for (const [counts, message] of bad) {
+      assert.throws(
+        () => buildTokenizer(counts, BVV241, 'ngrams.json'),
+        (error) => error instanceof TokenizerError && message.test(error.message),
+      );
+    }
+    const many = Array.from({ length: 97 }, (_, i) => [String.fromCharCode(0x100 + i, 65), 1]);
+    assert.throws(
+      () => buildTokenizer([{ lang: 'a', bigrams: many, trigrams: [] }], compactLayout(256, 100)),
+      /97 n-grams for 96 ids/,
+    );
+    assert.throws(() => compactLayout(255, 1), TokenizerError);
+  });
+
+  describe('of the published n-grams', () => {
+    let published: ReturnType<typeof buildTokenizer>;
+    before(function () {
+      if (!existsSync(PUBLISHED)) {
+        console.log('      SKIPPED: the published n-gram list is not here; EMERGENT_NGRAMS=FILE names it');
+        this.skip();
+      }
+      published = buildTokenizer(JSON.parse(readFileSync(PUBLISHED, 'utf8')));
+    });
+
+    it('rebuilds bvv241-2-3: 65,536 tokens, 12,224 merges, 15 places free', () => {
+      const { vocab, merges } = (published['tokenizer.json'] as Bpe).model;
+      assert.equal(Object.keys(vocab).length, 65536);
+      assert.equal(merges.length, 12224);
+      const free = Array.from({ length: 0xf900 - 0xe100 }, (_, i) => vocab[`<unused_${0xe100 + i}>`]).filter(
+        (id) => id !== undefined,
+      );
+      assert.deepEqual(
+        free,
+        Array.from({ length: 15 }, (_, i) => 0xf8f1 + i),
+      );
+    });
+
+    it('tokenizes the published example', () => {
+      const tokenizer = new Tokenizer(published['tokenizer.json'], published['tokenizer_config.json']);
+      assert.deepEqual(tokenizer.encode('hello the test'), [104, 56035, 111, 32, 57811, 32, 116, 56117]);
+      assert.deepEqual(tokenizer.encode('a😀'), [97, 57347], 'outside the Basic Multilingual Plane is <unk>');
+      assert.equal(tokenizer.eosId, 57346);
+    });
+
+    it('decodes what it encodes, for all text of the Basic Multilingual Plane', () => {
+      const tokenizer = new Tokenizer(published['tokenizer.json'], published['tokenizer_config.json']);
+      const character = fc.integer({ min: 0, max: 0xd7ff }).map((code) => String.fromCharCode(code));
+      const text = fc.array(fc.oneof(character, fc.constantFrom('the ', 'he', 'tion', '日本', ' .')), {
+        maxLength: 40,
+      });
+      fc.assert(
+        fc.property(text, (pieces) => {
+          assert.equal(tokenizer.decode(tokenizer.encode(pieces.join(''))), pieces.join(''));
+        }),
+      );
+    });
+  });
+});

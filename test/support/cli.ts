@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** Runs the command line from its sources. */
+export function emergent(args: readonly string[], input = ''): Promise<Outcome> {
+  return run(process.execPath, ['--import', 'tsx', main, ...args], input);
+}
+
+/** Runs a program to its end. */
+export function run(command: string, args: readonly string[], input = '', cwd?: string): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd });
+    const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      resolve({ ...outcome, code });
+    });
+    child.stdin.on('error', () => undefined); // a program that does not read what it is given
+    child.stdin.end(input);
+  });
+}
