@@ -10,7 +10,7 @@ import { manifest, printTable, readFixture, readTruth, relativeDistance } from '
 
 describe('demo model', () => {
   let demo: LanguageModel;
-  const { prompts } = readFixture<{ prompts: { text: string; tokens: number[] }[] }>('demo/inputs.json');
+  const { prompts } = readFixture('demo/inputs.json') as { prompts: { text: string; tokens: number[] }[] };
 
   before(async () => {
     demo = await load();
@@ -42,7 +42,7 @@ describe('demo model', () => {
   });
 
   it('chooses the 40 tokens that PyTorch chooses', async () => {
-    const expected = readFixture<{ tokens: number[]; smallest_margin: number }[]>('demo/greedy.json');
+    const expected = readFixture('demo/greedy.json') as { tokens: number[]; smallest_margin: number }[];
     const session = await openSession(demo.model);
     for (const [n, { tokens }] of prompts.entries()) {
       assert.ok(expected[n].smallest_margin > 1e-3, 'a near tie would make this a matter of rounding');

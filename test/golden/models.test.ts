@@ -9,7 +9,7 @@ import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance
 /** Every activation of one model by name, as the reference computes it. */
 async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
   const { model } = await loadModel(fixture(`models/${name}`));
-  const { tokens } = readFixture<{ tokens: number[] }>(`models/${name}/inputs.json`);
+  const { tokens } = readFixture(`models/${name}/inputs.json`) as { tokens: number[] };
   const activations = new Map<string, Float32Array>();
   forward(tokens, model, { trace: (key, value) => activations.set(key, value.data) });
   assert.deepEqual([...activations.keys()], activationNames(model.config, model.weights.finalNorm !== null));

@@ -6,7 +6,7 @@ import { buildTokenizer, BVV241, compactLayout } from '../../../src/tokenizer/bu
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
 
 interface Bpe {
-  model: { vocab: Record<string, number>; merges: [string, string][] };
+  model: { vocab: Record<string, number | undefined>; merges: [string, string][] };
 }
 
 const COUNTS = [
@@ -44,12 +44,12 @@ describe('build tokenizer', () => {
     assert.equal(model.vocab.A, 65);
     assert.deepEqual([model.vocab['<pad>'], model.vocab['</s>'], model.vocab['<special_token_31>']], [128, 130, 159]);
     const grams = Object.entries(model.vocab)
-      .filter(([, id]) => id >= 160 && id < 168)
+      .filter(([, id]) => id! >= 160 && id! < 168)
       .map(([gram]) => gram);
     assert.deepEqual(grams, ['hel', 'the', 'xyz', 'el', 'he', 'lo', 'th', 'é']);
     assert.equal(model.vocab['<unused_168>'], 168);
     assert.deepEqual(
-      Object.values(model.vocab).sort((a, b) => a - b),
+      Object.values(model.vocab).sort((a, b) => a! - b!),
       Array.from({ length: 256 }, (_, id) => id),
     );
   });
