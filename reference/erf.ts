@@ -5,7 +5,7 @@ const ONE_OVER_SQRT_PI = 1 / Math.sqrt(Math.PI);
 const CROSSOVER = 1.3;
 
 /** Terms that reach float64 at the crossover, where both converge slowest. */
-const SERIES_DEPTH = 30;
+const SERIES_DEPTH = 22;
 const FRACTION_DEPTH = 50;
 
 /**

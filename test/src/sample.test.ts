@@ -65,6 +65,8 @@ describe('sample', () => {
     assert.deepEqual(seen(0.7), [0, 1]);
     assert.deepEqual(seen(0.8), [0, 1, 2]);
     assert.deepEqual(seen(1), [0, 1, 2, 3]);
+    const half = draw(new Float32Array(2), { temperature: 1, topP: 0.5, seed: 5 }, 100);
+    assert.deepEqual([...new Set(half)], [0], 'exactly p is enough');
   });
 
   it('is greedy as the temperature falls', () => {
