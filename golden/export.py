@@ -176,10 +176,12 @@ def export_models(out):
             tokens[3] = tokens[1]
         write_json(folder / "inputs.json", {"tokens": tokens})
         traced = case.get("trace", False)
-        for precision, dtype in (("truth", torch.float64), ("float32", torch.float32)):
-            activations = run(load(folder, dtype), tokens)
-            kept = activations if traced else {"logits": activations["logits"]}
-            write_tensors(folder / f"{precision}.safetensors", {key: x.numpy() for key, x in kept.items()})
+        truth, float32 = (run(load(folder, dtype), tokens) for dtype in (torch.float64, torch.float32))
+        if not traced:
+            truth, float32 = ({"logits": activations["logits"]} for activations in (truth, float32))
+        header = trace_header("float64", tokens, sha256(folder / "model.safetensors"), truth, float32)
+        write_tensors(folder / "truth.safetensors", {key: x.numpy() for key, x in truth.items()}, header)
+        write_tensors(folder / "float32.safetensors", {key: x.numpy() for key, x in float32.items()})
         manifest[name] = {"about": case["about"], "activations": "all" if traced else ["logits"]}
         manifest[name]["weights_sha256"] = sha256(folder / "model.safetensors")
     return manifest
@@ -217,9 +219,23 @@ def write_weights(path, weights, dtype):
     path.write_bytes(save_torch({name: value.to(dtype) for name, value in weights.items()}, {"format": "pt"}))
 
 
-def write_tensors(path, tensors):
+def trace_header(precision, tokens, weights_sha256, truth, float32):
+    """What a golden file says of itself, for `emergent verify`. One key, because the order of several is not stable."""
+    distance = {name: float((truth[name] - float32[name]).norm() / truth[name].norm()) for name in truth}
+    header = {
+        "format": FORMAT,
+        "producer": f"PyTorch {torch.__version__.split('+')[0]}",
+        "precision": precision,
+        "tokens": tokens,
+        "weights_sha256": weights_sha256,
+        "float32_distance": {name: float(f"{value:.2g}") for name, value in distance.items()},
+    }
+    return {"emergent": json.dumps(header)}
+
+
+def write_tensors(path, tensors, metadata=None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}))
+    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
 
 
 def write_json(path, content):

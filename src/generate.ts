@@ -4,7 +4,7 @@ import { createSampler, type SampleOptions } from './sample.js';
 import type { ModelConfig } from './config.js';
 
 export interface GenerateOptions extends SampleOptions {
-  /** How many tokens to make at most; 64 unless told. */
+  /** How many tokens to make at most; 128 unless told. */
   maxNewTokens?: number | undefined;
   /** Tokens that end the text. They are yielded, too. */
   stopIds?: readonly number[] | undefined;
@@ -25,7 +25,7 @@ export async function* generateIds(
   session: Session,
   { blockSize }: ModelConfig,
   prompt: readonly number[],
-  { maxNewTokens = 64, stopIds = [], signal, ...sampling }: GenerateOptions = {},
+  { maxNewTokens = 128, stopIds = [], signal, ...sampling }: GenerateOptions = {},
 ): AsyncGenerator<number, void, undefined> {
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
     throw new InputError(`the number of new tokens must be an integer of at least 0, got ${maxNewTokens}`);

@@ -9,6 +9,7 @@ import { inspectCommand } from './inspect.js';
 import { logitsCommand } from './logits.js';
 import { tokenizeCommand } from './tokenize.js';
 import { traceCommand } from './trace.js';
+import { verifyCommand } from './verify.js';
 
 const FAULT = 1;
 const BAD_INPUT = 2;
@@ -39,6 +40,7 @@ for (const command of [
   traceCommand(),
   tokenizeCommand(),
   inspectCommand(),
+  verifyCommand(),
   buildTokenizerCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show where an error came from'));

@@ -18,7 +18,7 @@ export interface GenerateFlags extends ModelFlags {
 
 export function addGenerateOptions(command: Command): Command {
   return addBackendOption(addModelOptions(command))
-    .option('--max-new-tokens <n>', 'stop after this many tokens', parseInteger, 64)
+    .option('--max-new-tokens <n>', 'stop after this many tokens', parseInteger, 128)
     .option(
       '--temperature <t>',
       'sample; 0 always takes the likeliest token (0, or 1 with the next three)',

@@ -3,6 +3,7 @@ import { openSession } from '../backend.js';
 import { loadModel } from '../checkpoint/load.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../tensor.js';
+import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
 import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
@@ -34,7 +35,13 @@ Examples:
         },
       });
       await session.dispose();
-      await writeSafetensors(flags.out, activations);
+      const header: GoldenHeader = {
+        format: GOLDEN_FORMAT,
+        producer: `emergent-semantics, ${flags.backend}`,
+        precision: 'float32',
+        tokens: ids,
+      };
+      await writeSafetensors(flags.out, activations, { emergent: JSON.stringify(header) });
       process.stderr.write(`wrote ${Object.keys(activations).length} activations to ${flags.out}\n`);
     });
 }

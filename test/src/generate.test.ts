@@ -43,7 +43,7 @@ describe('generate', () => {
   it('makes as many tokens as it is told', async () => {
     assert.deepEqual(await collect([1], { maxNewTokens: 0 }), []);
     assert.equal((await collect([1], { maxNewTokens: 3 })).length, 3);
-    assert.equal((await collect([1], {})).length, 64);
+    assert.equal((await collect([1], {})).length, 128);
   });
 
   it('gives the same text for the same seed', async () => {

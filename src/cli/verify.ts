@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Command } from 'commander';
+import { loadModel } from '../checkpoint/load.js';
+import { writeFileWhole } from '../checkpoint/nodeFile.js';
+import { explain } from '../verify/explain.js';
+import { checkWeights, readGolden } from '../verify/golden.js';
+import { renderHtml } from '../verify/html.js';
+import { cells, COLUMNS, describeChange, summarize } from '../verify/report.js';
+import { verify } from '../verify/verify.js';
+import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { table } from './output.js';
+
+interface VerifyFlags extends ModelFlags {
+  backend: string;
+  golden: string;
+  anyWeights?: boolean;
+  json?: boolean;
+  html?: string;
+}
+
+export function verifyCommand(): Command {
+  return addBackendOption(addModelOptions(new Command('verify')))
+    .description('Compare every activation with a golden file: where does it first differ, by how much, and why?')
+    .requiredOption('--golden <file>', 'what golden/export.py or `emergent trace` wrote')
+    .option('--any-weights', 'compare although the golden file is of other weights')
+    .option('--json', 'print one JSON object')
+    .option('--html <file>', 'write a page with charts')
+    .addHelpText(
+      'after',
+      `
+Exit 0 if all agree, 1 if something differs, 2 if the question made no sense.
+
+Examples:
+  emergent verify --model golden/fixtures/models/tanh --golden golden/fixtures/models/tanh/truth.safetensors
+  emergent verify --model path/to/model --golden trace.safetensors --html report.html`,
+    )
+    .action(async (flags: VerifyFlags) => {
+      const golden = await readGolden(flags.golden);
+      const { model, report: loaded } = await loadModel(flags.model, await loadOptions(flags));
+      if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
+      const report = await verify(model, golden, flags.backend);
+      const explanation = report.first && (await explain(model, golden, flags.backend));
+      if (flags.html !== undefined) {
+        await writeFileWhole(flags.html, [new TextEncoder().encode(renderHtml(report, explanation))]);
+        process.stderr.write(`wrote ${flags.html}\n`);
+      }
+      if (flags.json) {
+        const { rows, first, backend, precision } = report;
+        const explained = explanation && describeChange(explanation);
+        const header = { ...golden.header, float32_distance: undefined };
+        process.stdout.write(
+          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, rows })}\n`,
+        );
+      } else {
+        process.stdout.write(`${table([COLUMNS, ...report.rows.map(cells)])}\n\n${summarize(report, explanation)}\n`);
+      }
+      process.exitCode = report.first ? 1 : 0;
+    });
+}
+
+/** Of a weights file; null for a checkpoint in shards, which has no single one. */
+async function sha256(path: string): Promise<string | null> {
+  if (!path.endsWith('.safetensors')) return null;
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,34 @@
+import type { ModelConfig } from '../config.js';
+import type { Model } from '../weights.js';
+import type { Golden } from './golden.js';
+import { verify } from './verify.js';
+
+/** Conventions that a checkpoint does not show. One wrong choice among them is the usual reason for a difference. */
+export const CONVENTIONS: readonly Partial<ModelConfig>[] = [
+  { ropePairing: 'half' },
+  { ropePairing: 'interleaved' },
+  { geluApproximate: 'none' },
+  { geluApproximate: 'tanh' },
+  { normPosition: 'pre' },
+  { normPosition: 'post' },
+  { layerNormEps: 1e-5 },
+  { layerNormEps: 1e-6 },
+  { layerNormEps: 1e-12 },
+  { ropeTheta: 10000 },
+  { ropeTheta: 500000 },
+];
+
+/**
+ * Looks for a change of one convention in the configuration under which the whole golden file agrees.
+ *
+ * @returns the change, or null if there is none
+ */
+export async function explain(model: Model, golden: Golden, backend: string): Promise<Partial<ModelConfig> | null> {
+  for (const change of CONVENTIONS) {
+    const config = { ...model.config, ...change };
+    if (JSON.stringify(config) === JSON.stringify(model.config)) continue;
+    const report = await verify({ ...model, config }, golden, backend).catch(() => null);
+    if (report?.first === null) return change;
+  }
+  return null;
+}

@@ -1,0 +1,61 @@
+import type { ModelConfig } from '../config.js';
+import { activationNames } from '../trace.js';
+
+/** An activation: which op made it, and from which other activations. */
+export interface GraphNode {
+  name: string;
+  op: string;
+  inputs: readonly string[];
+  /** The layer, L for what comes after the last one, 0 for what comes before the first. */
+  layer: number;
+}
+
+/** What each activation of a layer is made from; `in` is what enters the layer. The norms' inputs depend on the config. */
+const WITHIN_LAYER: Record<string, { op: string; inputs: string[] }> = {
+  q: { op: 'linear', inputs: ['attn_norm'] },
+  k: { op: 'linear', inputs: ['attn_norm'] },
+  v: { op: 'linear', inputs: ['attn_norm'] },
+  q_rot: { op: 'rope', inputs: ['q'] },
+  k_rot: { op: 'rope', inputs: ['k'] },
+  attn: { op: 'attention', inputs: ['q_rot', 'k_rot', 'v'] },
+  attn_out: { op: 'linear', inputs: ['attn'] },
+  resid_mid: { op: 'add', inputs: ['in', 'attn_out'] },
+  ffn_up: { op: 'linear', inputs: ['ffn_norm'] },
+  ffn_act: { op: 'gelu', inputs: ['ffn_up'] },
+  ffn_out: { op: 'linear', inputs: ['ffn_act'] },
+  resid: { op: 'add', inputs: ['resid_mid', 'ffn_out'] },
+};
+
+const PRE_NORM: typeof WITHIN_LAYER = {
+  attn_norm: { op: 'layerNorm', inputs: ['in'] },
+  ffn_norm: { op: 'layerNorm', inputs: ['resid_mid'] },
+};
+
+const POST_NORM: typeof WITHIN_LAYER = {
+  ...Object.fromEntries(['q', 'k', 'v'].map((name) => [name, { op: 'linear', inputs: ['in'] }])),
+  attn_norm: { op: 'layerNorm', inputs: ['resid_mid'] },
+  ffn_up: { op: 'linear', inputs: ['attn_norm'] },
+  resid: { op: 'add', inputs: ['attn_norm', 'ffn_out'] },
+  ffn_norm: { op: 'layerNorm', inputs: ['resid'] },
+};
+
+/** All activations in order of execution, with the op and the inputs of each. */
+export function activationGraph(config: ModelConfig, hasFinalNorm: boolean): GraphNode[] {
+  const { nLayer: L, normPosition } = config;
+  const within = { ...WITHIN_LAYER, ...(normPosition === 'pre' ? PRE_NORM : POST_NORM) };
+  const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // what leaves a layer
+  const leaves = `layers.${L - 1}.${last}`;
+  return activationNames(config, hasFinalNorm).map((name) => {
+    const match = /^layers\.(\d+)\.(.+)$/.exec(name);
+    if (match) {
+      const layer = Number(match[1]);
+      const before = layer === 0 ? 'expanded' : `layers.${layer - 1}.${last}`;
+      const { op, inputs } = within[match[2]];
+      return { name, op, layer, inputs: inputs.map((input) => (input === 'in' ? before : `layers.${layer}.${input}`)) };
+    }
+    if (name === 'embedding') return { name, op: 'embedding', layer: 0, inputs: [] };
+    if (name === 'expanded') return { name, op: 'repeatInterleave', layer: 0, inputs: ['embedding'] };
+    if (name === 'final_norm') return { name, op: 'layerNorm', layer: L, inputs: [leaves] };
+    return { name, op: 'lmHead', layer: L, inputs: [hasFinalNorm ? 'final_norm' : leaves] };
+  });
+}

@@ -1,0 +1,140 @@
+import type { ModelConfig } from '../config.js';
+import { cells, COLUMNS, summarize } from './report.js';
+import type { Row, VerifyReport } from './verify.js';
+
+/**
+ * A report as one self-contained page without scripts: errors by activation on a logarithmic scale, with the bound and
+ * PyTorch float32's own error; a heat map of the worst activation; the table.
+ */
+export function renderHtml(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
+  const { rows, golden, worst } = report;
+  const title = `${report.first ? report.first.status : 'OK'}: ${golden.name}`;
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>${escape(title)}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #112; }
+pre { background: #f4f5f8; padding: .8rem 1rem; white-space: pre-wrap; border-left: 4px solid ${report.first ? '#c62828' : '#2e7d32'}; }
+table { border-collapse: collapse; font: 12.5px ui-monospace, monospace; }
+th, td { text-align: left; padding: .15rem .6rem; border-bottom: 1px solid #e3e5ec; white-space: nowrap; }
+tr.DIFF td, tr.NAN td, tr.SHAPE td { background: #fdecea; }
+svg text { font: 11px system-ui, sans-serif; fill: #556; }
+.scroll { overflow-x: auto; }
+</style>
+<h1>${escape(title)}</h1>
+<pre>${escape(summarize(report, explanation))}</pre>
+<h2>Error by activation</h2>
+<p>Relative L2 error of each activation, in order of execution, on a logarithmic scale. Exact activations lie on the floor.
+The bound is for the largest error over the rms, which is never below the relative L2 error.</p>
+<div class="scroll">${errorChart(report)}</div>
+<h2>Where ${escape(worst.row.name)} differs</h2>
+<p>The activation that uses most of its bound (${(100 * worst.row.share).toFixed(0)} %): |ours − truth|, tokens downwards,
+elements to the right, from white (none) to dark (${worst.row.difference ? worst.row.difference.max.toExponential(1) : '?'}).</p>
+<div class="scroll">${heatMap(report)}</div>
+<h2>All activations</h2>
+<div class="scroll">${table(rows)}</div>
+</html>
+`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+function table(rows: readonly Row[]): string {
+  const head = COLUMNS.map((name) => `<th>${escape(name)}</th>`).join('');
+  const body = rows.map((row) => {
+    const columns = cells(row).map((cell) => `<td>${escape(cell)}</td>`);
+    return `<tr class="${row.status}">${columns.join('')}</tr>`;
+  });
+  return `<table><tr>${head}</tr>\n${body.join('\n')}\n</table>`;
+}
+
+const HEIGHT = 320;
+const LEFT = 60;
+const FLOOR = -9; // 10^-9: below any float32 rounding
+const CEILING = 1;
+
+function errorChart({ rows, golden }: VerifyReport): string {
+  const step = Math.max(9, Math.min(24, 1000 / rows.length));
+  const width = LEFT + step * rows.length + 20;
+  const x = (i: number) => LEFT + step * (i + 0.5);
+  const y = (error: number) => {
+    const exponent = Math.min(CEILING, Math.max(FLOOR, Number.isNaN(error) ? CEILING : Math.log10(error)));
+    return 20 + ((CEILING - exponent) / (CEILING - FLOOR)) * HEIGHT;
+  };
+  const line = (values: (number | undefined)[], style: string) => {
+    const points = values.flatMap((value, i) =>
+      value === undefined ? [] : [`${x(i).toFixed(1)},${y(value).toFixed(1)}`],
+    );
+    return `<polyline points="${points.join(' ')}" fill="none" ${style}/>`;
+  };
+  const grid = Array.from({ length: CEILING - FLOOR + 1 }, (_, i) => FLOOR + i).map((exponent) => {
+    const at = y(10 ** exponent);
+    return `<line x1="${LEFT}" x2="${width - 20}" y1="${at}" y2="${at}" stroke="#e3e5ec"/><text x="${LEFT - 8}" y="${at + 4}" text-anchor="end">1e${exponent}</text>`;
+  });
+  const distances = golden.header.float32_distance ?? {};
+  const dots = rows.map((row, i) => {
+    const error = row.difference?.relativeL2 ?? Infinity;
+    const colour = row.status === 'OK' ? '#1565c0' : '#c62828';
+    const tip = `${row.name} (${row.op}): ${row.status}, ${error.toExponential(1)}`;
+    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${colour}"><title>${escape(tip)}</title></circle>`;
+  });
+  const names = rows.map((row, i) => {
+    const at = `${x(i).toFixed(1)} ${HEIGHT + 32}`;
+    return `<text transform="translate(${at}) rotate(60)">${escape(row.name)}</text>`;
+  });
+  const legend = [
+    ['#1565c0', 'ours'],
+    ['#9e9e9e', 'PyTorch float32'],
+    ['#ef6c00', 'bound'],
+  ].map(([colour, text], i) => {
+    const at = LEFT + 20 + 130 * i;
+    return `<rect x="${at}" y="4" width="12" height="4" fill="${colour}"/><text x="${at + 18}" y="10">${text}</text>`;
+  });
+  return `<svg width="${width}" height="${HEIGHT + 150}" role="img" aria-label="error by activation">
+${grid.join('')}
+${line(
+  rows.map(({ bound }) => (bound === 0 ? undefined : bound)),
+  'stroke="#ef6c00" stroke-dasharray="5 3"',
+)}
+${line(
+  rows.map(({ name }) => distances[name]),
+  'stroke="#9e9e9e"',
+)}
+${line(
+  rows.map(({ difference }) => difference?.relativeL2),
+  'stroke="#1565c0" stroke-opacity=".4"',
+)}
+${dots.join('\n')}
+${names.join('\n')}
+${legend.join('')}
+</svg>`;
+}
+
+/** At most this many cells a side; larger activations are drawn by the largest error of each cell. */
+const CELLS = 160;
+
+function heatMap({ golden, worst: { row, actual } }: VerifyReport): string {
+  const truth = golden.tensors.get(row.name)?.data;
+  if (!row.difference || !truth) return '<p>The shapes differ.</p>';
+  const [T, C] = row.shape;
+  const [down, across] = [Math.ceil(T / CELLS), Math.ceil(C / CELLS)];
+  const errors = new Map<string, number>();
+  for (let i = 0; i < truth.length; i++) {
+    const key = `${Math.floor(Math.floor(i / C) / down)},${Math.floor((i % C) / across)}`;
+    const error = Math.abs(actual[i] - truth[i]);
+    errors.set(key, Math.max(errors.get(key) ?? 0, Number.isNaN(error) ? Infinity : error));
+  }
+  const largest = row.difference.max || 1;
+  const size = Math.max(4, Math.min(16, Math.floor(1000 / Math.ceil(C / across))));
+  const rects = [...errors].map(([key, error]) => {
+    const [t, c] = key.split(',').map(Number);
+    const strength = Number.isFinite(largest) ? error / largest : Number(!Number.isFinite(error));
+    const shade = Math.round(255 * (1 - strength));
+    return `<rect x="${c * size}" y="${t * size}" width="${size}" height="${size}" fill="rgb(255,${shade},${shade})"/>`;
+  });
+  const [width, height] = [Math.ceil(C / across) * size, Math.ceil(T / down) * size];
+  return `<svg width="${width}" height="${height}" style="border:1px solid #ccd">${rects.join('')}</svg>`;
+}

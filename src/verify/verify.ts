@@ -1,0 +1,111 @@
+import { openSession, type Session } from '../backend.js';
+import { show, type Tensor } from '../tensor.js';
+import type { Model } from '../weights.js';
+import { compare, type Difference } from './compare.js';
+import { checkGolden, type Golden } from './golden.js';
+import { activationGraph, type GraphNode } from './graph.js';
+import { boundOf, type Precision } from './tolerance.js';
+
+/** OK within the bound, DIFF beyond it, SHAPE not comparable, NAN not a number where the truth is one. */
+export type Status = 'OK' | 'DIFF' | 'SHAPE' | 'NAN';
+
+/** One activation, compared. */
+export interface Row {
+  name: string;
+  op: string;
+  status: Status;
+  shape: readonly number[];
+  /** What the bound is for is {@link Difference.relativeMax}. */
+  bound: number;
+  /** relativeMax over the bound: 1 is the limit. */
+  share: number;
+  difference: Difference | null;
+  /** The values at the worst element. */
+  ours: number;
+  truth: number;
+  /** For what does not agree: whether its inputs do, so that its own op is at fault, or the first of them that does not. */
+  origin: 'born here' | 'unknown' | { handedDownBy: string } | null;
+}
+
+export interface VerifyReport {
+  golden: Golden;
+  backend: string;
+  precision: Precision;
+  /** In order of execution. */
+  rows: Row[];
+  /** The first that does not agree. */
+  first: Row | null;
+  /** The actual values of the row that is furthest beyond its bound, or nearest to it. */
+  worst: { row: Row; actual: Float32Array };
+}
+
+/** How well backends compute; what is not listed accumulates in float32. */
+const FLOAT64_BACKENDS = ['reference'];
+
+/**
+ * Runs the tokens of a golden file through a backend and compares every activation that the file holds.
+ *
+ * @param open starts the session, for backends that have no name
+ * @throws InputError if the golden file is of another model.
+ */
+export async function verify(
+  model: Model,
+  golden: Golden,
+  backend = 'reference',
+  open: (model: Model) => Promise<Session> = (it) => openSession(it, backend),
+): Promise<VerifyReport> {
+  const graph = activationGraph(model.config, model.weights.finalNorm !== null);
+  checkGolden(golden, model.config, graph);
+  const precision =
+    golden.header.precision === 'float64' && FLOAT64_BACKENDS.includes(backend) ? 'reference' : 'float32';
+
+  const nodes = new Map(graph.map((node) => [node.name, node]));
+  const rows: Row[] = [];
+  const disagrees = new Set<string>();
+  let worst: VerifyReport['worst'] | null = null;
+  const session = await open(model);
+  try {
+    await session.forward(golden.header.tokens, {
+      logits: 'all',
+      trace: (name, actual) => {
+        const truth = golden.tensors.get(name);
+        const node = nodes.get(name);
+        if (!truth || !node) return;
+        const row = compareRow(node, actual, truth, boundOf(node, precision));
+        if (row.status !== 'OK') {
+          row.origin = originOf(node, golden, disagrees);
+          disagrees.add(name);
+        }
+        rows.push(row);
+        if (!worst || row.share > worst.row.share) worst = { row, actual: actual.data };
+      },
+    });
+  } finally {
+    await session.dispose();
+  }
+  return { golden, backend, precision, rows, first: rows.find(({ status }) => status !== 'OK') ?? null, worst: worst! };
+}
+
+function compareRow(
+  { name, op }: GraphNode,
+  actual: Tensor,
+  truth: { data: Float64Array; shape: readonly number[] },
+  bound: number,
+): Row {
+  const common = { name, op, shape: actual.shape, bound, origin: null };
+  if (show(actual.shape) !== show(truth.shape)) {
+    return { ...common, status: 'SHAPE', share: Infinity, difference: null, ours: NaN, truth: NaN };
+  }
+  const difference = compare(actual.data, truth.data);
+  const { relativeMax, worst, nan } = difference;
+  const share = relativeMax === 0 ? 0 : relativeMax / bound;
+  const status = nan > 0 ? 'NAN' : share <= 1 ? 'OK' : 'DIFF';
+  return { ...common, status, share, difference, ours: actual.data[worst], truth: truth.data[worst] };
+}
+
+/** An op is at fault where all its inputs agree; without the inputs in the file nobody can say. */
+function originOf({ inputs }: GraphNode, golden: Golden, disagrees: ReadonlySet<string>): Row['origin'] {
+  const culprit = inputs.find((input) => disagrees.has(input));
+  if (culprit !== undefined) return { handedDownBy: culprit };
+  return inputs.every((input) => golden.tensors.has(input)) ? 'born here' : 'unknown';
+}
