@@ -4,7 +4,8 @@ import { formatConfig, parseConfig, type ModelConfig } from '../config.js';
 import { CheckpointError, ConfigError, messageOf } from '../errors.js';
 import { readJson } from '../readJson.js';
 import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
-import type { BlockWeights, Model, ModelWeights } from '../weights.js';
+import type { Model } from '../weights.js';
+import { assemble, namedTensors } from './assemble.js';
 import { canonicalTensors, resolveNames, type Part, type Resolution, type TensorMap } from './names.js';
 import { writeFileWhole } from './nodeFile.js';
 import { openSafetensors, writeSafetensors } from './safetensors.js';
@@ -195,46 +196,3 @@ function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   }
   return split;
 }
-
-/** Puts tensors with canonical names where they belong. */
-function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {
-  function layer(name: string): { weight: Tensor; bias: Tensor | null } {
-    return { weight: loaded.get(`${name}.weight`)!, bias: loaded.get(`${name}.bias`) ?? null };
-  }
-  return {
-    embedding: loaded.get('token_embeddings.weight')!,
-    blocks: Array.from({ length: L }, (_, n) => {
-      const block = {} as BlockWeights;
-      for (const [key, module] of BLOCK_MODULES) block[key] = layer(`transformer_layers.${n}.${module}`);
-      return block;
-    }),
-    finalNorm: loaded.has('final_layernorm.weight') ? layer('final_layernorm') : null,
-    lmHead: layer('lm_head'),
-  };
-}
-
-/** The tensors of a model by canonical name: what {@link assemble} takes apart. */
-function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeights): Record<string, Tensor> {
-  const tensors: Record<string, Tensor> = { 'token_embeddings.weight': embedding };
-  function put(name: string, { weight, bias }: { weight: Tensor; bias: Tensor | null }): void {
-    tensors[`${name}.weight`] = weight;
-    if (bias) tensors[`${name}.bias`] = bias;
-  }
-  blocks.forEach((block, n) => {
-    for (const [key, module] of BLOCK_MODULES) put(`transformer_layers.${n}.${module}`, block[key]);
-  });
-  if (finalNorm) put('final_layernorm', finalNorm);
-  put('lm_head', lmHead);
-  return tensors;
-}
-
-const BLOCK_MODULES: readonly (readonly [keyof BlockWeights, string])[] = [
-  ['attnNorm', 'input_layernorm'],
-  ['qProj', 'self_attn.q_proj'],
-  ['kProj', 'self_attn.k_proj'],
-  ['vProj', 'self_attn.v_proj'],
-  ['oProj', 'self_attn.o_proj'],
-  ['ffnNorm', 'post_attention_layernorm'],
-  ['ffnUp', 'ffn.0'],
-  ['ffnDown', 'ffn.2'],
-];

@@ -140,26 +140,31 @@ export interface WritableTensor {
   readonly shape: readonly number[];
 }
 
+/** A tensor that is made when its turn to be written comes, so that a checkpoint need not be in memory as a whole. */
+export interface LazyTensor {
+  readonly name: string;
+  readonly dtype: 'F32' | 'F64';
+  readonly shape: readonly number[];
+  readonly make: () => Float32Array | Float64Array;
+}
+
 /**
  * The bytes of a safetensors file, piece by piece and without a copy of the data: the header, then each tensor in the
  * order given. The same input gives the same bytes.
  *
  * @throws EmergentError if a tensor's data is not as long as its shape says.
  */
-export function* encodeSafetensors(
-  tensors: Readonly<Record<string, WritableTensor>>,
+export function* encodeLazily(
+  tensors: readonly LazyTensor[],
   metadata?: Readonly<Record<string, string>>,
 ): Generator<Uint8Array, void, undefined> {
   const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
   let end = 0;
-  for (const [name, { data, shape }] of Object.entries(tensors)) {
+  for (const { name, dtype, shape } of tensors) {
     if (name === '__metadata__') throw new EmergentError('no tensor can be called __metadata__');
-    if (data.length !== sizeOf(shape)) {
-      throw new EmergentError(`tensor "${name}" of shape ${show(shape)} has ${data.length} elements`);
-    }
     const begin = end;
-    end += data.byteLength;
-    header[name] = { dtype: data instanceof Float32Array ? 'F32' : 'F64', shape, data_offsets: [begin, end] };
+    end += (sizeOf(shape) * DTYPE_BITS[dtype]) / 8;
+    header[name] = { dtype, shape, data_offsets: [begin, end] };
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const length = Math.ceil(json.length / 8) * 8; // the data then begins at a multiple of 8
@@ -167,7 +172,24 @@ export function* encodeSafetensors(
   new DataView(head.buffer).setBigUint64(0, BigInt(length), true);
   head.set(json, 8);
   yield head;
-  for (const { data } of Object.values(tensors)) yield littleEndian(data);
+  for (const { name, shape, make } of tensors) {
+    const data = make();
+    if (data.length !== sizeOf(shape)) {
+      throw new EmergentError(`tensor "${name}" of shape ${show(shape)} has ${data.length} elements`);
+    }
+    yield littleEndian(data);
+  }
+}
+
+/** As {@link encodeLazily}, of tensors that are in memory. */
+export function encodeSafetensors(
+  tensors: Readonly<Record<string, WritableTensor>>,
+  metadata?: Readonly<Record<string, string>>,
+): Generator<Uint8Array, void, undefined> {
+  const lazy = Object.entries(tensors).map(([name, { data, shape }]): LazyTensor => {
+    return { name, dtype: data instanceof Float32Array ? 'F32' : 'F64', shape, make: () => data };
+  });
+  return encodeLazily(lazy, metadata);
 }
 
 function littleEndian(data: Float32Array | Float64Array): Uint8Array {

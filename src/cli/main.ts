@@ -7,6 +7,7 @@ import { buildTokenizerCommand } from './buildTokenizer.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { logitsCommand } from './logits.js';
+import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { tokenizeCommand } from './tokenize.js';
 import { traceCommand } from './trace.js';
 import { verifyCommand } from './verify.js';
@@ -42,6 +43,7 @@ for (const command of [
   inspectCommand(),
   verifyCommand(),
   buildTokenizerCommand(),
+  makeCheckpointCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show where an error came from'));
 }

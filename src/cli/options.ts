@@ -5,7 +5,7 @@ import type { TensorMap } from '../checkpoint/names.js';
 import { InputError } from '../errors.js';
 import { demoFolder } from '../languageModel.js';
 import { readJson } from '../readJson.js';
-import { loadingBar } from './output.js';
+import { progressBar } from './output.js';
 
 /** The options of every command that loads a model. */
 export interface ModelFlags {
@@ -28,7 +28,7 @@ export function addBackendOption(command: Command): Command {
 
 /** What {@link loadModel} needs to know of the flags; shows progress where somebody looks. */
 export async function loadOptions({ tensorMap }: ModelFlags): Promise<LoadOptions> {
-  const options: LoadOptions = { onProgress: loadingBar() };
+  const options: LoadOptions = { onProgress: progressBar('loading') };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
   return options;
 }

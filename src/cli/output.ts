@@ -23,21 +23,18 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
     .join('\n');
 }
 
-/** Shows on a terminal how far a model is loaded, once it has taken long enough to wonder. */
-export function loadingBar(): (doneBytes: number, totalBytes: number) => void {
+/** Shows on a terminal how far something has come, once it has taken long enough to wonder. */
+export function progressBar(what: string): (doneBytes: number, totalBytes: number) => void {
   if (!process.stderr.isTTY) return () => undefined;
   const begun = Date.now();
   let bar: SingleBar | null = null;
   return (done, total) => {
     if (!bar && (done === total || Date.now() - begun < 300)) return;
-    bar ??= startBar(total);
+    if (!bar) {
+      bar = new SingleBar({ format: `${what} {bar} {done} of {all}`, clearOnComplete: true, stream: process.stderr });
+      bar.start(total, 0, { done: '', all: '' });
+    }
     bar.update(done, { done: formatBytes(done), all: formatBytes(total) });
     if (done === total) bar.stop();
   };
-}
-
-function startBar(total: number): SingleBar {
-  const bar = new SingleBar({ format: 'loading {bar} {done} of {all}', clearOnComplete: true, stream: process.stderr });
-  bar.start(total, 0, { done: '', all: '' });
-  return bar;
 }

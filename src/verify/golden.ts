@@ -1,7 +1,7 @@
 import { openSafetensors } from '../checkpoint/safetensors.js';
 import type { ModelConfig } from '../config.js';
 import { CheckpointError, InputError } from '../errors.js';
-import { show } from '../tensor.js';
+import { show, sizeOf } from '../tensor.js';
 import type { GraphNode } from './graph.js';
 
 /** The version of golden files that this reads and writes. */
@@ -16,15 +16,28 @@ export interface GoldenHeader {
   tokens: number[];
   /** Of the weights file that it was computed from, if known. */
   weights_sha256?: string;
+  /** For files that hold every `step`-th element of a tensor of this shape, and the Euclidean norm of the whole. */
+  sampled?: Record<string, { shape: number[]; step: number; norm: number }>;
+  /** The checkpoint that the weights are of, if they are hashes. */
+  synthetic?: { preset: string; seed: number };
   /** How far PyTorch float32 was from this truth: relative L2 by activation. */
   float32_distance?: Record<string, number>;
+}
+
+/** The truth of one activation: all its elements, or every `step`-th and the norm of the whole. */
+export interface GoldenTensor {
+  data: Float64Array;
+  /** Of the whole activation. */
+  shape: readonly number[];
+  step: number;
+  norm: number | null;
 }
 
 /** Activations of one sequence, to be compared with. */
 export interface Golden {
   name: string;
   header: GoldenHeader;
-  tensors: Map<string, { data: Float64Array; shape: readonly number[] }>;
+  tensors: Map<string, GoldenTensor>;
 }
 
 /**
@@ -39,10 +52,16 @@ export async function readGolden(path: string): Promise<Golden> {
     const header = parseHeader(file.metadata.emergent, path);
     const tensors: Golden['tensors'] = new Map();
     for (const name of file.tensors.keys()) {
-      const tensor = await file.readFloat64(name);
-      const at = tensor.data.findIndex((value) => !Number.isFinite(value));
-      if (at !== -1) throw new InputError(`${path}: ${name} holds ${tensor.data[at]} at element ${at}: no truth`);
-      tensors.set(name, tensor);
+      const { data, shape } = await file.readFloat64(name);
+      const at = data.findIndex((value) => !Number.isFinite(value));
+      if (at !== -1) throw new InputError(`${path}: ${name} holds ${data[at]} at element ${at}: no truth`);
+      const sample = header.sampled?.[name] ?? { shape, step: 1, norm: null };
+      if (data.length === 0 || data.length !== Math.ceil(sizeOf(sample.shape) / sample.step)) {
+        throw new InputError(
+          `${path}: ${name} holds ${data.length} elements, which is no sample of ${show(sample.shape)}`,
+        );
+      }
+      tensors.set(name, { data, ...sample });
     }
     if (tensors.size === 0) throw new InputError(`${path} holds no activations: there is nothing to compare with`);
     return { name: path, header, tensors };

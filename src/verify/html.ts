@@ -117,8 +117,9 @@ ${legend.join('')}
 const CELLS = 160;
 
 function heatMap({ golden, worst: { row, actual } }: VerifyReport): string {
-  const truth = golden.tensors.get(row.name)?.data;
-  if (!row.difference || !truth) return '<p>The shapes differ.</p>';
+  const { data: truth, step } = golden.tensors.get(row.name)!;
+  if (!row.difference) return '<p>The shapes differ.</p>';
+  if (step > 1) return '<p>The file holds only a sample of it.</p>';
   const [T, C] = row.shape;
   const [down, across] = [Math.ceil(T / CELLS), Math.ceil(C / CELLS)];
   const errors = new Map<string, number>();

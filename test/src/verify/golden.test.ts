@@ -58,7 +58,7 @@ describe('golden files', () => {
     const post = await readGolden(await write({ tokens: [99] }));
     await assert.rejects(verify(model, post), /token 99 is not in a vocabulary of 48/);
     const own = await readGolden(fixture('models/tanh/truth.safetensors'));
-    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1] });
+    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null });
     await assert.rejects(verify(model, own), /it holds layers\.2\.q, which a model of 2 pre-norm layers has not/);
     assert.throws(() => checkWeights(own, 'f'.repeat(64)), /is of other weights/);
     checkWeights(own, own.header.weights_sha256!);

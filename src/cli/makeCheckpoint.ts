@@ -1,0 +1,55 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { writeFileWhole } from '../checkpoint/nodeFile.js';
+import { encodeLazily } from '../checkpoint/safetensors.js';
+import { syntheticTensors } from '../checkpoint/synthetic.js';
+import { formatConfig, PRESETS } from '../config.js';
+import { InputError, messageOf } from '../errors.js';
+import { sizeOf } from '../tensor.js';
+import { parseInteger } from './options.js';
+import { formatBytes, progressBar } from './output.js';
+
+export function makeCheckpointCommand(): Command {
+  return new Command('make-checkpoint')
+    .description('Write a checkpoint of full size whose weights are hashes: nothing it says means anything.')
+    .addOption(
+      new Option('--preset <name>', 'member of the family').choices(Object.keys(PRESETS)).makeOptionMandatory(),
+    )
+    .requiredOption('--out <dir>', 'folder for config.json and model.safetensors')
+    .option('--seed <n>', 'the same seed gives the same bytes everywhere', parseInteger, 1)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent make-checkpoint --preset model_64_float --seed 1 --out checkpoints/64-float
+  emergent logits --model checkpoints/64-float --tokens 1,2,3 --out logits.safetensors`,
+    )
+    .action(async ({ preset, out, seed }: { preset: string; out: string; seed: number }) => {
+      const config = PRESETS[preset];
+      const tensors = syntheticTensors(config, seed);
+      const total = tensors.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+      try {
+        await mkdir(out, { recursive: true });
+      } catch (error) {
+        throw new InputError(`${out} cannot be made: ${messageOf(error)}`);
+      }
+      const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
+      await writeFileWhole(join(out, 'config.json'), [new TextEncoder().encode(json)]);
+      const begun = performance.now();
+      await writeFileWhole(join(out, 'model.safetensors'), counted(encodeLazily(tensors, { format: 'pt' }), total));
+      const seconds = (performance.now() - begun) / 1000;
+      process.stderr.write(`wrote ${formatBytes(total)} to ${out} in ${seconds.toFixed(1)} s\n`);
+    });
+}
+
+/** Passes pieces on and shows how many bytes that makes. */
+function* counted(pieces: Iterable<Uint8Array>, total: number): Generator<Uint8Array> {
+  const show = progressBar('writing');
+  let done = 0;
+  for (const piece of pieces) {
+    yield piece;
+    done += piece.length;
+    show(Math.min(done, total), total);
+  }
+}

@@ -1,0 +1,42 @@
+/** Verifies one full-size synthetic model and prints what came of it as JSON:  tsx test/full/child.ts GOLDEN_FILE */
+import { syntheticModel } from '../../src/checkpoint/synthetic.js';
+import { PRESETS } from '../../src/config.js';
+import { readGolden } from '../../src/verify/golden.js';
+import { summarize } from '../../src/verify/report.js';
+import { verify } from '../../src/verify/verify.js';
+
+export interface Result {
+  ok: boolean;
+  summary: string;
+  activations: number;
+  /** Of the logits from the truth, relative L2: ours and PyTorch float32's. */
+  distance: number;
+  pytorch: number;
+  /** The largest share of a bound, and whose. */
+  share: number;
+  shareIn: string;
+  making_s: number;
+  running_s: number;
+  peak_gb: number;
+}
+
+const golden = await readGolden(process.argv[2]);
+const { preset, seed } = golden.header.synthetic!;
+const begun = performance.now();
+const model = syntheticModel(PRESETS[preset], seed);
+const made = performance.now();
+const report = await verify(model, golden);
+const logits = report.rows.at(-1)!;
+const result: Result = {
+  ok: report.first === null,
+  summary: summarize(report, null),
+  activations: report.rows.length,
+  distance: logits.difference!.relativeL2,
+  pytorch: golden.header.float32_distance!.logits,
+  share: report.worst.row.share,
+  shareIn: report.worst.row.name,
+  making_s: (made - begun) / 1000,
+  running_s: (performance.now() - made) / 1000,
+  peak_gb: process.resourceUsage().maxRSS / 1e6,
+};
+console.log(JSON.stringify(result));
