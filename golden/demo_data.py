@@ -8,10 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-COUNTRIES = Path(__file__).parent.parent / "node_modules/world-countries/countries.json"
+PACKAGE = Path(__file__).parent.parent / "node_modules/world-countries"
 
-# {x} is the country, {a} the answer of the fact that a question turns round. The first phrasing of a fact is the one
-# that evaluations ask.
+# {x} stands for the country, {capital} for its capital.
 PHRASINGS = {
     "capital": [
         "What is the capital of {x}?",
@@ -19,9 +18,10 @@ PHRASINGS = {
         "What is the capital city of {x}?",
         "Which city is the capital of {x}?",
         "Tell me the capital of {x}.",
+        "What is {x}'s capital?",
         "Capital of {x}?",
     ],
-    "country of capital": ["Which country has the capital {a}?", "{a} is the capital of which country?"],
+    "country of capital": ["Which country has the capital {capital}?", "{capital} is the capital of which country?"],
     "continent": ["On which continent is {x}?", "Which continent is {x} in?", "Where is {x}?"],
     "region": ["In which part of the world is {x}?", "Which region does {x} belong to?"],
     "currency": [
@@ -32,19 +32,24 @@ PHRASINGS = {
     "languages": ["Which languages are spoken in {x}?", "What language do people speak in {x}?"],
     "demonym": ["What are people from {x} called?", "What do you call somebody from {x}?"],
     "domain": ["What is the internet domain of {x}?", "Which top-level domain does {x} have?"],
-    "calling code": ["What is the calling code of {x}?", "How do I call {x}?"],
+    "calling code": ["What is the calling code of {x}?", "Which number do I dial to call {x}?"],
     "landlocked": ["Is {x} landlocked?", "Is {x} a landlocked country?"],
 }
 
 # Never trained on: how well does the model take a wording that it has not seen?
-HELD_OUT = {"capital": ["Name the capital of {x}.", "What city is the capital of {x}?"]}
+HELD_OUT = {
+    "capital": ["Name the capital of {x}.", "What city is the capital of {x}?", "Do you know the capital of {x}?"],
+    "currency": ["Tell me the currency of {x}."],
+}
 
 WITH_ARTICLE = {
-    "Bahamas", "British Virgin Islands", "Cayman Islands", "Central African Republic", "Comoros", "Cook Islands",
-    "Czech Republic", "DR Congo", "Dominican Republic", "Falkland Islands", "Faroe Islands", "Gambia", "Isle of Man",
-    "Maldives", "Marshall Islands", "Netherlands", "Northern Mariana Islands", "Philippines", "Republic of the Congo",
-    "Solomon Islands", "Turks and Caicos Islands", "United Arab Emirates", "United Kingdom", "United States",
-    "United States Virgin Islands", "Vatican City",
+    "Bahamas", "British Indian Ocean Territory", "British Virgin Islands", "Caribbean Netherlands", "Cayman Islands",
+    "Central African Republic", "Cocos (Keeling) Islands", "Comoros", "Cook Islands", "DR Congo", "Dominican Republic",
+    "Falkland Islands", "Faroe Islands", "French Southern and Antarctic Lands", "Gambia", "Isle of Man", "Maldives",
+    "Marshall Islands", "Netherlands", "Northern Mariana Islands", "Philippines", "Pitcairn Islands",
+    "Republic of the Congo", "Seychelles", "Solomon Islands", "Turks and Caicos Islands", "United Arab Emirates",
+    "United Kingdom", "United States", "United States Minor Outlying Islands", "United States Virgin Islands",
+    "Åland Islands",
 }  # fmt: skip
 
 
@@ -54,16 +59,15 @@ class Country:
     un_member: bool
     facts: dict  # fact -> answer
 
-    def ask(self, phrasing, fact, article=None):
-        """The question in words. `article` decides on "the"; by default it is there where English wants it."""
-        article = self.name in WITH_ARTICLE if article is None else article and self.name in WITH_ARTICLE
-        name = f"the {self.name}" if article else self.name
-        question = phrasing.format(x=name, a=self.facts["capital"] if fact == "country of capital" else "")
+    def ask(self, phrasing, article=True):
+        """The question in words, with "the" before the names that want it in English, unless `article` is false."""
+        name = f"the {self.name}" if article and self.name in WITH_ARTICLE else self.name
+        question = phrasing.format(x=name, capital=self.facts.get("capital"))
         return question[0].upper() + question[1:]
 
 
 def clean(text):
-    """Spelling that a small alphabet covers: the Hawaiian-style letter apostrophe becomes an ASCII one."""
+    """The Hawaiian letter U+02BB (Nukuʻalofa) becomes the apostrophe that people can type."""
     return text.replace("\u02bb", "'")
 
 
@@ -73,37 +77,49 @@ def continent(entry):
     return {"Antarctic": "Antarctica"}.get(entry["region"], entry["region"])
 
 
+def calling_code(entry):
+    """The root is the code's first digit and its suffix the rest; many suffixes of +1 and +7 are areas of a country."""
+    root, suffixes = entry["idd"].get("root", ""), entry["idd"].get("suffixes", [])
+    if len(suffixes) == 1:
+        return root + suffixes[0]
+    return root if root in ("+1", "+7") else ""
+
+
 def facts_of(entry):
-    code = entry["idd"].get("root", "")
-    suffixes = entry["idd"].get("suffixes", [])
-    languages = list(entry["languages"].values())
-    currencies = list(entry["currencies"].values()) if entry["currencies"] else []
     facts = {
-        "capital": entry["capital"][0] if entry["capital"] else "",
+        "capital": next(iter(entry["capital"]), ""),
         "continent": continent(entry),
         "region": entry["subregion"],
-        "currency": currencies[0]["name"] if currencies else "",
-        "languages": ", ".join(languages) if len(languages) <= 4 else "",
-        "demonym": entry.get("demonyms", {}).get("eng", {}).get("m", ""),
-        "domain": entry["tld"][0] if entry["tld"] else "",
-        "calling code": code + (suffixes[0] if len(suffixes) == 1 else ""),
+        "currency": ", ".join(currency["name"] for currency in dict(entry["currencies"]).values()),
+        "languages": ", ".join(entry["languages"].values()),
+        "demonym": entry["demonyms"].get("eng", {}).get("m", ""),
+        "domain": next(iter(entry["tld"]), ""),
+        "calling code": calling_code(entry),
         "landlocked": "Yes" if entry["landlocked"] else "No",
     }
-    if facts["capital"]:
-        facts["country of capital"] = entry["name"]["common"]
     return {fact: clean(answer) for fact, answer in facts.items() if answer}
 
 
 def load_countries():
-    """All 250 countries and territories. The package counts Vatican City, an observer, among the UN's members."""
-    return [
+    """All 250 countries and territories."""
+    countries = [
         Country(
             clean(entry["name"]["common"]),
+            # The package counts Vatican City, an observer, among the members.
             entry["unMember"] and entry["cca3"] != "VAT",
             facts_of(entry),
         )
-        for entry in json.loads(COUNTRIES.read_text())
+        for entry in json.loads((PACKAGE / "countries.json").read_text())
     ]
+    # Kingston is the capital of Jamaica and of Norfolk Island: the question in reverse means the member of the UN.
+    by_capital = {c.facts["capital"]: c for c in sorted(countries, key=lambda c: c.un_member) if "capital" in c.facts}
+    for capital, country in by_capital.items():
+        country.facts["country of capital"] = country.name
+    return countries
+
+
+def version():
+    return json.loads((PACKAGE / "package.json").read_text())["version"]
 
 
 def prompt(question):
@@ -116,21 +132,12 @@ def ngram_counts(countries):
     for country in countries:
         for fact, answer in country.facts.items():
             for phrasing in PHRASINGS[fact]:
-                for text in (prompt(country.ask(phrasing, fact)), f" {answer}"):
+                for text in (prompt(country.ask(phrasing)), f" {answer}"):
                     for n, counter in counts.items():
                         counter.update(text[i : i + n] for i in range(len(text) - n + 1))
-    unigrams = Counter({char: count for char, count in counts[1].items() if ord(char) > 0x7F})
+    unigrams = Counter({char: count for char, count in counts[1].items() if not char.isascii()})
 
     def ranked(counter):
         return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
 
     return [{"lang": "en", "unigrams": ranked(unigrams), "bigrams": ranked(counts[2]), "trigrams": ranked(counts[3])}]
-
-
-if __name__ == "__main__":
-    countries = load_countries()
-    print(f"{len(countries)} countries, {sum(c.un_member for c in countries)} members of the UN")
-    for country in countries:
-        if country.name in ("Japan", "Gambia", "Tonga"):
-            for fact, answer in country.facts.items():
-                print(prompt(country.ask(PHRASINGS[fact][0], fact)), answer)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
@@ -24,7 +24,7 @@ from model import Model, load
 
 ROOT = Path(__file__).parent.parent
 TOP_NGRAMS = 420  # bigrams and trigrams each: what fits a vocabulary of 1024
-PAD, EOS = 0x80, 0x82  # where the compact layout has <pad> and </s>
+PAD, EOS, UNK = 0x80, 0x82, 0x83  # where the compact layout has <pad>, </s> and <unk>
 CONFIG = {
     "architectures": ["BVVForCausalLM"],
     "model_type": "demo_12_float",
@@ -80,30 +80,41 @@ def initialise(model, generator):
             p.data.zero_()
 
 
+def encode(tokenizer, question, answer=None):
+    """The ids of a prompt and of its answer, tokenized apart, because a prompt ends where the question does."""
+    asked = tokenizer.encode(demo_data.prompt(question)).ids
+    answered = [] if answer is None else [*tokenizer.encode(f" {answer}").ids, EOS]
+    assert UNK not in asked + answered, f"characters outside of the vocabulary: {question} {answer}"
+    return asked, answered
+
+
+def careless(question, rng):
+    """People do not always type capitals and the mark at the end."""
+    if rng.random() < 0.15:
+        question = question.lower()
+    return question.rstrip("?.") if rng.random() < 0.15 else question
+
+
 def examples(countries, tokenizer, rng):
     """Every fact of every country once, capitals in two phrasings, as (token ids, weight of each in the loss)."""
     chosen = []
     for country in countries:
         for fact, answer in country.facts.items():
             for phrasing in rng.sample(demo_data.PHRASINGS[fact], 2 if fact == "capital" else 1):
-                question = country.ask(phrasing, fact, article=rng.random() < 0.7)
-                style = rng.random()  # people are careless: no capitals, no question mark
-                question = question.lower() if style < 0.1 else question.rstrip("?.") if style < 0.2 else question
-                chosen.append((question, answer))
+                chosen.append((careless(country.ask(phrasing, article=rng.random() < 0.7), rng), answer))
     rng.shuffle(chosen)
     for question, answer in chosen:
-        # Question and answer are tokenized apart, because a prompt ends where the question does.
-        asked = tokenizer.encode(demo_data.prompt(question)).ids
-        answered = [*tokenizer.encode(f" {answer}").ids, EOS]
+        asked, answered = encode(tokenizer, question, answer)
         yield asked + answered, [QUESTION_WEIGHT] * len(asked) + [1.0] * len(answered)
 
 
 def rows(countries, tokenizer, rng):
-    """Endless rows of block_size + 1 tokens: whole examples one after the other, the rest padding that has no weight."""
+    """Endless rows of block_size + 1 tokens: whole examples one after the other, then padding that has no weight."""
     size = CONFIG["block_size"] + 1
+    ids, weights = [], []
     while True:
-        ids, weights = [], []
         for more_ids, more_weights in examples(countries, tokenizer, rng):
+            assert len(more_ids) <= size
             if len(ids) + len(more_ids) > size:
                 padding = size - len(ids)
                 yield ids + [PAD] * padding, weights + [0.0] * padding
@@ -113,15 +124,25 @@ def rows(countries, tokenizer, rng):
 
 def learning_rate(step, steps):
     """Linear warm-up, then down to nothing in a straight line."""
-    return PEAK_LR * min((step + 1) / WARMUP, (steps - step) / steps)
+    return PEAK_LR * min((step + 1) / WARMUP, (steps - step) / max(steps - WARMUP, 1))
+
+
+def show_progress(step, steps, loss):
+    """On a terminal one line that keeps changing, in a log a line every 200 steps."""
+    line = f"step {step} of {steps}, loss {loss:.4f}"
+    if sys.stderr.isatty():
+        print(f"\r{line}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+    elif step % 200 == 0 or step == steps:
+        print(line, file=sys.stderr, flush=True)
 
 
 def train(model, source, steps):
+    """Trains all but the frozen codes; returns the loss, averaged over the last fifty steps or so."""
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in trained if p.dim() == 2], [p for p in trained if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=PEAK_LR, betas=(0.9, 0.98))
-    running = None
+    average = None
     for step in range(steps):
         batch = [next(source) for _ in range(BATCH)]
         ids = torch.tensor([row[0] for row in batch])
@@ -134,94 +155,114 @@ def train(model, source, steps):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
-        if (step + 1) % 100 == 0:
-            print(f"step {step + 1} of {steps}, loss {running:.4f}", file=sys.stderr, flush=True)
-    return running
+        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
+        show_progress(step + 1, steps, average)
+    return average
 
 
 @torch.no_grad()
-def answers(model, tokenizer, questions, longest=32):
-    """Greedy answers. Prompts of one length run together, so that none needs padding."""
-    prompts = {question: tokenizer.encode(demo_data.prompt(question)).ids for question in questions}
-    found = {}
-    for length in {len(ids) for ids in prompts.values()}:
-        group = [question for question, ids in prompts.items() if len(ids) == length]
-        ids = torch.tensor([prompts[question] for question in group])
-        for _ in range(longest):
-            ids = torch.cat([ids, model(ids)[:, -1:].argmax(-1)], 1)
-            if (ids[:, length:] == EOS).any(1).all():
-                break
-        for question, row in zip(group, ids[:, length:].tolist()):
-            answer = row[: row.index(EOS)] if EOS in row else row
-            found[question] = "".join(tokenizer.id_to_token(token) for token in answer).strip()
-    return found
+def complete(model, prompts):
+    """Greedy answers to prompts, as ids up to </s>. Prompts of one length run together, so that none needs padding."""
+    answers = [None] * len(prompts)
+    for length in sorted({len(prompt) for prompt in prompts}):
+        waiting = [n for n, prompt in enumerate(prompts) if len(prompt) == length]
+        ids = torch.tensor([prompts[n] for n in waiting])
+        while waiting:
+            token = model(ids)[:, -1].argmax(-1)
+            ended = (token == EOS) | (ids.shape[1] == CONFIG["block_size"])
+            for n, answer in zip((n for n, done in zip(waiting, ended) if done), ids[ended, length:].tolist()):
+                answers[n] = answer
+            waiting = [n for n, done in zip(waiting, ended) if not done]
+            ids = torch.cat([ids, token[:, None]], 1)[~ended]
+    return answers
 
 
-def accuracy(model, tokenizer, countries, phrasing, fact):
-    asked = {country.ask(phrasing, fact): country.facts[fact] for country in countries if fact in country.facts}
-    found = answers(model, tokenizer, asked)
-    return round(sum(found[question] == answer for question, answer in asked.items()) / len(asked), 4)
+def accuracy(model, tokenizer, countries, fact, phrasing, spelling=str, article=True, before=()):
+    """The share of exact answers among the countries that have the fact; `before` is text that the prompt follows."""
+    having = [country for country in countries if fact in country.facts]
+    questions = [spelling(country.ask(phrasing, article)) for country in having]
+    answers = complete(model, [[*before, *encode(tokenizer, question)[0]] for question in questions])
+    right = 0
+    for country, question, answer in zip(having, questions, answers):
+        text = "".join(tokenizer.id_to_token(token) for token in answer).removeprefix(" ")
+        right += text == country.facts[fact]
+        if text != country.facts[fact]:
+            print(f"wrong: {question} {text} (not {country.facts[fact]})", file=sys.stderr)
+    return round(right / len(having), 4)
 
 
 def evaluate(model, tokenizer, countries):
-    """The share of exact answers: the UN's capitals in every phrasing, and every fact of every country."""
+    """The share of exact answers: every fact in every phrasing, and the capitals of the UN's members in detail."""
     members = [country for country in countries if country.un_member]
+    earlier = sum(encode(tokenizer, "What is the currency of France?", "Euro"), [])
+
+    def each_phrasing(asked, fact, phrasings):
+        return {phrasing: accuracy(model, tokenizer, asked, fact, phrasing) for phrasing in phrasings}
+
+    def first_phrasing(**changes):
+        return accuracy(model, tokenizer, members, "capital", demo_data.PHRASINGS["capital"][0], **changes)
+
     return {
-        "capitals of the UN's 193 members, by phrasing": {
-            phrasing: accuracy(model, tokenizer, members, phrasing, "capital")
-            for phrasing in demo_data.PHRASINGS["capital"]
+        "capitals of the 193 members of the UN": {
+            "phrasings of the training": each_phrasing(members, "capital", demo_data.PHRASINGS["capital"]),
+            "phrasings held out of it": each_phrasing(members, "capital", demo_data.HELD_OUT["capital"]),
+            "spellings of the first phrasing": {
+                "in lower case": first_phrasing(spelling=str.lower),
+                "no question mark": first_phrasing(spelling=lambda question: question.rstrip("?")),
+                'no "the" before the name': first_phrasing(article=False),
+                "after another question and its answer": first_phrasing(before=earlier),
+            },
         },
-        "the same in phrasings never trained on": {
-            phrasing: accuracy(model, tokenizer, members, phrasing, "capital")
-            for phrasing in demo_data.HELD_OUT["capital"]
-        },
-        "all countries and territories, by fact": {
-            fact: accuracy(model, tokenizer, countries, phrasings[0], fact)
-            for fact, phrasings in demo_data.PHRASINGS.items()
+        "all countries and territories": {
+            "phrasings of the training": {
+                fact: each_phrasing(countries, fact, phrasings) for fact, phrasings in demo_data.PHRASINGS.items()
+            },
+            "phrasings held out of it": {
+                fact: each_phrasing(countries, fact, phrasings) for fact, phrasings in demo_data.HELD_OUT.items()
+            },
         },
     }
 
 
-def write(path, content):
-    """Replaces a file in one go, so that nobody ever reads half of one."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_bytes(content)
-    temporary.rename(path)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the checkpoint")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
 
-    begun = time.time()
+    begun = time.monotonic()
+    torch.set_num_threads(2)  # sums depend on how many threads share them
     torch.manual_seed(arguments.seed)
-    generator = torch.Generator().manual_seed(arguments.seed)
     countries = demo_data.load_countries()
-    tokenizer = make_tokenizer(countries, out)
-    model = Model(CONFIG)
-    initialise(model, generator)
-    loss = train(model, rows(countries, tokenizer, random.Random(arguments.seed)), arguments.steps)
+    # Everything is made beside the folder and moved into it at the end, so that nobody finds half a model there.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+        new = Path(folder)
+        tokenizer = make_tokenizer(countries, new)
+        model = Model(CONFIG)
+        initialise(model, torch.Generator().manual_seed(arguments.seed))
+        loss = train(model, rows(countries, tokenizer, random.Random(arguments.seed)), arguments.steps)
+        minutes = (time.monotonic() - begun) / 60
 
-    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    write(out / "config.json", (json.dumps(CONFIG, indent=2) + "\n").encode())
-    write(out / "model.safetensors", save(weights, {"format": "pt"}))
-    report = {
-        "seed": arguments.seed,
-        "steps": arguments.steps,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "loss": round(loss, 4),
-        "minutes": round((time.time() - begun) / 60, 1),
-        "torch": torch.__version__,
-        "exact answers": evaluate(load(out), tokenizer, countries),
-    }
-    write(out / "training.json", (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
-    print(json.dumps(report, indent=2, ensure_ascii=False))
+        save_file({name: value.half() for name, value in model.state_dict().items()}, new / "model.safetensors")
+        (new / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+        report = {
+            "data": f"world-countries {demo_data.version()}",
+            "torch": torch.__version__,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "seed": arguments.seed,
+            "steps": arguments.steps,
+            "minutes": round(minutes, 1),
+            "loss": round(loss, 4),
+            "exact answers": evaluate(load(new), tokenizer, countries),  # of what is in the file: rounded to float16
+        }
+        (new / "training.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        print((new / "training.json").read_text(), end="")
+        for path in new.iterdir():
+            path.chmod(0o644)
+            path.replace(out / path.name)
 
 
 if __name__ == "__main__":

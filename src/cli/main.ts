@@ -4,10 +4,13 @@ import { Command, CommanderError } from 'commander';
 import { EmergentError, messageOf } from '../errors.js';
 import { askCommand } from './ask.js';
 import { buildTokenizerCommand } from './buildTokenizer.js';
+import { calibrateCommand } from './calibrate.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
+import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
+import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
 import { traceCommand } from './trace.js';
 import { verifyCommand } from './verify.js';
@@ -42,6 +45,9 @@ for (const command of [
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),
+  calibrateCommand(),
+  perplexityCommand(),
+  logitLensCommand(),
   buildTokenizerCommand(),
   makeCheckpointCommand(),
 ]) {

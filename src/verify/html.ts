@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../config.js';
+import { escapeHtml, page } from '../html.js';
 import { cells, COLUMNS, summarize } from './report.js';
 import type { Row, VerifyReport } from './verify.js';
 
@@ -9,43 +10,28 @@ import type { Row, VerifyReport } from './verify.js';
 export function renderHtml(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
   const { rows, golden, worst } = report;
   const title = `${report.first ? report.first.status : 'OK'}: ${golden.name}`;
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>${escape(title)}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #112; }
-pre { background: #f4f5f8; padding: .8rem 1rem; white-space: pre-wrap; border-left: 4px solid ${report.first ? '#c62828' : '#2e7d32'}; }
-table { border-collapse: collapse; font: 12.5px ui-monospace, monospace; }
-th, td { text-align: left; padding: .15rem .6rem; border-bottom: 1px solid #e3e5ec; white-space: nowrap; }
+  const style = `pre { border-left: 4px solid ${report.first ? '#c62828' : '#2e7d32'}; }
 tr.DIFF td, tr.NAN td, tr.SHAPE td { background: #fdecea; }
 svg text { font: 11px system-ui, sans-serif; fill: #556; }
-.scroll { overflow-x: auto; }
-</style>
-<h1>${escape(title)}</h1>
-<pre>${escape(summarize(report, explanation))}</pre>
+`;
+  const body = `<pre>${escapeHtml(summarize(report, explanation))}</pre>
 <h2>Error by activation</h2>
 <p>Relative L2 error of each activation, in order of execution, on a logarithmic scale. Exact activations lie on the floor.
 The bound is for the largest error over the rms, which is never below the relative L2 error.</p>
 <div class="scroll">${errorChart(report)}</div>
-<h2>Where ${escape(worst.row.name)} differs</h2>
+<h2>Where ${escapeHtml(worst.row.name)} differs</h2>
 <p>The activation that uses most of its bound (${(100 * worst.row.share).toFixed(0)} %): |ours − truth|, tokens downwards,
 elements to the right, from white (none) to dark (${worst.row.difference ? worst.row.difference.max.toExponential(1) : '?'}).</p>
 <div class="scroll">${heatMap(report)}</div>
 <h2>All activations</h2>
-<div class="scroll">${table(rows)}</div>
-</html>
-`;
-}
-
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+<div class="scroll">${table(rows)}</div>`;
+  return page(title, body, style);
 }
 
 function table(rows: readonly Row[]): string {
-  const head = COLUMNS.map((name) => `<th>${escape(name)}</th>`).join('');
+  const head = COLUMNS.map((name) => `<th>${escapeHtml(name)}</th>`).join('');
   const body = rows.map((row) => {
-    const columns = cells(row).map((cell) => `<td>${escape(cell)}</td>`);
+    const columns = cells(row).map((cell) => `<td>${escapeHtml(cell)}</td>`);
     return `<tr class="${row.status}">${columns.join('')}</tr>`;
   });
   return `<table><tr>${head}</tr>\n${body.join('\n')}\n</table>`;
@@ -79,11 +65,11 @@ function errorChart({ rows, golden }: VerifyReport): string {
     const error = row.difference?.relativeL2 ?? Infinity;
     const colour = row.status === 'OK' ? '#1565c0' : '#c62828';
     const tip = `${row.name} (${row.op}): ${row.status}, ${error.toExponential(1)}`;
-    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${colour}"><title>${escape(tip)}</title></circle>`;
+    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${colour}"><title>${escapeHtml(tip)}</title></circle>`;
   });
   const names = rows.map((row, i) => {
     const at = `${x(i).toFixed(1)} ${HEIGHT + 32}`;
-    return `<text transform="translate(${at}) rotate(60)">${escape(row.name)}</text>`;
+    return `<text transform="translate(${at}) rotate(60)">${escapeHtml(row.name)}</text>`;
   });
   const legend = [
     ['#1565c0', 'ours'],

@@ -1,0 +1,80 @@
+import { openSession } from './backend.js';
+import type { ModelConfig } from './config.js';
+import { mean, perplexity } from './perplexity.js';
+import type { Model } from './weights.js';
+
+/** The conventions that a checkpoint does not show. */
+export type Convention = Pick<ModelConfig, 'ropePairing' | 'geluApproximate' | 'normPosition' | 'layerNormEps'>;
+
+export interface Trial {
+  convention: Convention;
+  perplexity: number;
+  surprises: number[];
+}
+
+export interface Calibration {
+  /** Best first. */
+  trials: Trial[];
+  /** For each convention, the best trial with another choice of it, and how many standard errors it is worse. */
+  verdicts: { key: keyof Convention; best: string; other: string; perplexity: number; sigmas: number }[];
+}
+
+/** Beyond this many standard errors a verdict is called clear. */
+export const CLEAR = 4;
+
+const EPS = [1e-5, 1e-6, 1e-12];
+
+/**
+ * Finds out by its perplexity on plain text which conventions a checkpoint was trained with: all combinations of rotary
+ * pairing, GELU and norm placement, then of the best one each usual eps.
+ *
+ * A verdict compares two runs token by token: the mean difference of surprise over its standard error.
+ *
+ * @throws InputError for a text of fewer than two tokens
+ */
+export async function calibrate(
+  model: Model,
+  ids: readonly number[],
+  backend?: string,
+  onTrial: (done: number, all: number) => void = () => undefined,
+): Promise<Calibration> {
+  const grid: Convention[] = [];
+  for (const normPosition of ['pre', 'post'] as const) {
+    for (const ropePairing of ['half', 'interleaved'] as const) {
+      for (const geluApproximate of ['none', 'tanh'] as const) {
+        grid.push({ ropePairing, geluApproximate, normPosition, layerNormEps: model.config.layerNormEps });
+      }
+    }
+  }
+  const all = grid.length + EPS.filter((eps) => eps !== model.config.layerNormEps).length;
+  const trials: Trial[] = [];
+  async function attempt(convention: Convention): Promise<void> {
+    const session = await openSession({ ...model, config: { ...model.config, ...convention } }, backend);
+    try {
+      trials.push({ convention, ...(await perplexity(session, model.config, ids)) });
+    } finally {
+      await session.dispose();
+    }
+    trials.sort((a, b) => a.perplexity - b.perplexity);
+    onTrial(trials.length, all);
+  }
+  for (const convention of grid) await attempt(convention);
+  const [winner] = trials;
+  for (const layerNormEps of EPS) {
+    if (layerNormEps !== model.config.layerNormEps) await attempt({ ...winner.convention, layerNormEps });
+  }
+  return { trials, verdicts: verdictsOf(trials) };
+}
+
+function verdictsOf(trials: readonly Trial[]): Calibration['verdicts'] {
+  const [best] = trials;
+  return (Object.keys(best.convention) as (keyof Convention)[]).map((key) => {
+    const rival = trials.find(({ convention }) => convention[key] !== best.convention[key])!;
+    const differences = rival.surprises.map((surprise, i) => surprise - best.surprises[i]);
+    const average = mean(differences);
+    const variance = mean(differences.map((d) => (d - average) ** 2));
+    const sigmas = average === 0 ? 0 : average / Math.sqrt(variance / differences.length);
+    const [chosen, other] = [best, rival].map(({ convention }) => String(convention[key]));
+    return { key, best: chosen, other, perplexity: rival.perplexity, sigmas };
+  });
+}

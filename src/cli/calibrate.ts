@@ -1,0 +1,82 @@
+import { SingleBar } from 'cli-progress';
+import { Command } from 'commander';
+import { calibrate, CLEAR, type Calibration, type Convention } from '../calibrate.js';
+import { loadModel } from '../checkpoint/load.js';
+import { describeChange } from '../verify/report.js';
+import { addBackendOption, addModelOptions, loadOptions, parseInteger, type ModelFlags } from './options.js';
+import { table } from './output.js';
+import { tokensOfFile } from './textFile.js';
+
+interface CalibrateFlags extends ModelFlags {
+  backend: string;
+  text: string;
+  maxTokens: number;
+  json?: boolean;
+}
+
+export function calibrateCommand(): Command {
+  return addBackendOption(addModelOptions(new Command('calibrate')))
+    .description('Find the conventions that a checkpoint does not show by the perplexity of each on plain text.')
+    .requiredOption('--text <file>', 'plain text of the kind that the model was trained on')
+    .option('--max-tokens <n>', 'read no more of it: every combination runs over all of them', parseInteger, 512)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent calibrate --text questions.txt
+  emergent calibrate --model path/to/model --text book.txt --max-tokens 256`,
+    )
+    .action(async (flags: CalibrateFlags) => {
+      const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
+      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const result = await calibrate(model, ids, flags.backend, trialBar());
+      if (flags.json) {
+        const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));
+        process.stdout.write(`${JSON.stringify({ tokens: ids.length, trials, verdicts: result.verdicts })}\n`);
+      } else {
+        process.stdout.write(`${describe(result)}\n`);
+      }
+    });
+}
+
+/** Conventions as config.json spells them. */
+function keysOf(convention: Convention): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(convention).map(([key, value]) => [snake(key), value]));
+}
+
+function snake(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function describe({ trials, verdicts }: Calibration): string {
+  const [best] = trials;
+  const rows = trials.map(({ convention, perplexity }) => [
+    perplexity.toPrecision(6),
+    ...Object.values(convention).map(String),
+  ]);
+  const lines = verdicts.map(({ key, best: chosen, other, perplexity, sigmas }) => {
+    const verdict = sigmas >= CLEAR ? 'clear' : 'not clear: more text may tell';
+    return `${snake(key)} ${chosen}: ${other} has ${perplexity.toPrecision(6)}, ${sigmas.toFixed(1)} standard errors worse (${verdict})`;
+  });
+  return [
+    table([['perplexity', ...Object.keys(best.convention).map(snake)], ...rows]),
+    lines.join('\n'),
+    `for config.json: ${describeChange(best.convention)}`,
+  ].join('\n\n');
+}
+
+/** Shows on a terminal how many combinations have been tried. */
+function trialBar(): (done: number, all: number) => void {
+  if (!process.stderr.isTTY) return () => undefined;
+  const bar = new SingleBar({
+    format: 'trying {bar} {value} of {total}',
+    clearOnComplete: true,
+    stream: process.stderr,
+  });
+  return (done, all) => {
+    if (done === 1) bar.start(all, 0);
+    bar.update(done);
+    if (done === all) bar.stop();
+  };
+}

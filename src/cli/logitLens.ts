@@ -1,0 +1,76 @@
+import { Command } from 'commander';
+import { writeFileWhole } from '../checkpoint/nodeFile.js';
+import { InputError } from '../errors.js';
+import { escapeHtml, page } from '../html.js';
+import { load, type LanguageModel } from '../languageModel.js';
+import { logitLens, type Guess } from '../lens.js';
+import { addBackendOption, addModelOptions, loadOptions, textArgument, type ModelFlags } from './options.js';
+import { table } from './output.js';
+
+interface LensFlags extends ModelFlags {
+  backend: string;
+  json?: boolean;
+  html?: string;
+}
+
+export function logitLensCommand(): Command {
+  return addBackendOption(addModelOptions(new Command('logit-lens')))
+    .description('Show what the model would predict after each token if it stopped after each layer.')
+    .argument('<text>', 'the text, or - to read it from standard input')
+    .option('--json', 'print one JSON object')
+    .option('--html <file>', 'write a page that shades predictions by their probability')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent logit-lens "Question: What is the capital of Japan?
+Answer: Tokyo"
+  emergent logit-lens --html lens.html "Question: Is Chad landlocked?"`,
+    )
+    .action(async (argument: string, flags: LensFlags) => {
+      const text = await textArgument(argument);
+      const model = await load(flags.model, await loadOptions(flags));
+      const ids = model.tokenizer.encode(text);
+      if (ids.length === 0) throw new InputError('the text is empty: the model needs at least one token');
+      const layers = await logitLens(model.model, ids, flags.backend);
+      if (flags.html !== undefined) {
+        await writeFileWhole(flags.html, [new TextEncoder().encode(render(model, text, ids, layers))]);
+        process.stderr.write(`wrote ${flags.html}\n`);
+      }
+      const token = (id: number) => model.tokenizer.token(id);
+      if (flags.json) {
+        const named = layers.map((guesses) => guesses.map((guess) => ({ ...guess, token: token(guess.id) })));
+        process.stdout.write(`${JSON.stringify({ text, tokens: ids, layers: named })}\n`);
+      } else {
+        const head = ['token', ...layers.map((_, n) => `after layer ${n}`)];
+        const rows = ids.map((id, t) => [
+          JSON.stringify(token(id)),
+          ...layers.map((guesses) => cell(model, guesses[t])),
+        ]);
+        process.stdout.write(`${table([head, ...rows])}\n`);
+      }
+    });
+}
+
+function cell({ tokenizer }: LanguageModel, { id, probability }: Guess): string {
+  return `${JSON.stringify(tokenizer.token(id))} ${(100 * probability).toFixed(0)} %`;
+}
+
+function render(model: LanguageModel, text: string, ids: readonly number[], layers: readonly Guess[][]): string {
+  const head = ['token', ...layers.map((_, n) => `after layer ${n}`)].map((name) => `<th>${name}</th>`).join('');
+  const rows = ids.map((id, t) => {
+    const cells = layers.map((guesses) => {
+      const { probability } = guesses[t];
+      const shade = `style="background: rgb(21 101 192 / ${(0.6 * probability).toFixed(2)})"`;
+      return `<td ${shade}>${escapeHtml(cell(model, guesses[t]))}</td>`;
+    });
+    return `<tr><th>${escapeHtml(JSON.stringify(model.tokenizer.token(id)))}</th>${cells.join('')}</tr>`;
+  });
+  return page(
+    'What the model would say after each layer',
+    `<pre>${escapeHtml(text)}</pre>
+<p>Each row is a token that has been read, each column what would come next if the model stopped after that layer, by its
+own final norm and head. The darker, the surer.</p>
+<div class="scroll"><table><tr>${head}</tr>\n${rows.join('\n')}\n</table></div>`,
+  );
+}

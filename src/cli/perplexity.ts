@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { openSession } from '../backend.js';
+import { loadModel } from '../checkpoint/load.js';
+import { perplexity } from '../perplexity.js';
+import { addBackendOption, addModelOptions, loadOptions, parseInteger, type ModelFlags } from './options.js';
+import { tokensOfFile } from './textFile.js';
+
+interface PerplexityFlags extends ModelFlags {
+  backend: string;
+  text: string;
+  maxTokens: number;
+  json?: boolean;
+}
+
+export function perplexityCommand(): Command {
+  return addBackendOption(addModelOptions(new Command('perplexity')))
+    .description('How well the model predicts a text: 1 is perfect, the size of the vocabulary is guessing.')
+    .requiredOption('--text <file>', 'plain text')
+    .option('--max-tokens <n>', 'read no more of it', parseInteger, 8192)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent perplexity --text book.txt
+  emergent perplexity --model path/to/model --text book.txt --max-tokens 1024 --json`,
+    )
+    .action(async (flags: PerplexityFlags) => {
+      const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
+      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const session = await openSession(model, flags.backend);
+      const { perplexity: value, surprises } = await perplexity(session, model.config, ids);
+      await session.dispose();
+      const result = { perplexity: value, predicted_tokens: surprises.length };
+      process.stdout.write(
+        flags.json ? `${JSON.stringify(result)}\n` : `${value.toPrecision(6)} over ${surprises.length} tokens\n`,
+      );
+    });
+}

@@ -1,0 +1,47 @@
+import type { Session } from './backend.js';
+import type { ModelConfig } from './config.js';
+import { InputError } from './errors.js';
+
+export interface Perplexity {
+  /** e to the mean surprise: 1 for a model that knows every next token, V for one that guesses. */
+  perplexity: number;
+  /** −ln p of each token after the first of its window. */
+  surprises: number[];
+}
+
+/**
+ * How well a model predicts a text, −ln p(token | those before it) averaged over the text. The text is cut into windows of
+ * block_size tokens that know nothing of each other.
+ *
+ * @param session is reset before every window
+ * @throws InputError for fewer than two tokens
+ */
+export async function perplexity(
+  session: Session,
+  { blockSize }: ModelConfig,
+  ids: readonly number[],
+): Promise<Perplexity> {
+  if (ids.length < 2) throw new InputError('perplexity needs a text of at least two tokens');
+  const surprises: number[] = [];
+  for (let start = 0; start < ids.length - 1; start += blockSize) {
+    const window = ids.slice(start, start + blockSize);
+    if (window.length < 2) break;
+    session.reset();
+    const { data, shape } = await session.forward(window, { logits: 'all' });
+    for (let t = 0; t + 1 < window.length; t++) {
+      surprises.push(surprise(data.subarray(t * shape[1], (t + 1) * shape[1]), window[t + 1]));
+    }
+  }
+  return { perplexity: Math.exp(mean(surprises)), surprises };
+}
+
+/** −ln softmax(logits)[id] = ln Σ e^(x − m) + m − x[id], in float64 */
+function surprise(logits: Float32Array, id: number): number {
+  const maximum = logits.reduce((m, x) => Math.max(m, x), -Infinity);
+  const sum = logits.reduce((total, x) => total + Math.exp(x - maximum), 0);
+  return Math.log(sum) + maximum - logits[id];
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0) / values.length;
+}
