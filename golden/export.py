@@ -271,7 +271,21 @@ def export(out):
     write_json(out / "manifest.json", manifest)
 
 
-if __name__ == "__main__":
+def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    export(parser.parse_args().out)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the fixtures; with --hf the golden file")
+    parser.add_argument("--hf", help="a checkpoint for transformers, by its id or folder: export its activations instead")
+    parser.add_argument("--prompt", help="what to run through it")
+    arguments = parser.parse_args()
+    if arguments.hf is None:
+        export(arguments.out)
+        return
+    if not arguments.prompt:
+        parser.error("--hf needs --prompt TEXT")
+    from export_hf import export_hf
+
+    export_hf(arguments.hf, arguments.prompt, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what needs PyTorch, in a virtual environment of its own:  golden/run.sh write | full | check | train-demo [ARGUMENTS]
+# Runs what needs PyTorch, in a virtual environment of its own:  golden/run.sh write | full | check | check-hf | train-demo [ARGUMENTS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=golden/.venv
@@ -11,12 +11,13 @@ if ! cmp -s golden/requirements.txt "$venv/installed.txt"; then
   cp golden/requirements.txt "$venv/installed.txt"
 fi
 export PYTHONDONTWRITEBYTECODE=1
-command=${1:?usage: golden/run.sh write | full | check | train-demo}
+command=${1:?usage: golden/run.sh write | full | check | check-hf | train-demo}
 shift
 case $command in
   write) "$python" golden/export.py --out golden/fixtures "$@" ;;
   full) "$python" golden/export_full.py --out golden/full "$@" ;;
   check) "$python" golden/check.py "$@" ;;
+  check-hf) "$python" golden/check_hf.py "$@" ;;
   train-demo) "$python" golden/train_demo.py --out models/demo "$@" ;;
-  *) echo "golden/run.sh: unknown command '$command': write, full, check or train-demo" >&2 && exit 2 ;;
+  *) echo "golden/run.sh: unknown command '$command': write, full, check, check-hf or train-demo" >&2 && exit 2 ;;
 esac

@@ -43,7 +43,11 @@ export function summarize(report: VerifyReport, explanation: Partial<ModelConfig
 export function originText({ origin }: Row): string {
   if (origin === null) return '';
   if (origin === 'born here') return 'born there: all its inputs agree';
-  if (origin === 'unknown') return 'perhaps handed down: the file does not hold its inputs';
+  if ('bornHereOrIn' in origin) {
+    const { bornHereOrIn: skipped } = origin;
+    const more = skipped.length > 3 ? ` and ${skipped.length - 3} more` : '';
+    return `born there or in what the file does not hold: ${skipped.slice(0, 3).join(', ')}${more}`;
+  }
   return `handed down by ${origin.handedDownBy}`;
 }
 

@@ -23,8 +23,8 @@ export interface Row {
   /** The values at the worst element. */
   ours: number;
   truth: number;
-  /** For what does not agree: whether its inputs do, so that its own op is at fault, or the first of them that does not. */
-  origin: 'born here' | 'unknown' | { handedDownBy: string } | null;
+  /** For what does not agree: its own op is at fault, or one that the file skips, or an input that does not agree either. */
+  origin: 'born here' | { bornHereOrIn: string[] } | { handedDownBy: string } | null;
 }
 
 export interface VerifyReport {
@@ -73,7 +73,7 @@ export async function verify(
         if (!truth || !node) return;
         const row = compareRow(node, actual, truth, boundOf(node, precision));
         if (row.status !== 'OK') {
-          row.origin = originOf(node, golden, disagrees);
+          row.origin = originOf(node, nodes, golden, disagrees);
           disagrees.add(name);
         }
         rows.push(row);
@@ -113,9 +113,27 @@ function normError(actual: Float32Array, norm: number | null): number {
 /** What the float64 sum of a million squares may be off by. */
 const NORM_ROUNDING = 1e-12;
 
-/** An op is at fault where all its inputs agree; without the inputs in the file nobody can say. */
-function originOf({ inputs }: GraphNode, golden: Golden, disagrees: ReadonlySet<string>): Row['origin'] {
-  const culprit = inputs.find((input) => disagrees.has(input));
+/**
+ * An op is at fault where all its inputs agree. Inputs that the file does not hold are looked through to what they are
+ * made from: the fault then lies in the op or in one of those that were skipped.
+ */
+function originOf(
+  { inputs }: GraphNode,
+  nodes: ReadonlyMap<string, GraphNode>,
+  golden: Golden,
+  disagrees: ReadonlySet<string>,
+): Row['origin'] {
+  const skipped: string[] = [];
+  const held: string[] = [];
+  const open = [...inputs];
+  for (let input = open.shift(); input !== undefined; input = open.shift()) {
+    if (golden.tensors.has(input)) held.push(input);
+    else if (!skipped.includes(input)) {
+      skipped.push(input);
+      open.push(...nodes.get(input)!.inputs);
+    }
+  }
+  const culprit = held.find((input) => disagrees.has(input));
   if (culprit !== undefined) return { handedDownBy: culprit };
-  return inputs.every((input) => golden.tensors.has(input)) ? 'born here' : 'unknown';
+  return skipped.length === 0 ? 'born here' : { bornHereOrIn: skipped };
 }

@@ -299,8 +299,8 @@ describe('verify', () => {
     assert.equal(origins['layers.0.ffn_act'], 'born here');
     assert.deepEqual(origins['layers.0.ffn_out'], { handedDownBy: 'layers.0.ffn_act' });
     golden.tensors.delete('layers.0.ffn_act');
-    const partial = await verify(wrong, golden);
-    assert.deepEqual([partial.first!.name, partial.first!.origin], ['layers.0.ffn_out', 'unknown']);
+    const { first } = await verify(wrong, golden);
+    assert.deepEqual([first!.name, first!.origin], ['layers.0.ffn_out', { bornHereOrIn: ['layers.0.ffn_act'] }]);
   });
 
   it('explains a difference by the one convention that was wrong', async () => {
