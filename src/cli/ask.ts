@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { askPrompt, load } from '../languageModel.js';
-import { loadOptions, textArgument } from './options.js';
+import { askPrompt } from '../languageModel.js';
+import { openLanguageModel, textArgument } from './options.js';
 import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
 
 export function askCommand(): Command {
@@ -17,7 +17,7 @@ Examples:
     )
     .action(async (words: string[], flags: GenerateFlags) => {
       const question = (await textArgument(words.join(' '))).trim();
-      const model = await load(flags.model, await loadOptions(flags));
+      const model = await openLanguageModel(flags);
       await runGenerate(model, askPrompt(question), flags, (text) => text.trimStart());
     });
 }

@@ -1,9 +1,8 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { calibrate, CLEAR, type Calibration, type Convention } from '../calibrate.js';
-import { loadModel } from '../checkpoint/load.js';
 import { describeChange } from '../verify/report.js';
-import { addBackendOption, addModelOptions, loadOptions, parseInteger, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
@@ -29,7 +28,7 @@ Examples:
     )
     .action(async (flags: CalibrateFlags) => {
       const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
-      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const { model } = await openModel(flags);
       const result = await calibrate(model, ids, flags.backend, trialBar());
       if (flags.json) {
         const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));

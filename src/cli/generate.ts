@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { load } from '../languageModel.js';
-import { loadOptions, textArgument } from './options.js';
+import { openLanguageModel, textArgument } from './options.js';
 import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
 
 export function generateCommand(): Command {
@@ -17,7 +16,7 @@ Examples:
     )
     .action(async (text: string, flags: GenerateFlags) => {
       const prompt = await textArgument(text);
-      const model = await load(flags.model, await loadOptions(flags));
+      const model = await openLanguageModel(flags);
       await runGenerate(model, prompt, flags, (continuation) => continuation);
     });
 }

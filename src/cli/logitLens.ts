@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { writeFileWhole } from '../checkpoint/nodeFile.js';
 import { InputError } from '../errors.js';
 import { escapeHtml, page } from '../html.js';
-import { load, type LanguageModel } from '../languageModel.js';
+import type { LanguageModel } from '../languageModel.js';
 import { logitLens, type Guess } from '../lens.js';
-import { addBackendOption, addModelOptions, loadOptions, textArgument, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openLanguageModel, textArgument, type ModelFlags } from './options.js';
 import { table } from './output.js';
 
 interface LensFlags extends ModelFlags {
@@ -29,7 +29,7 @@ Answer: Tokyo"
     )
     .action(async (argument: string, flags: LensFlags) => {
       const text = await textArgument(argument);
-      const model = await load(flags.model, await loadOptions(flags));
+      const model = await openLanguageModel(flags);
       const ids = model.tokenizer.encode(text);
       if (ids.length === 0) throw new InputError('the text is empty: the model needs at least one token');
       const layers = await logitLens(model.model, ids, flags.backend);

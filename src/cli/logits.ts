@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { openSession } from '../backend.js';
-import { loadModel } from '../checkpoint/load.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
-import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
 interface LogitsFlags extends ModelFlags, TokenFlags {
@@ -22,7 +21,7 @@ Examples:
   emergent logits --text "Question: What is the capital of Japan?" --out logits.safetensors`,
     )
     .action(async (flags: LogitsFlags) => {
-      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const { model } = await openModel(flags);
       const ids = await tokensOf(flags, flags.model, model.config);
       const session = await openSession(model, flags.backend);
       const logits = await session.forward(ids, { logits: 'all' });

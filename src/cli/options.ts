@@ -1,10 +1,12 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { BACKEND_NAMES } from '../backend.js';
-import type { LoadOptions } from '../checkpoint/load.js';
+import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { InputError } from '../errors.js';
-import { demoFolder } from '../languageModel.js';
+import { demoFolder, LanguageModel } from '../languageModel.js';
 import { readJson } from '../readJson.js';
+import { loadTokenizer } from '../tokenizer/load.js';
+import type { Model } from '../weights.js';
 import { progressBar } from './output.js';
 
 /** The options of every command that loads a model. */
@@ -26,7 +28,21 @@ export function addBackendOption(command: Command): Command {
   );
 }
 
-/** What {@link loadModel} needs to know of the flags; shows progress where somebody looks. */
+/** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */
+export async function openModel(flags: ModelFlags): Promise<{ model: Model; report: LoadReport }> {
+  const loaded = await loadModel(flags.model, await loadOptions(flags));
+  for (const warning of loaded.report.warnings) process.stderr.write(`emergent: warning: ${warning}\n`);
+  return loaded;
+}
+
+/** As {@link openModel}, with the tokenizer, which is read first because it is the quicker to fail. */
+export async function openLanguageModel(flags: ModelFlags): Promise<LanguageModel> {
+  const tokenizer = await loadTokenizer(flags.model);
+  const { model, report } = await openModel(flags);
+  return new LanguageModel(model, tokenizer, report);
+}
+
+/** What the flags say of how a model is to be loaded. */
 export async function loadOptions({ tensorMap }: ModelFlags): Promise<LoadOptions> {
   const options: LoadOptions = { onProgress: progressBar('loading') };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { openSession } from '../backend.js';
-import { loadModel } from '../checkpoint/load.js';
 import { perplexity } from '../perplexity.js';
-import { addBackendOption, addModelOptions, loadOptions, parseInteger, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { tokensOfFile } from './textFile.js';
 
 interface PerplexityFlags extends ModelFlags {
@@ -27,7 +26,7 @@ Examples:
     )
     .action(async (flags: PerplexityFlags) => {
       const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
-      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const { model } = await openModel(flags);
       const session = await openSession(model, flags.backend);
       const { perplexity: value, surprises } = await perplexity(session, model.config, ids);
       await session.dispose();

@@ -1,10 +1,9 @@
 import { Command } from 'commander';
 import { openSession } from '../backend.js';
-import { loadModel } from '../checkpoint/load.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
-import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
 interface TraceFlags extends ModelFlags, TokenFlags {
@@ -24,7 +23,7 @@ Examples:
   emergent trace --text "Question: What is the capital of Japan?" --out trace.safetensors`,
     )
     .action(async (flags: TraceFlags) => {
-      const { model } = await loadModel(flags.model, await loadOptions(flags));
+      const { model } = await openModel(flags);
       const ids = await tokensOf(flags, flags.model, model.config);
       const session = await openSession(model, flags.backend);
       const activations: Record<string, Tensor> = {};

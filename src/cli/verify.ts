@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
-import { loadModel } from '../checkpoint/load.js';
 import { writeFileWhole } from '../checkpoint/nodeFile.js';
 import { explain } from '../verify/explain.js';
 import { checkWeights, readGolden } from '../verify/golden.js';
 import { renderHtml } from '../verify/html.js';
 import { cells, COLUMNS, describeChange, summarize } from '../verify/report.js';
 import { verify } from '../verify/verify.js';
-import { addBackendOption, addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
 import { table } from './output.js';
 
 interface VerifyFlags extends ModelFlags {
@@ -37,7 +36,7 @@ Examples:
     )
     .action(async (flags: VerifyFlags) => {
       const golden = await readGolden(flags.golden);
-      const { model, report: loaded } = await loadModel(flags.model, await loadOptions(flags));
+      const { model, report: loaded } = await openModel(flags);
       if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
       const report = await verify(model, golden, flags.backend);
       const explanation = report.first && (await explain(model, golden, flags.backend));

@@ -60,7 +60,10 @@ describe('golden ops', () => {
   function run(op: string, name: string): Tensor {
     const { inputs: names, attributes } = manifest.ops[op][name];
     const x = Object.fromEntries(names.map((argument) => [argument, inputs.get(`${op}/${name}/${argument}`)!]));
-    return CALLS[op](x, attributes as unknown as Attributes);
+    const before = structuredClone(x);
+    const y = CALLS[op](x, attributes as unknown as Attributes);
+    assert.deepEqual(x, before, `${op}/${name} changed its inputs`);
+    return y;
   }
 
   for (const op of Object.keys(CALLS)) {

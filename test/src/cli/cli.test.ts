@@ -118,6 +118,59 @@ describe('command line', () => {
     assert.equal((await emergent([...options, '--tensor-map', path('map.json')])).code, 0);
   });
 
+  it('verify says whether, where and why a model differs', async () => {
+    const golden = fixture('models/tanh/truth.safetensors');
+    const agrees = await emergent(['verify', '--model', fixture('models/tanh'), '--golden', golden]);
+    assert.equal(agrees.code, 0);
+    assert.match(agrees.stdout, /OK: all 32 activations of reference agree with PyTorch/);
+
+    const wrong = path('wrong');
+    await mkdir(wrong);
+    await copyFile(join(fixture('models/tanh'), 'model.safetensors'), join(wrong, 'model.safetensors'));
+    const config = await readFile(join(fixture('models/tanh'), 'config.json'), 'utf8');
+    await writeFile(join(wrong, 'config.json'), config.replace('"tanh"', '"none"'));
+    const html = path('report.html');
+    const differs = await emergent(['verify', '--json', '--model', wrong, '--golden', golden, '--html', html]);
+    assert.equal(differs.code, 1);
+    const report = JSON.parse(differs.stdout) as { ok: boolean; first: { name: string }; explained: string };
+    assert.deepEqual(
+      [report.ok, report.first.name, report.explained],
+      [false, 'layers.0.ffn_act', 'gelu_approximate: tanh'],
+    );
+    assert.match(await readFile(html, 'utf8'), /<svg[\s\S]*layers\.0\.ffn_act/);
+
+    const other = await emergent(['verify', '--model', fixture('models/interleaved'), '--golden', golden]);
+    assert.equal(other.code, 2);
+    assert.match(other.stderr, /^emergent: [^\n]*is of other weights[^\n]*\n$/);
+  });
+
+  it('trace writes what verify reads', async () => {
+    const out = path('own.safetensors');
+    await emergent(['trace', '--model', path('tiny'), '--tokens', '3,1,2', '--out', out]);
+    const { code, stdout } = await emergent(['verify', '--model', path('tiny'), '--golden', out]);
+    assert.equal(code, 0);
+    assert.match(stdout, /agree with emergent-semantics, reference/);
+  });
+
+  it('perplexity, calibrate and logit-lens look at a text', async () => {
+    const text = path('text.txt');
+    await writeFile(text, 'Question: What is the capital of Peru?\nAnswer: Lima</s>'.repeat(4));
+    const { perplexity } = JSON.parse((await emergent(['perplexity', '--json', '--text', text])).stdout) as {
+      perplexity: number;
+    };
+    assert.ok(perplexity > 1 && perplexity < 5, String(perplexity));
+    const { stdout } = await emergent(['calibrate', '--text', text]);
+    assert.match(stdout, /for config\.json: rope_pairing: half, .*norm_position: pre/);
+    const lens = await emergent([
+      'logit-lens',
+      '--html',
+      path('lens.html'),
+      'Question: What is the capital of Peru?\nAnswer:',
+    ]);
+    assert.match(lens.stdout, /"er:" .*" Li?m?a?" \d+ %\n$/);
+    assert.match(await readFile(path('lens.html'), 'utf8'), /<table>/);
+  });
+
   const bad: [string[], RegExp][] = [
     [[], /Usage: emergent/],
     [['sing'], /^emergent: unknown command 'sing'\n$/],
@@ -148,6 +201,9 @@ describe('command line', () => {
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope\/tokenizer\.json does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
+    [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],
+    [['perplexity', '--text', '/nope'], /^emergent: \/nope cannot be read[^\n]*\n$/],
+    [['make-checkpoint', '--preset', 'x', '--out', '/tmp/x'], /^emergent: [^\n]*model_64_float[^\n]*\n$/],
     [['inspect', '--tensor-map', '/nope'], /^emergent: \/nope does not exist\n$/],
   ];
   for (const [args, message] of bad) {
@@ -167,7 +223,20 @@ describe('command line', () => {
   it('gives help with examples for each command', async () => {
     const { code, stdout } = await emergent(['--help']);
     assert.equal(code, 0);
-    for (const name of ['ask', 'generate', 'logits', 'trace', 'tokenize', 'inspect', 'build-tokenizer']) {
+    for (const name of [
+      'ask',
+      'generate',
+      'logits',
+      'trace',
+      'tokenize',
+      'inspect',
+      'build-tokenizer',
+      'verify',
+      'calibrate',
+      'perplexity',
+      'logit-lens',
+      'make-checkpoint',
+    ]) {
       assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
       const help = await emergent([name, '--help']);
       assert.equal(help.code, 0);
