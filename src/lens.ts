@@ -1,5 +1,6 @@
 import { layerNorm, lmHead } from '../reference/index.js';
 import { openSession } from './backend.js';
+import { InputError } from './errors.js';
 import { rows, type Tensor } from './tensor.js';
 import type { Model } from './weights.js';
 
@@ -47,4 +48,73 @@ function bestGuess(logits: Float32Array): Guess {
   for (let v = 0; v < logits.length; v++) if (logits[v] > logits[id]) id = v;
   const sum = logits.reduce((total, x) => total + Math.exp(x - logits[id]), 0);
   return { id, probability: 1 / sum };
+}
+
+/** What stands near something, by the cosine of the angle between them. */
+export interface Neighbour {
+  text: string;
+  cosine: number;
+}
+
+/** Where texts are put to see what the model makes of them: `{}` stands for the text. */
+export const CARRIER = 'Question: Tell me about {}.\nAnswer:';
+
+/**
+ * Where each of some texts stands in the frozen table and after every layer.
+ *
+ * In the table it is the mean of the codes of its tokens. After a layer it is the residual stream at the last token of the
+ * carrier, where the model is about to speak of the text. What all the texts have in common is subtracted.
+ *
+ * @param encode turns a text into token ids
+ * @returns [layer][text], the table first
+ * @throws InputError for fewer than two texts, or one without tokens
+ */
+export async function positions(
+  model: Model,
+  texts: readonly string[],
+  encode: (text: string) => number[],
+  carrier: string = CARRIER,
+  backend?: string,
+): Promise<Float64Array[][]> {
+  if (texts.length < 2) throw new InputError('there is nothing to compare with: give at least two texts');
+  if (!carrier.includes('{}')) throw new InputError(`the carrier ${JSON.stringify(carrier)} has no {} for the text`);
+  const layers: Float64Array[][] = Array.from({ length: model.config.nLayer + 1 }, () => []);
+  for (const text of texts) {
+    const own = encode(text);
+    if (own.length === 0) throw new InputError('a text is empty: the model needs at least one token');
+    layers[0].push(average(own.map((id) => rows(model.weights.embedding, id, id + 1).data)));
+    const ids = encode(carrier.replace('{}', text));
+    (await states(model, ids, backend)).forEach((x, n) => {
+      layers[n + 1].push(Float64Array.from(rows(x, ids.length - 1, ids.length).data));
+    });
+  }
+  return layers.map((vectors) => {
+    const common = average(vectors);
+    return vectors.map((vector) => vector.map((value, i) => value - common[i]));
+  });
+}
+
+/** The other texts, those in the most similar direction first. */
+export function nearest(vectors: readonly Float64Array[], texts: readonly string[], of: number): Neighbour[] {
+  return texts
+    .map((text, i) => ({ text, cosine: cosine(vectors[of], vectors[i]) }))
+    .filter((_, i) => i !== of)
+    .sort((a, b) => b.cosine - a.cosine);
+}
+
+function average(vectors: readonly ArrayLike<number>[]): Float64Array {
+  const sum = new Float64Array(vectors[0].length);
+  for (const vector of vectors) for (let i = 0; i < sum.length; i++) sum[i] += vector[i] / vectors.length;
+  return sum;
+}
+
+/** a · b / (‖a‖ ‖b‖); 0 for a vector without a direction. */
+function cosine(a: Float64Array, b: Float64Array): number {
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return dot === 0 ? 0 : dot / Math.sqrt(aa * bb);
 }

@@ -10,6 +10,7 @@ import { inspectCommand } from './inspect.js';
 import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
+import { neighboursCommand } from './neighbours.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
 import { traceCommand } from './trace.js';
@@ -48,6 +49,7 @@ for (const command of [
   calibrateCommand(),
   perplexityCommand(),
   logitLensCommand(),
+  neighboursCommand(),
   buildTokenizerCommand(),
   makeCheckpointCommand(),
 ]) {
