@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what needs PyTorch, in a virtual environment of its own:  golden/run.sh write | full | check | check-hf | train-demo [ARGUMENTS]
+# Runs what needs PyTorch, in a virtual environment of its own:  golden/run.sh write | full | check | check-hf | train-demo | ...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=golden/.venv
@@ -11,7 +11,7 @@ if ! cmp -s golden/requirements.txt "$venv/installed.txt"; then
   cp golden/requirements.txt "$venv/installed.txt"
 fi
 export PYTHONDONTWRITEBYTECODE=1
-command=${1:?usage: golden/run.sh write | full | check | check-hf | train-demo}
+command=${1:?usage: golden/run.sh write | full | check | check-hf | train-demo | train-conventions}
 shift
 case $command in
   write) "$python" golden/export.py --out golden/fixtures "$@" ;;
@@ -19,5 +19,6 @@ case $command in
   check) "$python" golden/check.py "$@" ;;
   check-hf) "$python" golden/check_hf.py "$@" ;;
   train-demo) "$python" golden/train_demo.py --out models/demo "$@" ;;
-  *) echo "golden/run.sh: unknown command '$command': write, full, check, check-hf or train-demo" >&2 && exit 2 ;;
+  train-conventions) "$python" golden/train_conventions.py --out golden/conventions "$@" ;;
+  *) echo "golden/run.sh: unknown command '$command': write, full, check, check-hf, train-demo or train-conventions" >&2 && exit 2 ;;
 esac

@@ -74,7 +74,7 @@ def initialise(model, generator):
             p.data = frozen_codes(*p.shape, generator)
         elif p.dim() == 2:
             into_residual = name.endswith(("o_proj.weight", "ffn.2.weight"))
-            std = 0.02 / (2 * CONFIG["n_layer"]) ** 0.5 if into_residual else 0.02
+            std = 0.02 / (2 * model.config["n_layer"]) ** 0.5 if into_residual else 0.02
             p.data.normal_(0, std, generator=generator)
         elif name.endswith(".bias"):
             p.data.zero_()

@@ -7,6 +7,9 @@ export const DTYPE_BITS: Readonly<Record<string, number>> = {
   ...{ U64: 64, I64: 64, F64: 64, C64: 64 },
 };
 
+/** Whether this machine stores numbers as the format does, so that they need no decoding. */
+export const LITTLE_ENDIAN: boolean = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 /** The types that weights may have. All but F64 become float32 without loss. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16' | 'F64';
 

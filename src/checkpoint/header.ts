@@ -1,9 +1,14 @@
 import { CheckpointError, messageOf } from '../errors.js';
 import { show, sizeOf } from '../tensor.js';
 import { DTYPE_BITS } from './dtype.js';
+import { duplicateKey, nesting } from './jsonText.js';
+import { quote, visible } from './quote.js';
 
 /** The largest header that the format allows, in bytes. */
 export const LARGEST_HEADER = 100_000_000;
+
+/** The header, an entry in it, the shape in that. */
+const DEEPEST_NESTING = 3;
 
 /** What a header says of one tensor. */
 export interface TensorInfo {
@@ -54,50 +59,42 @@ function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   } catch {
     return fail('the header is not UTF-8');
   }
+  // JSON.parse would take half a minute over a header of brackets alone
+  if (nesting(text) > DEEPEST_NESTING) fail(`the header nests lists or objects more than ${DEEPEST_NESTING} deep`);
   let json: Record<string, unknown>;
   try {
     json = JSON.parse(text) as Record<string, unknown>;
   } catch (error) {
-    return fail(`the header is not JSON: ${JSON.stringify(messageOf(error)).slice(1, -1)}`);
+    return fail(`the header is not JSON: ${visible(messageOf(error))}`);
   }
   const twice = duplicateKey(text);
   if (twice !== null) fail(`the header has ${quote(twice)} twice`);
   return json;
 }
 
-/** The first key that one object of valid JSON has twice: `JSON.parse` would keep the last and say nothing. */
-function duplicateKey(text: string): string | null {
-  const objects: Set<string>[] = [];
-  for (const [token, key] of text.matchAll(/"(?:[^"\\]|\\.)*"(?=\s*(:)?)|[{}]/g)) {
-    if (token === '{') objects.push(new Set());
-    else if (token === '}') objects.pop();
-    else if (key) {
-      const name = JSON.parse(token) as string;
-      const keys = objects[objects.length - 1];
-      if (keys.has(name)) return name;
-      keys.add(name);
-    }
-  }
-  return null;
-}
-
 function parseMetadata(entry: unknown, fail: Fail): Record<string, string> {
   if (!isObject(entry) || Object.values(entry).some((value) => typeof value !== 'string')) {
     fail('__metadata__ must map strings to strings');
   }
+  const broken = Object.entries(entry)
+    .flat()
+    .find((text) => hasLoneSurrogate(text as string));
+  if (broken !== undefined) fail(`__metadata__ has ${quote(broken)}, which is no Unicode text`);
   return entry as Record<string, string>;
 }
 
 function parseEntry(name: string, entry: unknown, dataBytes: number, fail: Fail): TensorInfo {
   const tensor = `tensor ${quote(name)}`;
+  if (hasLoneSurrogate(name)) fail(`${tensor} has a name that is no Unicode text`);
   if (!isObject(entry)) return fail(`${tensor} is not described by an object`);
   const { dtype, shape, data_offsets: offsets, ...unknown } = entry;
   if (Object.keys(unknown).length > 0) fail(`${tensor} has an unknown key ${quote(Object.keys(unknown)[0])}`);
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
     return fail(`${tensor} has the dtype ${quote(dtype)}, which the format does not know`);
   }
-  if (!isCounts(shape) || !Number.isSafeInteger(sizeOf(shape) * 64))
+  if (!isCounts(shape) || overflows(shape)) {
     return fail(`${tensor} has the shape ${quote(shape)}, which is no list of sizes`);
+  }
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     return fail(`${tensor} has the data_offsets ${quote(offsets)}, which are not [begin, end]`);
   }
@@ -116,8 +113,9 @@ function checkLayout(tensors: TensorInfo[], dataBytes: number, fail: Fail): void
   let previous = 'the header';
   for (const { name, begin, bytes } of tensors.sort((a, b) => a.begin - b.begin || a.bytes - b.bytes)) {
     if (begin < covered) fail(`tensor ${quote(name)} overlaps ${previous} by ${covered - begin} bytes`);
-    if (begin > covered)
+    if (begin > covered) {
       fail(`${begin - covered} bytes between ${previous} and tensor ${quote(name)} belong to nothing`);
+    }
     covered = begin + bytes;
     previous = `tensor ${quote(name)}`;
   }
@@ -129,11 +127,16 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0);
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0 && !Object.is(n, -0));
 }
 
-/** A value as messages show it: on one line, and not for ever. */
-function quote(value: unknown): string {
-  const text = value === undefined ? 'undefined' : JSON.stringify(value);
-  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
+/** Whether the bits of a tensor are too many to be counted, on the way too: a zero at the end does not undo it. */
+function overflows(shape: readonly number[]): boolean {
+  let product = 64;
+  return shape.some((size) => !Number.isSafeInteger((product *= size)));
+}
+
+/** Half of a character beyond the Basic Multilingual Plane: JSON can write it, UTF-8 cannot. */
+export function hasLoneSurrogate(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
 }

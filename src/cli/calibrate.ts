@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
-import { calibrate, CLEAR, type Calibration, type Convention } from '../calibrate.js';
+import { calibrate, type Calibration, type Convention } from '../calibrate.js';
 import { describeChange } from '../verify/report.js';
 import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';
@@ -54,14 +54,19 @@ function describe({ trials, verdicts }: Calibration): string {
     perplexity.toPrecision(6),
     ...Object.values(convention).map(String),
   ]);
-  const lines = verdicts.map(({ key, best: chosen, other, perplexity, sigmas }) => {
-    const verdict = sigmas >= CLEAR ? 'clear' : 'not clear: more text may tell';
-    return `${snake(key)} ${chosen}: ${other} has ${perplexity.toPrecision(6)}, ${sigmas.toFixed(1)} standard errors worse (${verdict})`;
+  const lines = verdicts.map(({ key, best: chosen, other, nats, sigmas, clear }) => {
+    const worse = `${other} is worse by ${nats.toPrecision(2)} nats a token, ${sigmas.toFixed(1)} standard errors`;
+    return `${snake(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
   });
+  const found = verdicts.filter(({ clear }) => clear).map(({ key }) => [key, best.convention[key]] as const);
+  const open = verdicts.filter(({ clear }) => !clear).map(({ key }) => snake(key));
   return [
     table([['perplexity', ...Object.keys(best.convention).map(snake)], ...rows]),
     lines.join('\n'),
-    `for config.json: ${describeChange(best.convention)}`,
+    [
+      `for config.json: ${found.length === 0 ? 'nothing is clear' : describeChange(Object.fromEntries(found))}`,
+      ...(open.length === 0 ? [] : [`left open: ${open.join(', ')}`]),
+    ].join('\n'),
   ].join('\n\n');
 }
 

@@ -42,7 +42,7 @@ Answer: Tokyo"
         const named = layers.map((guesses) => guesses.map((guess) => ({ ...guess, token: token(guess.id) })));
         process.stdout.write(`${JSON.stringify({ text, tokens: ids, layers: named })}\n`);
       } else {
-        const head = ['token', ...layers.map((_, n) => `after layer ${n}`)];
+        const head = ['token', ...layers.map((_, n) => `after layer ${n + 1}`)];
         const rows = ids.map((id, t) => [
           JSON.stringify(token(id)),
           ...layers.map((guesses) => cell(model, guesses[t])),
@@ -57,7 +57,7 @@ function cell({ tokenizer }: LanguageModel, { id, probability }: Guess): string 
 }
 
 function render(model: LanguageModel, text: string, ids: readonly number[], layers: readonly Guess[][]): string {
-  const head = ['token', ...layers.map((_, n) => `after layer ${n}`)].map((name) => `<th>${name}</th>`).join('');
+  const head = ['token', ...layers.map((_, n) => `after layer ${n + 1}`)].map((name) => `<th>${name}</th>`).join('');
   const rows = ids.map((id, t) => {
     const cells = layers.map((guesses) => {
       const { probability } = guesses[t];

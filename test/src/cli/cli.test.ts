@@ -160,7 +160,10 @@ describe('command line', () => {
     };
     assert.ok(perplexity > 1 && perplexity < 5, String(perplexity));
     const { stdout } = await emergent(['calibrate', '--text', text]);
-    assert.match(stdout, /for config\.json: rope_pairing: half, .*norm_position: pre/);
+    assert.match(
+      stdout,
+      /for config\.json: rope_pairing: half, norm_position: pre\nleft open: gelu_approximate, layer_norm_eps\n$/,
+    );
     const lens = await emergent([
       'logit-lens',
       '--html',

@@ -1,0 +1,66 @@
+"""Trains one small model under each combination of conventions, for `emergent calibrate` to tell apart:
+
+    golden/run.sh train-conventions     (about three minutes)
+
+The demo's data and tokenizer, a tenth of its size, trained briefly. Each config.json keeps silent about the conventions,
+as a published one does; the folder's name tells them. text.txt holds questions and answers for the calibration.
+"""
+
+import argparse
+import itertools
+import json
+import random
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+import demo_data
+import train_demo
+from model import Model
+
+CHOICES = {
+    "rope_pairing": ("half", "interleaved"),
+    "gelu_approximate": ("none", "tanh"),
+    "norm_position": ("pre", "post"),
+}
+SIZE = {"d_model": 48, "n_layer": 2, "n_head": 3}
+STEPS = 400
+
+
+def train_one(conventions, countries, tokenizer, out):
+    config = {**train_demo.CONFIG, **SIZE, **conventions, "model_type": "-".join(conventions.values())}
+    torch.manual_seed(1)
+    model = Model(config)
+    train_demo.initialise(model, torch.Generator().manual_seed(1))
+    loss = train_demo.train(model, train_demo.rows(countries, tokenizer, random.Random(1)), STEPS)
+    folder = out / config["model_type"]
+    folder.mkdir(parents=True, exist_ok=True)
+    silent = {key: value for key, value in config.items() if key not in CHOICES and key != "layer_norm_eps"}
+    (folder / "config.json").write_text(json.dumps(silent, indent=1) + "\n")
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    print(f"{config['model_type']}: loss {loss:.3f}", flush=True)
+
+
+def calibration_text(countries):
+    """One question a country, facts and phrasings in turn."""
+    rng = random.Random(2)
+    lines = []
+    for country in countries:
+        fact = rng.choice(sorted(country.facts))
+        question = country.ask(rng.choice(demo_data.PHRASINGS[fact]))
+        lines.append(f"{demo_data.prompt(question)} {country.facts[fact]}</s>")
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
+    countries = demo_data.load_countries()
+    tokenizer = Tokenizer.from_file(str(Path(__file__).parent.parent / "models/demo/tokenizer.json"))
+    for choice in itertools.product(*CHOICES.values()):
+        train_one(dict(zip(CHOICES, choice)), countries, tokenizer, out)
+    (out / "text.txt").write_text(calibration_text(countries))

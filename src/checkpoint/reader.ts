@@ -1,0 +1,133 @@
+import { CheckpointError } from '../errors.js';
+import { sizeOf, type Tensor } from '../tensor.js';
+import type { ByteSource } from './byteSource.js';
+import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
+import { LARGEST_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
+import { quote } from './quote.js';
+
+/** How much of a tensor that needs decoding is in memory twice. */
+const DECODE_CHUNK = 2 ** 20;
+
+/**
+ * A safetensors file, its header read and validated, its tensors read one by one when they are asked for:
+ * 8 bytes of header length, a JSON header, then the data. https://huggingface.co/docs/safetensors
+ */
+export class SafetensorsFile {
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #source: ByteSource;
+  readonly #dataStart: number;
+
+  constructor(source: ByteSource, { tensors, metadata }: Header, dataStart: number) {
+    this.#source = source;
+    this.tensors = tensors;
+    this.metadata = metadata;
+    this.#dataStart = dataStart;
+  }
+
+  /** What messages call the file. */
+  get name(): string {
+    return this.#source.name;
+  }
+
+  /**
+   * A tensor of F32, F16, BF16 or F64 as float32; F64 is rounded, the others are exact.
+   *
+   * @throws CheckpointError if there is no such tensor, its dtype is none of these, or it does not fit into memory.
+   */
+  async readFloat32(name: string): Promise<Tensor> {
+    const { info, dtype } = this.#floats(name);
+    const data = this.#allocate(info, Float32Array);
+    if (dtype === 'F32' && LITTLE_ENDIAN) {
+      await this.#source.readInto(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), this.#position(info));
+    } else {
+      await this.#decode(info, dtype, data);
+    }
+    return { data, shape: info.shape };
+  }
+
+  /**
+   * A tensor as float64, exact for all four dtypes: golden files hold float64 truth.
+   *
+   * @throws CheckpointError as {@link readFloat32}.
+   */
+  async readFloat64(name: string): Promise<{ data: Float64Array; shape: readonly number[] }> {
+    const { info, dtype } = this.#floats(name);
+    const data = this.#allocate(info, Float64Array);
+    await this.#decode(info, dtype, data);
+    return { data, shape: info.shape };
+  }
+
+  close(): Promise<void> {
+    return this.#source.close();
+  }
+
+  #floats(name: string): { info: TensorInfo; dtype: FloatDtype } {
+    const info = this.tensors.get(name);
+    if (!info) throw new CheckpointError(`${this.name}: there is no tensor ${quote(name)}`);
+    const { dtype } = info;
+    if (!isFloatDtype(dtype)) {
+      throw new CheckpointError(
+        `${this.name}: tensor ${quote(name)} is ${dtype}; only F32, F16, BF16 and F64 can be read`,
+      );
+    }
+    return { info, dtype };
+  }
+
+  /** The file does hold as many bytes, but a sparse one may be larger than any memory. */
+  #allocate<T>({ name, shape }: TensorInfo, Floats: new (length: number) => T): T {
+    try {
+      return new Floats(sizeOf(shape));
+    } catch {
+      throw new CheckpointError(
+        `${this.name}: tensor ${quote(name)} is too large for memory: ${sizeOf(shape)} numbers`,
+      );
+    }
+  }
+
+  #position({ begin }: TensorInfo): number {
+    return this.#dataStart + begin;
+  }
+
+  async #decode(info: TensorInfo, dtype: FloatDtype, target: Float32Array | Float64Array): Promise<void> {
+    const bytesEach = DTYPE_BITS[dtype] / 8;
+    const step = DECODE_CHUNK / bytesEach;
+    const chunk = new Uint8Array(Math.min(DECODE_CHUNK, info.bytes));
+    for (let start = 0; start < target.length; start += step) {
+      const part = target.subarray(start, start + step);
+      const bytes = chunk.subarray(0, part.length * bytesEach);
+      await this.#source.readInto(bytes, this.#position(info) + start * bytesEach);
+      decodeFloats(bytes, dtype, part);
+    }
+  }
+}
+
+/**
+ * Reads and validates the header of a safetensors file. Nothing is allocated for what the header claims before it has
+ * been checked against the size of the file.
+ *
+ * @throws CheckpointError that names the file and the fault; the source is then closed.
+ */
+export async function readSafetensors(source: ByteSource): Promise<SafetensorsFile> {
+  try {
+    if (source.size < 8) throw new CheckpointError(`${source.name}: ${source.size} bytes are too few for safetensors`);
+    const prefix = new Uint8Array(8);
+    await source.readInto(prefix, 0);
+    const length = new DataView(prefix.buffer).getBigUint64(0, true);
+    if (length > BigInt(LARGEST_HEADER)) {
+      throw new CheckpointError(`${source.name}: a header of ${length.toString()} bytes is over the limit of 100 MB`);
+    }
+    const dataStart = 8 + Number(length);
+    if (dataStart > source.size) {
+      throw new CheckpointError(
+        `${source.name}: the header should take ${length.toString()} bytes, but the file ends after ${source.size - 8}`,
+      );
+    }
+    const header = new Uint8Array(Number(length));
+    await source.readInto(header, 8);
+    return new SafetensorsFile(source, parseHeader(header, source.size - dataStart, source.name), dataStart);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}

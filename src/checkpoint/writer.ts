@@ -1,0 +1,83 @@
+import { EmergentError } from '../errors.js';
+import { show, sizeOf } from '../tensor.js';
+import { DTYPE_BITS, LITTLE_ENDIAN } from './dtype.js';
+import { hasLoneSurrogate, LARGEST_HEADER } from './header.js';
+import { quote } from './quote.js';
+
+/** What can be written: float32 as F32, float64 as F64. */
+export interface WritableTensor {
+  readonly data: Float32Array | Float64Array;
+  readonly shape: readonly number[];
+}
+
+/** A tensor that is made when its turn to be written comes, so that a checkpoint need not be in memory as a whole. */
+export interface LazyTensor {
+  readonly name: string;
+  readonly dtype: 'F32' | 'F64';
+  readonly shape: readonly number[];
+  readonly make: () => Float32Array | Float64Array;
+}
+
+/**
+ * The bytes of a safetensors file, piece by piece and without a copy of the data: the header, then the tensors, F64
+ * before F32 so that each begins at a multiple of its size, else in the order given. The same input gives the same bytes.
+ *
+ * @throws EmergentError if a name is taken twice or cannot be written, or if a tensor's data is not as long as its shape
+ *   says.
+ */
+export function* encodeLazily(
+  tensors: readonly LazyTensor[],
+  metadata?: Readonly<Record<string, string>>,
+): Generator<Uint8Array, void, undefined> {
+  const ordered = tensors.toSorted((a, b) => DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype]);
+  yield encodeHeader(ordered, metadata);
+  for (const { name, dtype, shape, make } of ordered) {
+    const data = make();
+    if (data.length !== sizeOf(shape) || data.BYTES_PER_ELEMENT * 8 !== DTYPE_BITS[dtype]) {
+      throw new EmergentError(
+        `tensor ${quote(name)}, ${dtype} of shape ${show(shape)}, has ${data.length} elements ` +
+          `of ${data.BYTES_PER_ELEMENT} bytes`,
+      );
+    }
+    yield littleEndian(data);
+  }
+}
+
+/** The length of the header and the header, padded so that the data begins at a multiple of 8. */
+function encodeHeader(tensors: readonly LazyTensor[], metadata?: Readonly<Record<string, string>>): Uint8Array {
+  const header = new Map<string, unknown>(metadata ? [['__metadata__', metadata]] : []);
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    if (name === '__metadata__') throw new EmergentError('no tensor can be called __metadata__');
+    if (hasLoneSurrogate(name)) throw new EmergentError(`tensor ${quote(name)} has a name that is no Unicode text`);
+    if (header.has(name)) throw new EmergentError(`there are two tensors ${quote(name)}`);
+    const begin = end;
+    end += (sizeOf(shape) * DTYPE_BITS[dtype]) / 8;
+    header.set(name, { dtype, shape, data_offsets: [begin, end] });
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > LARGEST_HEADER) throw new EmergentError(`a header of ${length} bytes is over the limit of 100 MB`);
+  const bytes = new Uint8Array(8 + length).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+/** As {@link encodeLazily}, of tensors that are in memory. */
+export function encodeSafetensors(
+  tensors: Readonly<Record<string, WritableTensor>>,
+  metadata?: Readonly<Record<string, string>>,
+): Generator<Uint8Array, void, undefined> {
+  const lazy = Object.entries(tensors).map(([name, { data, shape }]): LazyTensor => {
+    return { name, dtype: data instanceof Float32Array ? 'F32' : 'F64', shape, make: () => data };
+  });
+  return encodeLazily(lazy, metadata);
+}
+
+function littleEndian(data: Float32Array | Float64Array): Uint8Array {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (LITTLE_ENDIAN) return bytes;
+  const size = data.BYTES_PER_ELEMENT;
+  return bytes.map((_, i) => bytes[i - (i % size) + (size - 1 - (i % size))]);
+}
