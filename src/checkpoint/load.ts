@@ -6,8 +6,18 @@ import { readJson } from '../readJson.js';
 import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
 import type { Model } from '../weights.js';
 import { assemble, namedTensors } from './assemble.js';
-import { canonicalTensors, resolveNames, type Part, type Resolution, type TensorMap } from './names.js';
+import { ROTARY_FREQUENCIES } from './buffers.js';
+import {
+  canonicalTensors,
+  resolveNames,
+  type Part,
+  type Resolution,
+  type ResolvedTensor,
+  type TensorMap,
+} from './names.js';
 import { writeFileWhole } from './nodeFile.js';
+import { plain } from './quote.js';
+import { isFloatDtype } from './dtype.js';
 import { openSafetensors, writeSafetensors } from './safetensors.js';
 import { openSharded, type TensorStore } from './sharded.js';
 
@@ -16,6 +26,18 @@ export interface LoadOptions {
   tensorMap?: TensorMap;
   /** Called as the weights are read. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Ends loading between two tensors; its reason is then thrown. */
+  signal?: AbortSignal;
+}
+
+/** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */
+export interface ReportedTensor {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  bytes: number;
+  canonical: string | null;
+  by: ResolvedTensor['by'] | null;
 }
 
 /** What was read from a model folder, and what was not in it and had to be assumed. */
@@ -23,7 +45,7 @@ export interface LoadReport {
   config: ModelConfig;
   /** Where the weights are. */
   source: string;
-  tensors: { name: string; dtype: string; shape: readonly number[]; bytes: number; canonical: string | null }[];
+  tensors: ReportedTensor[];
   /** Parameters by part of the model. */
   parameters: Record<Part, number>;
   /** Config keys that took their default. */
@@ -42,13 +64,14 @@ export interface LoadReport {
  */
 export async function loadModel(
   folder: string,
-  { tensorMap = {}, onProgress }: LoadOptions = {},
+  { tensorMap = {}, onProgress, signal }: LoadOptions = {},
 ): Promise<{ model: Model; report: LoadReport }> {
   return withCheckpoint(folder, tensorMap, async (store, report, resolution) => {
     const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
     const loaded = new Map<string, Tensor>();
     let done = 0;
     for (const { name, canonical, transposed } of resolution.tensors) {
+      signal?.throwIfAborted();
       const stored = await store.readFloat32(name);
       loaded.set(canonical, transposed ? transpose(stored) : stored);
       done += store.tensors.get(name)!.bytes;
@@ -98,20 +121,24 @@ async function withCheckpoint<T>(
   try {
     const tensors = [...store.tensors.values()];
     const resolution = resolveNames(tensors, config, tensorMap, store.name);
+    checkDtypes(store, resolution);
     await checkFrequencies(store, resolution, config);
-    const canonicalOf = new Map(resolution.tensors.map(({ name, canonical }) => [name, canonical]));
+    const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
     const report: LoadReport = {
       config,
       source: store.name,
       tensors: tensors.map(({ name, dtype, shape, bytes }) => ({
         ...{ name, dtype, shape, bytes },
-        canonical: canonicalOf.get(name) ?? null,
+        canonical: resolved.get(name)?.canonical ?? null,
+        by: resolved.get(name)?.by ?? null,
       })),
       parameters: countParameters(resolution, store, config),
       assumedKeys: assumed,
       assumptions: resolution.assumptions,
       ignored: resolution.ignored,
-      warnings: tensors.filter(({ dtype }) => dtype === 'F64').map(({ name }) => `${name} is F64, rounded to float32`),
+      warnings: tensors
+        .filter(({ name, dtype }) => dtype === 'F64' && resolved.has(name))
+        .map(({ name }) => `${plain(name)} is F64, rounded to float32`),
     };
     return await use(store, report, resolution);
   } finally {
@@ -145,22 +172,39 @@ async function openWeights(folder: string, files: readonly string[]): Promise<Te
   throw new CheckpointError(`${folder} has neither ${single} nor ${index}`);
 }
 
+/** Weights of a type that cannot be read are found before a gigabyte of others has been. */
+function checkDtypes(store: TensorStore, { tensors }: Resolution): void {
+  for (const { name } of tensors) {
+    const { dtype } = store.tensors.get(name)!;
+    if (!isFloatDtype(dtype)) {
+      throw new CheckpointError(`${store.name}: ${plain(name)} is ${dtype}; weights must be F32, F16, BF16 or F64`);
+    }
+  }
+}
+
 /** A checkpoint that brings its rotary frequencies must mean those of the config: fewer than 1 part in 100 apart. */
 async function checkFrequencies(store: TensorStore, { ignored }: Resolution, config: ModelConfig): Promise<void> {
   const { dModel: C, nHead: H, ropeTheta } = config;
+  const D = C / H;
   for (const { name, what } of ignored) {
-    if (what !== 'rotary frequencies') continue;
-    const { data } = await store.readFloat32(name);
-    const D = C / H;
-    const agrees = data.every((f, i) => Math.abs(f * ropeTheta ** ((2 * i) / D) - 1) < 0.01);
-    if (data.length !== D / 2 || !agrees) {
-      const theta = data.length > 1 ? (data[1] / data[0]) ** (-D / 2) : NaN;
-      const found = data.length === D / 2 ? `a rope_theta of ${theta.toPrecision(4)}` : `${data.length} frequencies`;
+    if (what !== ROTARY_FREQUENCIES) continue;
+    function fail(found: string): never {
       throw new CheckpointError(
-        `${store.name}: ${name} holds ${found}, but config.json means rope_theta ${ropeTheta} and ${D / 2} of them`,
+        `${store.name}: ${plain(name)} holds ${found}, but config.json means rope_theta ${ropeTheta} and ${D / 2} of them`,
       );
     }
+    const count = sizeOf(store.tensors.get(name)!.shape);
+    if (count !== D / 2) fail(`${count} frequencies`);
+    const { data } = await store.readFloat32(name);
+    const agrees = data.every((f, i) => Math.abs(f * ropeTheta ** ((2 * i) / D) - 1) < 0.01);
+    if (!agrees) fail(data.length > 1 ? impliedTheta(data) : `the frequency ${data[0]}`);
   }
+}
+
+/** The theta of which the first two frequencies are powers: theta^0 and theta^(-2/D). */
+function impliedTheta(frequencies: Float32Array): string {
+  const theta = (frequencies[1] / frequencies[0]) ** -frequencies.length;
+  return Number.isFinite(theta) ? `a rope_theta of ${theta.toPrecision(4)}` : 'no powers of a rope_theta';
 }
 
 function countParameters({ tensors }: Resolution, store: TensorStore, config: ModelConfig): Record<Part, number> {

@@ -1,4 +1,4 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { CheckpointError, messageOf } from '../errors.js';
 import type { ByteSource } from './byteSource.js';
 
@@ -10,13 +10,11 @@ export async function openFile(path: string): Promise<ByteSource> {
   let handle: FileHandle;
   let size: number;
   try {
-    handle = await open(path, 'r');
-    const status = await handle.stat();
+    // asked before it is opened, because to open a named pipe is to wait for a writer
+    const status = await stat(path);
+    if (!status.isFile()) throw new Error('it is not a file');
     size = status.size;
-    if (!status.isFile()) {
-      await handle.close();
-      throw new Error('it is not a file');
-    }
+    handle = await open(path, 'r');
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new CheckpointError(missing ? `${path} does not exist` : `${path} cannot be read: ${messageOf(error)}`);
@@ -51,6 +49,9 @@ async function read(
   }
 }
 
+/** Files that this process began to write, so that no two have the same temporary name. */
+let writes = 0;
+
 /**
  * Writes a file piece by piece under a temporary name beside it, and gives it its own name when all is written: an
  * interrupted write leaves nothing that looks whole.
@@ -61,8 +62,10 @@ export async function writeFileWhole(
   path: string,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`;
+  const temporary = `${path}.${process.pid}-${++writes}.part`;
   try {
+    const former = await stat(path).catch(() => null);
+    if (former && !former.isFile()) throw new Error('it is not a file'); // a rename would replace /dev/null itself
     const handle = await open(temporary, 'w');
     try {
       for await (const piece of pieces) {
@@ -71,6 +74,7 @@ export async function writeFileWhole(
           done += bytesWritten;
         }
       }
+      await handle.sync(); // or the name could reach the disk before the data
     } finally {
       await handle.close();
     }

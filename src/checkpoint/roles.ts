@@ -27,21 +27,46 @@ const OUTPUT = ['o', 'out', 'output', 'wo', 'proj', 'dense', 'oproj'];
 const EMBEDDING = ['emb', 'embed', 'embedding', 'embeddings', 'wte', 'tok', 'embedder'];
 const HEAD = ['head', 'lm', 'output', 'out', 'unembed', 'unembedding', 'decoder', 'score', 'logits', 'classifier'];
 
+const POSITION = ['wpe', 'pos', 'position', 'positional'];
+const UP = ['up', 'in', 'wi', 'expand', 'intermediate', 'upproj'];
+const DOWN = ['down', 'out', 'output', 'wo', 'contract', 'downproj'];
+
+/** What the modules of one layer show together and none shows alone. */
+export interface Survey {
+  /** Whether they are stored [in, out]. */
+  transposed: boolean;
+  /** The numbers that end the names of its norms: `ln_1`, `ln_2`. */
+  norms: readonly number[];
+  /** The numbers that end the names of its feed-forward matrices: `fc1`, `fc2` or `net.0`, `net.2`. */
+  feedForward: readonly number[];
+}
+
+export function surveyLayer(modules: readonly Module[], { dModel: C }: ModelConfig): Survey {
+  const norms = modules.filter(({ weight }) => weight?.length === 1);
+  const feedForward = modules.filter(({ weight }) => weight?.length === 2 && weight.includes(4 * C));
+  return {
+    transposed: modules.some((module) => isTransposed(module, C)),
+    norms: endingNumbers(norms),
+    feedForward: endingNumbers(feedForward),
+  };
+}
+
 /** Null where the words and shapes leave no role or more than one. */
-export function guessRole(module: Module, siblings: readonly Module[], config: ModelConfig): Role | null {
-  const { dModel: C, nEmbed: E, vocabSize: V } = config;
+export function guessRole(module: Module, survey: Survey, config: ModelConfig): Role | null {
   const { weight, layer } = module;
   if (!weight) return null;
   if (weight.length === 1) {
-    const name = layer === null ? 'final_layernorm' : guessNorm(module, siblings);
+    const name = layer === null ? guessNormOutside(module.name) : guessNorm(module.name, survey.norms);
     return name === null ? null : { module: name, transposed: false };
   }
   if (weight.length !== 2) return null;
   if (layer === null) {
-    const name = guessOutside(module.name, weight, V, E, C);
+    const name = guessOutside(module.name, weight, config);
     return name === null ? null : { module: name, transposed: false };
   }
-  return guessMatrix(module, siblings, C);
+  const [rows, columns] = survey.transposed ? weight.toReversed() : weight;
+  const name = guessMatrix(module.name, rows, columns, survey.feedForward, config.dModel);
+  return name === null ? null : { module: name, transposed: survey.transposed };
 }
 
 /** The last words of a name, the numbers behind it left out: `attn.to_out.0` gives `to`, `out`. */
@@ -61,61 +86,87 @@ function has(words: readonly string[], options: readonly string[]): boolean {
   return words.some((word) => options.includes(word));
 }
 
-/** Embedding [V, E] or head [V, C]: by shape, where they are alike by the words. */
-function guessOutside(name: string, shape: readonly number[], V: number, E: number, C: number): string | null {
+/** Embedding [V, E] or head [V, C]: by the words, and by shape where those say neither or both. */
+function guessOutside(
+  name: string,
+  [rows, columns]: readonly number[],
+  { vocabSize: V, nEmbed: E, dModel: C }: ModelConfig,
+): string | null {
   const words = lastWords(name);
+  if (has(words, POSITION)) return null;
   const embeds = has(words, EMBEDDING);
-  const scores = has(words, HEAD);
-  if (shape[0] === V && E !== C && shape[1] === E) return 'token_embeddings';
-  if (shape[0] === V && E !== C && shape[1] === C) return 'lm_head';
-  if (words.some((word) => ['wpe', 'pos', 'position', 'positional'].includes(word))) return null;
-  if (embeds === scores) return null;
-  return embeds ? 'token_embeddings' : 'lm_head';
+  if (embeds !== has(words, HEAD)) return embeds ? 'token_embeddings' : 'lm_head';
+  if (rows !== V || E === C) return null;
+  if (columns === E) return 'token_embeddings';
+  return columns === C ? 'lm_head' : null;
+}
+
+/** The final norm, unless it is one of the embedding, which this architecture does not have. */
+function guessNormOutside(name: string): string | null {
+  return has(wordsOf(name), [...EMBEDDING, ...POSITION, 'embd', 'input', 'pre']) ? null : 'final_layernorm';
 }
 
 /** Attention's norm or the feed-forward's. */
-function guessNorm(module: Module, siblings: readonly Module[]): string | null {
+function guessNorm(name: string, numbers: readonly number[]): string | null {
   const [attention, feedForward] = ['input_layernorm', 'post_attention_layernorm'];
-  const words = wordsOf(module.name);
+  const words = wordsOf(name);
   if (words.includes('post') && has(words, ['attention', 'attn'])) return feedForward;
   if (words.includes('input')) return attention;
-  const number = trailingNumber(module.name);
-  if (number !== null) {
-    // ln_1 and ln_2, or norms.0 and norms.1: the lower number comes first
-    const others = siblings.filter(({ weight }) => weight?.length === 1).map(({ name }) => trailingNumber(name));
-    const numbers = others.filter((other) => other !== null).sort((a, b) => a - b);
-    if (numbers.length === 2) return number === numbers[0] ? attention : feedForward;
-  }
+  // ln_1 and ln_2, or norms.0 and norms.1: the lower number comes first
+  const isFirst = isLowerOfTwo(endingNumber(name), numbers);
+  if (isFirst !== null) return isFirst ? attention : feedForward;
   if (has(words, ['ffn', 'mlp', 'ff', 'feed', 'feedforward', 'final'])) return feedForward;
   if (has(words, ['attn', 'attention', 'sa'])) return attention;
   return null;
 }
 
-function trailingNumber(name: string): number | null {
-  const match = /(\d+)$/.exec(name);
-  return match && Number(match[1]);
+/** A matrix in a layer: its shape tells the feed-forward and fused projections, the words tell q, k, v and output. */
+function guessMatrix(
+  name: string,
+  rows: number,
+  columns: number,
+  feedForwardNumbers: readonly number[],
+  C: number,
+): string | null {
+  const words = lastWords(name);
+  const isOneOf = [QUERY, KEY, VALUE].map((options) => has(words, options));
+  if (columns === C && rows === 3 * C) {
+    // GPT-NeoX and BLOOM mean by query_key_value that the rows of each head stand together
+    return isOneOf.includes(true) ? null : 'self_attn.qkv_proj';
+  }
+  if ((columns === C && rows === 4 * C) || (columns === 4 * C && rows === C)) {
+    const isUp = rows === 4 * C;
+    const saysUp = isLowerOfTwo(endingNumber(name), feedForwardNumbers) ?? saysItIsUp(words);
+    // where name and shape disagree, it is stored [in, out] or is something else
+    if (saysUp !== null && saysUp !== isUp) return null;
+    return isUp ? 'ffn.0' : 'ffn.2';
+  }
+  if (isOneOf.filter(Boolean).length === 1) return `self_attn.${'qkv'[isOneOf.indexOf(true)]}_proj`;
+  return !isOneOf.includes(true) && has(words, OUTPUT) ? 'self_attn.o_proj' : null;
 }
 
-/** A matrix in a layer: its shape tells the feed-forward and fused projections, the words tell q, k, v and output. */
-function guessMatrix(module: Module, siblings: readonly Module[], C: number): Role | null {
-  const transposed = isTransposed(module, C) || siblings.some((sibling) => isTransposed(sibling, C));
-  const [rows, columns] = transposed ? module.weight!.toReversed() : module.weight!;
-  function role(name: string): Role {
-    return { module: name, transposed };
-  }
-  if (columns === C && rows === 3 * C) return role('self_attn.qkv_proj');
-  if (columns === C && rows === 4 * C) return role('ffn.0');
-  if (columns === 4 * C && rows === C) return role('ffn.2');
-
-  const words = lastWords(module.name);
-  const isOneOf = [QUERY, KEY, VALUE].map((options) => has(words, options));
-  if (isOneOf.filter(Boolean).length === 1) return role(`self_attn.${'qkv'[isOneOf.indexOf(true)]}_proj`);
-  if (!isOneOf.includes(true) && has(words, OUTPUT)) return role('self_attn.o_proj');
-  return null;
+/** Whether the words say that a feed-forward matrix is the first one; null where they say nothing. */
+function saysItIsUp(words: readonly string[]): boolean | null {
+  if (has(words, UP)) return true;
+  return has(words, DOWN) || words.join('_') === 'c_proj' ? false : null;
 }
 
 /** GPT-2 stores its matrices [in, out]: a fused [C, 3C] can be nothing else, others are told by their bias. */
 function isTransposed({ weight, bias, layer }: Module, C: number): boolean {
   if (layer === null || weight?.length !== 2 || weight[0] === weight[1]) return false;
   return (weight[0] === C && weight[1] === 3 * C) || (bias !== null && bias[0] === weight[1]);
+}
+
+function endingNumber(name: string): number | null {
+  const match = /(\d+)$/.exec(name);
+  return match && Number(match[1]);
+}
+
+function endingNumbers(modules: readonly Module[]): number[] {
+  return modules.map(({ name }) => endingNumber(name)).filter((number) => number !== null);
+}
+
+/** Null where there are not two numbers, or `number` is none. */
+function isLowerOfTwo(number: number | null, numbers: readonly number[]): boolean | null {
+  return number === null || numbers.length !== 2 ? null : number === Math.min(...numbers);
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { readJson } from '../readJson.js';
 import type { Tensor } from '../tensor.js';
+import { plain, quote } from './quote.js';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.js';
 
 /** The tensors of a checkpoint, whether they lie in one file or in several. */
@@ -33,13 +34,15 @@ export async function openSharded(folder: string, indexName: string): Promise<Te
       shards.set(name, shard);
       for (const [tensor, info] of shard.tensors) {
         if (weightMap[tensor] !== name) {
-          throw new CheckpointError(`${shard.name}: tensor "${tensor}" is not in this shard according to ${indexName}`);
+          throw new CheckpointError(
+            `${shard.name}: tensor ${quote(tensor)} is not in this shard according to ${indexName}`,
+          );
         }
         tensors.set(tensor, info);
       }
     }
     for (const [tensor, name] of Object.entries(weightMap)) {
-      if (!tensors.has(tensor)) throw new CheckpointError(`${path}: tensor "${tensor}" is not in ${name}`);
+      if (!tensors.has(tensor)) throw new CheckpointError(`${path}: tensor ${quote(tensor)} is not in ${plain(name)}`);
     }
   } catch (error) {
     await close();
@@ -60,10 +63,9 @@ async function readWeightMap(path: string): Promise<Record<string, string>> {
     throw new CheckpointError(`${path}: weight_map must say for each tensor which file it is in`);
   }
   for (const [tensor, file] of Object.entries(map)) {
-    if (typeof file !== 'string' || !/^[^/\\]+\.safetensors$/.test(file)) {
-      const found = JSON.stringify(file);
+    if (typeof file !== 'string' || !/^[^/\\\p{C}]+\.safetensors$/u.test(file)) {
       throw new CheckpointError(
-        `${path}: tensor "${tensor}" is said to be in ${found}, which is no file of this folder`,
+        `${path}: tensor ${quote(tensor)} is said to be in ${quote(file)}, which is no file of this folder`,
       );
     }
   }

@@ -1,0 +1,113 @@
+import type { ModelConfig } from '../config.js';
+import { CheckpointError } from '../errors.js';
+import { show } from '../tensor.js';
+import type { CanonicalTensor } from './canonical.js';
+import { plain } from './quote.js';
+
+/** A tensor of the file, and what it is taken for. */
+export interface Claim {
+  name: string;
+  shape: readonly number[];
+  canonical: string;
+  /** Stored [in, out], to be turned round when it is read. */
+  transposed: boolean;
+  /** How that is known: by the user's map, because it bears its canonical name, or by role words and shape. */
+  by: 'map' | 'name' | 'role';
+}
+
+/**
+ * Every required tensor once, none twice, all of the right shape, and every layer with the same optional ones.
+ *
+ * @throws CheckpointError that names the tensors and the fault.
+ */
+export function checkComplete(
+  claims: readonly Claim[],
+  canonical: ReadonlyMap<string, CanonicalTensor>,
+  { nLayer: L }: ModelConfig,
+  source: string,
+): void {
+  function fail(fault: string): never {
+    throw new CheckpointError(`${source}: ${fault}`);
+  }
+  const found = new Map<string, string>();
+  for (const claim of claims) {
+    const name = plain(claim.name);
+    const expected = canonical.get(claim.canonical);
+    if (!expected) {
+      const layer = /^transformer_layers\.(\d+)/.exec(claim.canonical)?.[1];
+      if (Number(layer) >= L) fail(`${name} is in layer ${layer!}, but n_layer is ${L}`);
+      return fail(`${name} would be ${claim.canonical}, which this architecture does not have`);
+    }
+    const other = found.get(claim.canonical);
+    if (other !== undefined) {
+      fail(`both ${other} and ${name} look like ${claim.canonical}: say what they are with --tensor-map`);
+    }
+    found.set(claim.canonical, name);
+    checkShape(claim, expected, fail);
+  }
+  checkFused(found, fail);
+  const missing = [...canonical.values()].filter(({ name, required }) => required && !isThere(name, found));
+  if (missing.length > 0) {
+    const list = missing.map(({ name, shape }) => `${name} ${show(shape)}`);
+    const untied = missing.every(({ part }) => part === 'head');
+    fail(
+      `nothing found for ${enumerate(list)}` +
+        (untied ? ' (the head of this architecture is not tied to the embedding)' : '') +
+        ': what has another name needs a --tensor-map',
+    );
+  }
+  checkSameInAllLayers(found, L, fail);
+}
+
+type Fail = (fault: string) => never;
+
+function checkShape({ name, shape, canonical, transposed, by }: Claim, expected: CanonicalTensor, fail: Fail): void {
+  const oriented = transposed ? shape.toReversed() : shape;
+  if (show(oriented) === show(expected.shape)) return;
+  const as = name === canonical ? '' : ` (${canonical})`;
+  fail(
+    `${plain(name)}${as} is ${show(shape)}, expected ${show(expected.shape)} (${expected.letters})` +
+      (by === 'role' ? ': if it is something else, say so with --tensor-map' : ''),
+  );
+}
+
+/** A layer has q, k and v either fused or apart. */
+function checkFused(found: ReadonlyMap<string, string>, fail: Fail): void {
+  for (const [canonical, fused] of found) {
+    if (!canonical.includes('.qkv_proj.')) continue;
+    for (const part of ['.q_proj.', '.k_proj.', '.v_proj.']) {
+      const separate = found.get(canonical.replace('.qkv_proj.', part));
+      if (separate !== undefined) fail(`${fused} holds q, k and v, but there is ${separate} as well`);
+    }
+  }
+}
+
+function isThere(canonical: string, found: ReadonlyMap<string, string>): boolean {
+  return found.has(canonical) || found.has(canonical.replace(/\.[qkv]_proj\./, '.qkv_proj.'));
+}
+
+/** A bias has its weight, and what one layer has, all have. */
+function checkSameInAllLayers(found: ReadonlyMap<string, string>, L: number, fail: Fail): void {
+  const layersWith = new Map<string, number>();
+  for (const [canonical, name] of found) {
+    if (!found.has(canonical.replace(/bias$/, 'weight'))) fail(`${name} has no weight beside it`);
+    const inAnyLayer = inLayer(canonical, '*');
+    layersWith.set(inAnyLayer, (layersWith.get(inAnyLayer) ?? 0) + 1);
+  }
+  for (const [canonical, name] of found) {
+    const inAnyLayer = inLayer(canonical, '*');
+    if (inAnyLayer === canonical || layersWith.get(inAnyLayer) === L) continue;
+    const lacking = Array.from({ length: L }, (_, n) => inLayer(canonical, n)).find((same) => !found.has(same));
+    fail(`${name} has no counterpart for ${lacking!}`);
+  }
+}
+
+function inLayer(canonical: string, layer: number | string): string {
+  return canonical.replace(/^transformer_layers\.\d+/, `transformer_layers.${layer}`);
+}
+
+/** The first few of a list, and how many more there are. */
+export function enumerate(list: readonly string[]): string {
+  const shown = list.slice(0, 4).join(', ');
+  return list.length > 4 ? `${shown} and ${list.length - 4} more` : shown;
+}
