@@ -1,10 +1,11 @@
 import type { ModelConfig } from '../config.js';
+import { InputError } from '../errors.js';
 import type { Model } from '../weights.js';
 import type { Golden } from './golden.js';
 import { verify } from './verify.js';
 
 /** Conventions that a checkpoint does not show. One wrong choice among them is the usual reason for a difference. */
-export const CONVENTIONS: readonly Partial<ModelConfig>[] = [
+const CONVENTIONS: readonly Partial<ModelConfig>[] = [
   { ropePairing: 'half' },
   { ropePairing: 'interleaved' },
   { geluApproximate: 'none' },
@@ -27,8 +28,11 @@ export async function explain(model: Model, golden: Golden, backend: string): Pr
   for (const change of CONVENTIONS) {
     const config = { ...model.config, ...change };
     if (JSON.stringify(config) === JSON.stringify(model.config)) continue;
-    const report = await verify({ ...model, config }, golden, backend).catch(() => null);
-    if (report?.first === null) return change;
+    try {
+      if ((await verify({ ...model, config }, golden, backend)).first === null) return change;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error; // with that convention the file would be of another model
+    }
   }
   return null;
 }
