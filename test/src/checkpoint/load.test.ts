@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forward } from '../../../reference/index.js';
@@ -55,7 +55,56 @@ describe('load', () => {
     const seen: [number, number][] = [];
     await loadModel(folder, { onProgress: (done, total) => seen.push([done, total]) });
     assert.ok(seen.every(([done, total], i) => done <= total && (i === 0 || done > seen[i - 1][0])));
-    assert.equal(seen.at(-1)![0], seen.at(-1)![1]);
+    const { tensors } = await inspectModel(folder);
+    const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+    assert.ok(seen.every(([, all]) => all === total));
+    assert.equal(seen.at(-1)![0], total);
+  });
+
+  it('ends between two tensors when told to', async () => {
+    const abort = new AbortController();
+    let seen = 0;
+    const loading = loadModel(folder, {
+      signal: abort.signal,
+      onProgress: () => {
+        if (++seen === 3) abort.abort();
+      },
+    });
+    await assert.rejects(loading, { name: 'AbortError' });
+    assert.equal(seen, 3);
+  });
+
+  it('leaves no file open, whether it loads or not', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const openFiles = async () => (await readdir('/proc/self/fd')).length;
+    const before = await openFiles();
+    for (let i = 0; i < 5; i++) await loadModel(folder);
+    await editConfig({ n_layer: 3 });
+    for (let i = 0; i < 5; i++) await assert.rejects(loadModel(folder), CheckpointError);
+    assert.ok((await openFiles()) < before + 5);
+  });
+
+  it('refuses weights that are no floats, before it reads any', async () => {
+    const bytes = await readFile(join(folder, 'model.safetensors'));
+    const at = bytes.lastIndexOf('"F32"'); // of the tensor that comes last
+    bytes.write('"I32"', at);
+    await writeFile(join(folder, 'model.safetensors'), bytes);
+    const message = /lm_head\.bias is I32; weights must be F32, F16, BF16 or F64$/;
+    await assert.rejects(loadModel(folder, { onProgress: () => assert.fail('read') }), message);
+    await assert.rejects(inspectModel(folder), message);
+  });
+
+  it('reports each tensor with its role', async () => {
+    const { tensors } = await inspectModel(folder);
+    assert.deepEqual(tensors.at(-1), {
+      ...{ name: 'lm_head.bias', dtype: 'F32', shape: [40], bytes: 160, canonical: 'lm_head.bias', by: 'name' },
+    });
+    await rewrite((weights) => ({ ...weights, 'attn.masked_bias': tensor([]) }));
+    const report = await inspectModel(folder);
+    assert.deepEqual(report.ignored, [{ name: 'attn.masked_bias', what: 'buffer' }]);
+    assert.deepEqual(report.tensors.at(-1), {
+      ...{ name: 'attn.masked_bias', dtype: 'F32', shape: [], bytes: 4, canonical: null, by: null },
+    });
   });
 
   it('takes fused projections apart, weights and biases', async () => {
@@ -118,6 +167,12 @@ describe('load', () => {
       [{ ...map, 'lm_head.bias': 'a.safetensors' }, /tensor "lm_head\.bias" is not in this shard/],
       [{ ...map, extra: 'a.safetensors' }, /tensor "extra" is not in a\.safetensors/],
       [{ ...map, 'lm_head.bias': '../b.safetensors' }, /no file of this folder/],
+      [{ ...map, 'lm_head.bias': '..\\b.safetensors' }, /no file of this folder/],
+      [{ ...map, 'lm_head.bias': '/etc/b.safetensors' }, /no file of this folder/],
+      [{ ...map, 'lm_head.bias': 'b.safetensors\0.safetensors' }, /no file of this folder/],
+      [{ ...map, 'lm_head.bias': 'pytorch_model.bin' }, /no file of this folder/],
+      [{ ...map, 'lm_head.bias': 7 }, /"lm_head\.bias" is said to be in 7/],
+      [Object.fromEntries(entries.slice(1).map(([name]) => [name, map[name]])), /is not in this shard/],
       [{ 'lm_head.bias': 'c.safetensors' }, /c\.safetensors does not exist/],
       [{}, /weight_map must say/],
     ];
@@ -140,6 +195,16 @@ describe('load', () => {
     assertSame(await loadedLogits(), logits);
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': frequencies(500) }));
     await assert.rejects(loadModel(folder), /holds a rope_theta of 500\.0, but config\.json means rope_theta 10000/);
+    await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([3]) }));
+    await assert.rejects(
+      loadModel(folder),
+      /holds 3 frequencies, but config\.json means rope_theta 10000 and 4 of them/,
+    );
+    await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([4]) }));
+    await assert.rejects(loadModel(folder), /holds no powers of a rope_theta/);
+    await editConfig({ n_head: 8 });
+    await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([1], Float32Array.of(0.5)) }));
+    await assert.rejects(loadModel(folder), /holds the frequency 0\.5, but/);
   });
 
   it('says what it had to assume', async () => {

@@ -119,6 +119,33 @@ describe('names', () => {
     });
   }
 
+  for (const biased of [['q'], ['q', 'k', 'v'], ['o'], ['qkv'], ['q', 'k', 'v', 'qkv', 'o']] as (keyof Style)[][]) {
+    it(`takes biases on ${biased.join(', ')}, and turns nothing round for them`, () => {
+      for (const [name, names] of Object.entries(STYLES)) {
+        const { tensors, expected } = tensorsOf(names);
+        for (const key of biased) {
+          for (let n = 0; n < L && names[key] !== null; n++) {
+            const bias = `${names[key]}.bias`.replace('#', String(n));
+            tensors.push({ name: bias, shape: [SHAPES[key][0][0]] });
+            expected.set(bias, `${CANONICAL[key]}.bias`.replace('#', String(n)));
+          }
+        }
+        assert.deepEqual(resolved(tensors), expected, name);
+        assert.ok(resolveNames(tensors, TINY).tensors.every(({ transposed }) => !transposed));
+      }
+    });
+  }
+
+  it('finds the layers where other names have numbers too', () => {
+    const { tensors, expected } = tensorsOf({ ...STYLES.LLaMA, embedding: 'stem.0.emb' });
+    assert.deepEqual(resolved(tensors), expected);
+  });
+
+  it('tells norms of which one has a number by their words', () => {
+    const { tensors, expected } = tensorsOf({ ...STYLES['LLaMA by Meta'], norm2: 'layers.#.ffn_norm2' });
+    assert.deepEqual(resolved(tensors), expected);
+  });
+
   it('knows fused weights that are no module of their own, as nn.MultiheadAttention has them', () => {
     const { tensors } = tensorsOf({ ...STYLES['a first tutorial'], q: null, k: null, v: null });
     for (let n = 0; n < L; n++) {
@@ -141,6 +168,20 @@ describe('names', () => {
     assert.deepEqual(result.assumptions.length, 2);
   });
 
+  it('turns the matrices of GPT-2 round without biases too, because a fused [C, 3C] can be nothing else', () => {
+    const { tensors, expected } = tensorsOf(STYLES.nanoGPT, false);
+    for (const tensor of tensors)
+      if (tensor.name.includes('.h.') && tensor.shape.length === 2) tensor.shape = tensor.shape.toReversed();
+    assert.deepEqual(resolved(tensors), expected);
+  });
+
+  it('does not guess which is embedding and which is head where neither words nor shapes say it', () => {
+    const { tensors } = tensorsOf({ ...STYLES.LLaMA, embedding: 'a', head: 'b' });
+    tensors[0].shape = [V, C];
+    const config = { ...TINY, nEmbed: C };
+    assert.throws(() => resolveNames(tensors, config), /for a\.weight \[40, 16\], b\.weight \[40, 16\]/);
+  });
+
   it('tells embedding and head by their words where E = C', () => {
     const config = { ...TINY, nEmbed: C };
     for (const [embedding, head] of [
@@ -154,19 +195,6 @@ describe('names', () => {
       assert.equal(names.get(`${embedding}.weight`), 'token_embeddings.weight');
       assert.equal(names.get(`${head}.weight`), 'lm_head.weight');
     }
-  });
-
-  it('tells buffers from parameters, and says so', () => {
-    const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
-    tensors.push({ name: 'transformer.h.0.attn.bias', shape: [1, 1, 16, 16] });
-    tensors.push({ name: 'transformer.h.0.attn.rotary_emb.inv_freq', shape: [4] });
-    tensors.push({ name: 'causal_mask', shape: [16, 16] });
-    const result = resolveNames(tensors, TINY);
-    assert.equal(result.tensors.length, expected.size);
-    assert.deepEqual(
-      result.ignored.map(({ what }) => what),
-      ['causal mask', 'rotary frequencies', 'causal mask'],
-    );
   });
 
   function refuses(change: (tensors: Named[]) => void, message: RegExp, map = {}): void {
@@ -185,12 +213,69 @@ describe('names', () => {
     );
   const put = (name: string, shape: number[]) => (tensors: Named[]) => tensors.push({ name, shape });
 
+  it('is not led astray by names that every object has', () => {
+    for (const name of ['constructor', '__proto__', 'toString']) {
+      refuses(put(name, [3]), new RegExp(`no single one, for ${name} \\[3\\]`));
+    }
+  });
+
+  it('says how it knows', () => {
+    const { tensors } = tensorsOf(STYLES.canonical);
+    tensors.find(({ name }) => name === 'lm_head.weight')!.name = 'strange.weight';
+    tensors.find(({ name }) => name === 'final_layernorm.weight')!.name = 'ln_f.weight';
+    tensors.find(({ name }) => name === 'final_layernorm.bias')!.name = 'ln_f.bias';
+    const result = resolveNames(tensors, TINY, { 'strange.weight': 'lm_head.weight' });
+    const by = Object.fromEntries(result.tensors.map((t) => [t.name, t.by]));
+    assert.deepEqual([by['strange.weight'], by['lm_head.bias'], by['ln_f.weight']], ['map', 'name', 'role']);
+  });
+
+  it('lets a bias follow the weight that the map places', () => {
+    const { tensors, expected } = tensorsOf(STYLES['LLaMA by Meta']);
+    for (const tensor of tensors) tensor.name = tensor.name.replace(/^output\./, 'abc.');
+    const names = resolved(tensors, { 'abc.weight': 'lm_head.weight' });
+    assert.equal(names.get('abc.bias'), 'lm_head.bias');
+    assert.equal(names.size, expected.size);
+  });
+
+  it('gives a hundred thousand tensors of nothing short shrift', function () {
+    this.timeout(20_000); // a quadratic search takes minutes
+    const { tensors } = tensorsOf(STYLES.canonical);
+    for (let i = 0; i < 100_000; i++) tensors.push({ name: `x.0.y${i}.weight`, shape: [4, 4] });
+    assert.throws(() => resolved(tensors), /and 99996 more: say what they are/);
+  });
+
+  it('tells buffers from parameters, and says so', () => {
+    const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
+    tensors.push({ name: 'transformer.h.0.attn.bias', shape: [1, 1, 16, 16] });
+    tensors.push({ name: 'transformer.h.0.attn.rotary_emb.inv_freq', shape: [4] });
+    tensors.push({ name: 'causal_mask', shape: [16, 16] });
+    tensors.push({ name: 'transformer.h.1.attention.bias', shape: [1, 1, 16, 16] });
+    tensors.push({ name: 'transformer.h.1.attn.masked_bias', shape: [] });
+    tensors.push({ name: 'transformer.position_ids', shape: [1, 16] });
+    tensors.push({ name: 'rotary.cos_cached', shape: [1, 1, 16, 8] });
+    tensors.push({ name: 'freqs_sin', shape: [16, 4] });
+    tensors.push({ name: 'freqs_cis', shape: [16, 4] });
+    const result = resolveNames(tensors, TINY);
+    assert.equal(result.tensors.length, expected.size);
+    assert.deepEqual(
+      result.ignored.map(({ what }) => what),
+      [
+        ...['causal mask', 'rotary frequencies', 'causal mask', 'causal mask', 'buffer', 'buffer'],
+        ...['rotary table', 'rotary table', 'rotary table'],
+      ],
+    );
+  });
+
   it('refuses a tensor that is left over', () => {
     refuses(
       put('model.wpe.weight', [16, C]),
       /no role, or no single one, for model\.wpe\.weight \[16, 16\].*--tensor-map/,
     );
     refuses(put('model.layers.0.mlp.gate_proj.extra', [3]), /gate_proj\.extra \[3\]/);
+    refuses(put('model.position_embeddings.weight', [16, C]), /no single one, for model\.position_embeddings\.weight/);
+    refuses(put('model.layers.0.attn.bias', [C]), /no single one, for model\.layers\.0\.attn\.bias \[16\]/);
+    refuses(put('model.layers.0.self_attn.q_k.weight', [C, C]), /no single one, for .*q_k\.weight/);
+    refuses(put('model.table.weight', [V + 1, E]), /no single one, for model\.table\.weight \[41, 4\]/);
   });
 
   it('refuses a checkpoint in which something is missing', () => {
@@ -198,9 +283,23 @@ describe('names', () => {
       drop('model.layers.1.self_attn.k_proj.weight'),
       /nothing found for transformer_layers\.1\.self_attn\.k_proj\.weight \[16, 16\]/,
     );
-    refuses(drop('lm_head.weight'), /lm_head/);
+    refuses(drop('lm_head.weight'), /nothing found for lm_head\.weight \[40, 16\]/);
+    refuses((tensors) => {
+      drop('lm_head.weight')(tensors);
+      drop('lm_head.bias')(tensors);
+    }, /nothing found for lm_head\.weight \[40, 16\] \(the head of this architecture is not tied to the embedding\)/);
+    refuses(
+      drop('model.embed_tokens.weight'),
+      /token_embeddings\.weight \[40, 4\]: what has another name needs a --ten/,
+    );
     refuses(drop('model.layers.1.mlp.up_proj.bias'), /no counterpart for transformer_layers\.1\.ffn\.0\.bias/);
     refuses(drop('model.norm.weight'), /model\.norm\.bias/);
+  });
+
+  it('refuses a bias without its weight', () => {
+    const { tensors } = tensorsOf(STYLES.canonical);
+    drop('final_layernorm.weight')(tensors);
+    assert.throws(() => resolved(tensors), /final_layernorm\.bias has no weight beside it/);
   });
 
   it('refuses two tensors for one role', () => {
@@ -210,6 +309,17 @@ describe('names', () => {
     );
     refuses(put('model.layers.0.mlp.gate_proj.weight', [4 * C, C]), /both .*up_proj.* and .*gate_proj.* look like/);
     refuses(put('model.layers.0.self_attn.qkv.weight', [3 * C, C]), /holds q, k and v, but there is .*q_proj/);
+    for (const one of ['q', 'k', 'v']) {
+      const others = ['q', 'k', 'v'].filter((other) => other !== one);
+      refuses(
+        (tensors) => {
+          for (const other of others)
+            for (let n = 0; n < L; n++) drop(`model.layers.${n}.self_attn.${other}_proj.weight`)(tensors);
+          for (let n = 0; n < L; n++) put(`model.layers.${n}.self_attn.qkv.weight`, [3 * C, C])(tensors);
+        },
+        new RegExp(`layers\\.0\\.self_attn\\.qkv\\.weight holds q, k and v, but there is .*${one}_proj`),
+      );
+    }
   });
 
   it('refuses shapes and layers that do not fit the config', () => {
@@ -222,6 +332,81 @@ describe('names', () => {
       (tensors) => tensors.forEach((t) => t.name === 'lm_head.bias' && (t.shape = [V + 1])),
       /expected \[40\] \(V\)/,
     );
+  });
+
+  it('refuses more layers than there are tensors, before it makes a list of them', () => {
+    const { tensors } = tensorsOf(STYLES.canonical);
+    assert.throws(() => resolveNames(tensors, { ...TINY, nLayer: 2 ** 40 }), /cannot make up 1099511627776 layers/);
+  });
+
+  it('names the layer, not another number in the name', () => {
+    refuses(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
+    const { tensors } = tensorsOf(STYLES.LLaMA);
+    for (const tensor of tensors) tensor.name = tensor.name.replace('model.', 'gpt7.');
+    put(`gpt7.layers.9.input_layernorm.weight`, [C])(tensors);
+    assert.throws(() => resolved(tensors), /gpt7\.layers\.9\.input_layernorm\.weight is in layer 9, but n_layer is 2/);
+  });
+
+  it('refuses what this architecture does not have', () => {
+    refuses(
+      put('model.embed_tokens.bias', [E]),
+      /would be token_embeddings\.bias, which this architecture does not have/,
+    );
+    refuses(put('model.layers.0.self_attn.q_norm.weight', [C]), /both .*input_layernorm\.weight and .*q_norm\.weight/);
+    refuses((tensors) => {
+      for (const kind of ['weight', 'bias']) {
+        drop(`model.norm.${kind}`)(tensors);
+        put(`model.embed_norm.${kind}`, [C])(tensors);
+      }
+    }, /no role, or no single one, for model\.embed_norm\.weight/);
+  });
+
+  it('refuses feed-forward matrices whose names say the opposite of their shapes', () => {
+    for (const [up, down] of [
+      ['mlp.up_proj', 'mlp.down_proj'],
+      ['mlp.fc_in', 'mlp.fc_out'],
+      ['mlp.fc1', 'mlp.fc2'],
+      ['ff.0', 'ff.3'],
+      ['mlp.c_fc', 'mlp.c_proj'],
+      ['mlp.up_proj', 'mlp.abc'],
+    ]) {
+      // stored [in, out] without a bias that would show it
+      const { tensors } = tensorsOf({ ...STYLES.LLaMA, up: `layers.#.${up}`, down: `layers.#.${down}` }, false);
+      assert.doesNotThrow(() =>
+        resolved(tensors.map((t) => ({ ...t, name: t.name.replace(/^layers/, 'model.layers') }))),
+      );
+      for (const tensor of tensors) {
+        tensor.name = tensor.name.replace(/^layers/, 'model.layers');
+        if (tensor.shape.length === 2 && tensor.shape.includes(4 * C)) tensor.shape = tensor.shape.toReversed();
+      }
+      assert.throws(() => resolved(tensors), /no role, or no single one, for model\.layers\.0\./, up);
+    }
+  });
+
+  it('does not guess the order within query_key_value, but takes it from a map', () => {
+    const { tensors } = tensorsOf({ ...STYLES.ViT, qkv: 'blocks.#.attention.query_key_value' });
+    assert.throws(() => resolved(tensors), /for blocks\.0\.attention\.query_key_value\.weight \[48, 16\]/);
+    const entries = [0, 1].map((n): [string, string] => [
+      `blocks.${n}.attention.query_key_value.weight`,
+      `transformer_layers.${n}.self_attn.qkv_proj.weight`,
+    ]);
+    assert.doesNotThrow(() => resolved(tensors, Object.fromEntries(entries)));
+  });
+
+  it('believes the words before the shape for what stands outside of the layers', () => {
+    refuses((tensors) => {
+      tensors.find((t) => t.name === 'model.embed_tokens.weight')!.shape = [V, C];
+    }, /embed_tokens\.weight \(token_embeddings\.weight\) is \[40, 16\], expected \[40, 4\] \(V x E\)/);
+    refuses((tensors) => {
+      tensors.find((t) => t.name === 'model.embed_tokens.weight')!.name = 'a.weight';
+      tensors.find((t) => t.name === 'lm_head.weight')!.name = 'b.weight';
+      drop('lm_head.bias')(tensors);
+      tensors.push({ name: 'c.weight', shape: [V, E + 1] });
+    }, /for c\.weight \[40, 5\]/);
+  });
+
+  it('writes names of a file on one line', () => {
+    refuses(put('a\nb', [1]), /for "a\\nb" \[1\]/);
   });
 
   it('takes a map for what it cannot tell', () => {
@@ -238,6 +423,10 @@ describe('names', () => {
     assert.equal(names.get('gain'), 'final_layernorm.weight');
     assert.equal(names.has('junk'), false);
     refuses(strange, /has no tensor "nope"/, { nope: 'lm_head.weight' });
+    refuses(strange, /both .* and .* look like final_layernorm\.weight/, {
+      ...map,
+      shift: 'final_layernorm.weight',
+    });
     refuses(strange, /"head", given for "gain", is no canonical name/, { gain: 'head' });
     refuses(strange, /expected a JSON object/, [1]);
   });

@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { memorySource } from '../../../src/checkpoint/byteSource.js';
+import { memorySource, type ByteSource } from '../../../src/checkpoint/byteSource.js';
+import { DTYPE_BITS } from '../../../src/checkpoint/dtype.js';
 import {
+  encodeLazily,
   encodeSafetensors,
   openSafetensors,
   readSafetensors,
   writeSafetensors,
+  type LazyTensor,
 } from '../../../src/checkpoint/safetensors.js';
-import { writeFileWhole } from '../../../src/checkpoint/nodeFile.js';
-import { CheckpointError } from '../../../src/errors.js';
+import { CheckpointError, EmergentError } from '../../../src/errors.js';
 import { sizeOf } from '../../../src/tensor.js';
 
 /** A file of the given header and data. */
@@ -24,13 +26,42 @@ function fileOf(header: string | object, dataBytes: number): Uint8Array {
   return bytes;
 }
 
+/** A file whose header is `{}` but claims another length. */
+function claiming(length: number): Uint8Array {
+  const bytes = fileOf('{}', 0);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  return bytes;
+}
+
 function read(bytes: Uint8Array) {
-  return readSafetensors(memorySource(bytes, 'test.safetensors'));
+  return readSafetensors(watched(bytes).source);
+}
+
+/** Bytes in memory that note each read of them, and refuse one beyond their end. */
+function watched(bytes: Uint8Array) {
+  const inner = memorySource(bytes, 'test.safetensors');
+  const reads: Uint8Array[] = [];
+  let closed = 0;
+  const source: ByteSource = {
+    ...inner,
+    readInto(target, offset) {
+      assert.ok(offset >= 0 && offset + target.length <= bytes.length, 'a read beyond the end');
+      reads.push(target);
+      return inner.readInto(target, offset);
+    },
+    close() {
+      closed++;
+      return Promise.resolve();
+    },
+  };
+  return { source, reads, timesClosed: () => closed };
 }
 
 const shape = fc.array(fc.nat({ max: 4 }), { maxLength: 3 });
 const tensors = fc.dictionary(
-  fc.string({ minLength: 1 }).filter((name) => name !== '__metadata__' && name !== '__proto__'),
+  fc
+    .oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('__proto__', 'constructor', '7', 'a\nb', '"'))
+    .filter((name) => name !== '__metadata__'),
   fc.tuple(shape, fc.boolean(), fc.nat()).map(([dimensions, wide, start]) => {
     const size = sizeOf(dimensions);
     const data = (wide ? new Float64Array(size) : new Float32Array(size)).map((_: number, i: number) =>
@@ -52,6 +83,9 @@ describe('safetensors', () => {
           const file = await read(bytes);
           assert.deepEqual({ ...file.metadata }, { ...metadata });
           assert.deepEqual([...file.tensors.keys()].sort(), Object.keys(written).sort());
+          for (const { dtype, begin, bytes: size } of file.tensors.values()) {
+            assert.ok(size === 0 || (begin * 8) % DTYPE_BITS[dtype] === 0, 'aligned');
+          }
           for (const [name, { data, shape: dimensions }] of Object.entries(written)) {
             const back = data instanceof Float32Array ? await file.readFloat32(name) : await file.readFloat64(name);
             assert.deepEqual(back, { data, shape: dimensions });
@@ -84,6 +118,95 @@ describe('safetensors', () => {
     await file.close();
   });
 
+  it('knows how large every type is that Python writes, and reads none of them as a weight', async () => {
+    const file = await openSafetensors(fileURLToPath(new URL('fixtures/others.safetensors', import.meta.url)));
+    const floats = ['F32', 'F16', 'BF16', 'F64'];
+    const known = Object.keys(DTYPE_BITS).filter((dtype) => !floats.includes(dtype) && !dtype.startsWith('F6_'));
+    assert.deepEqual([...file.tensors.keys()].sort(), known.sort());
+    for (const [name, { dtype, shape: dimensions, bytes }] of file.tensors) {
+      assert.equal(dtype, name);
+      assert.equal(bytes * 8, sizeOf(dimensions) * DTYPE_BITS[dtype]);
+      const message = new RegExp(`tensor "${name}" is ${name}; only F32, F16, BF16 and F64 can be read`);
+      await assert.rejects(file.readFloat32(name), message);
+      await assert.rejects(file.readFloat64(name), message);
+    }
+    await file.close();
+  });
+
+  it('reads float32 straight into its place, and decodes the others a megabyte at a time', async () => {
+    const length = 1_300_001; // of 16 bits: two whole pieces and a rest
+    const values = Float32Array.from({ length }, (_, i) => (i % 2047) - 1023);
+    const halves = new Uint16Array(new Float32Array(values).buffer).filter((_, i) => i % 2 === 1); // bfloat16, if exact
+    const exact = values.map((_, i) => new Float32Array(Uint32Array.of(halves[i] << 16).buffer)[0]);
+    const wide = Float64Array.from(values, (x) => x / 3);
+    const info = (dtype: string, begin: number, each: number) => ({
+      ...{ dtype, shape: [length], data_offsets: [begin, begin + each * length] },
+    });
+    const bytes = fileOf(
+      { bf16: info('BF16', 0, 2), f32: info('F32', 2 * length, 4), f64: info('F64', 6 * length, 8) },
+      0,
+    );
+    const all = Buffer.concat([bytes, ...[halves, values, wide].map((x) => new Uint8Array(x.buffer))]);
+    const { source, reads } = watched(all);
+    const file = await readSafetensors(source);
+    for (const [name, expected] of [
+      ['bf16', exact],
+      ['f64', wide],
+    ] as const) {
+      reads.length = 0;
+      assert.deepEqual((await file.readFloat64(name)).data, Float64Array.from(expected));
+      assert.deepEqual((await file.readFloat32(name)).data, Float32Array.from(expected));
+      assert.ok(reads.length > 4 && reads.every((target) => target.length <= 2 ** 20));
+    }
+    reads.length = 0;
+    const { data } = await file.readFloat32('f32');
+    assert.deepEqual(data, values);
+    assert.ok(reads.length === 1 && reads[0].buffer === data.buffer);
+  });
+
+  it('says so when a tensor is too large for memory', async () => {
+    const size = 2 ** 46;
+    const header = fileOf({ a: { dtype: 'F32', shape: [size / 4], data_offsets: [0, size] } }, 0);
+    const small = memorySource(header, 'vast.safetensors');
+    const file = await readSafetensors({ ...small, size: header.length + size });
+    await assert.rejects(
+      file.readFloat32('a'),
+      /^CheckpointError: vast\.safetensors: tensor "a" is too large for memory/,
+    );
+    await assert.rejects(file.readFloat64('a'), CheckpointError);
+  });
+
+  it('reads headers of many megabytes', async () => {
+    const long = 'x\n"'.repeat(5_000_000);
+    const file = await read(fileOf({ __metadata__: { long } }, 0));
+    assert.equal(file.metadata.long, long);
+  });
+
+  it('closes what it refuses', async () => {
+    const { source, timesClosed } = watched(fileOf('{', 0));
+    await assert.rejects(readSafetensors(source), CheckpointError);
+    assert.equal(timesClosed(), 1);
+  });
+
+  it('writes nothing that could not be read', () => {
+    const lazy = (more: Partial<LazyTensor>): LazyTensor => {
+      return { name: 'a', dtype: 'F32', shape: [1], make: () => Float32Array.of(1), ...more };
+    };
+    const wrong: [LazyTensor[], RegExp][] = [
+      [[lazy({}), lazy({})], /there are two tensors "a"/],
+      [[lazy({ name: '__metadata__' })], /no tensor can be called __metadata__/],
+      [[lazy({ name: 'a\ud800' })], /no Unicode text/],
+      [[lazy({ shape: [2] })], /tensor "a", F32 of shape \[2\], has 1 elements of 4 bytes/],
+      [[lazy({ dtype: 'F64' })], /tensor "a", F64 of shape \[1\], has 1 elements of 4 bytes/],
+    ];
+    for (const [list, message] of wrong) {
+      assert.throws(
+        () => [...encodeLazily(list)],
+        (error) => error instanceof EmergentError && message.test(error.message),
+      );
+    }
+  });
+
   const entry = (begin: number, end: number, more = {}) => ({
     dtype: 'F32',
     shape: [(end - begin) / 4],
@@ -94,6 +217,9 @@ describe('safetensors', () => {
     ['an empty file', new Uint8Array(0), /0 bytes are too few/],
     ['a header longer than the file', fileOf('{}', 0).fill(9, 0, 1), /header should take 9 bytes/],
     ['a header over 100 MB', fileOf('{}', 0).fill(0x7f, 0, 8), /over the limit of 100 MB/],
+    ['a header of one byte more than 100 MB', claiming(100_000_001), /100000001 bytes is over the limit of 100 MB/],
+    ['a header of 100 MB in a file of two bytes', claiming(100_000_000), /header should take 100000000 bytes/],
+    ['a dtype that every object has', fileOf({ a: entry(0, 4, { dtype: 'toString' }) }, 4), /the dtype "toString"/],
     ['no {', fileOf(' {}', 0), /does not begin with \{/],
     ['bad UTF-8', fileOf('{"a":1}', 0).fill(0xff, 10, 11), /not UTF-8/],
     ['bad JSON', fileOf('{"a"', 0), /not JSON/],
@@ -138,6 +264,21 @@ describe('safetensors', () => {
     ['a hole', fileOf({ a: entry(0, 4), b: entry(8, 12) }, 12), /4 bytes between tensor "a" and tensor "b"/],
     ['a hole at the start', fileOf({ a: entry(4, 8) }, 8), /4 bytes between the header and tensor "a"/],
     ['bytes left over', fileOf({ a: entry(0, 4) }, 5), /1 bytes after tensor "a" belong to nothing/],
+    [
+      'sizes that overflow on the way to zero',
+      fileOf({ a: entry(0, 0, { shape: [2 ** 40, 2 ** 40, 0] }) }, 0),
+      /sizes/,
+    ],
+    ['minus zero', fileOf('{"a":{"dtype":"F32","shape":[-0],"data_offsets":[0,0]}}', 0), /no list of sizes/],
+    ['half a byte', fileOf({ a: entry(0, 2, { dtype: 'F4', shape: [3] }) }, 2), /takes 1\.5 bytes/],
+    ['brackets without end', fileOf(`{"a":${'['.repeat(1e6)}`, 0), /more than 3 deep/],
+    ['deep objects', fileOf(`{"a":${'{"a":'.repeat(9)}1${'}'.repeat(9)}}`, 0), /more than 3 deep/],
+    ['half a character', fileOf({ 'a\ud800': entry(0, 4) }, 4), /has a name that is no Unicode text/],
+    ['half a character in the metadata', fileOf({ __metadata__: { a: '\udc00' } }, 0), /no Unicode text/],
+    ['a key __proto__ in a tensor', fileOf('{"a":{"__proto__":1}}', 0), /unknown key "__proto__"/],
+    ['a name of two lines', fileOf({ 'a\nb': [] }, 0), /tensor "a\\nb" is not/],
+    ['a name with a line separator', fileOf({ 'a\u2028b': [] }, 0), /tensor "a\\u\{2028\}b" is not/],
+    ['a name with a terminal command', fileOf({ 'a\u009b2J': [] }, 0), /tensor "a\\u\{9b\}2J" is not/],
     ['a tensor that is no object', fileOf({ a: [1] }, 0), /not described by an object/],
   ];
   for (const [what, bytes, message] of broken) {
@@ -245,18 +386,6 @@ describe('safetensors', () => {
       const file = await openSafetensors(a);
       assert.deepEqual(await file.readFloat32('x'), written.x);
       await file.close();
-    });
-
-    it('leaves what was there when writing fails halfway, and nothing beside it', async () => {
-      const path = join(folder, 'kept');
-      await writeFile(path, 'before');
-      const failing = (function* () {
-        yield Uint8Array.of(1);
-        throw new Error('disk full');
-      })();
-      await assert.rejects(writeFileWhole(path, failing), /kept cannot be written: disk full/);
-      assert.equal(await readFile(path, 'utf8'), 'before');
-      assert.deepEqual(await readdir(folder), ['kept']);
     });
 
     it('says what is wrong with the path', async () => {

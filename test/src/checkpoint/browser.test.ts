@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Every module that `file` imports at run time, itself or through others. */
+function importsOf(file: URL, found = new Set<string>()): Set<string> {
+  const code = readFileSync(file, 'utf8');
+  for (const [, clause, name] of code.matchAll(/^(?:import|export) ([^;]*?) ?from '([^']+)';/gm)) {
+    if (clause.startsWith('type ')) continue;
+    const target = name.startsWith('.') ? new URL(name.replace(/\.js$/, '.ts'), file) : null;
+    const key = target ? fileURLToPath(target) : name;
+    if (found.has(key)) continue;
+    found.add(key);
+    if (target) importsOf(target, found);
+  }
+  return found;
+}
+
+describe('in a browser', () => {
+  for (const name of ['reader', 'writer', 'names', 'assemble', 'synthetic']) {
+    it(`${name} imports nothing of node`, () => {
+      const imports = importsOf(new URL(`../../../src/checkpoint/${name}.ts`, import.meta.url));
+      assert.deepEqual(
+        [...imports].filter((key) => !isAbsolute(key)),
+        [],
+      );
+    });
+  }
+
+  it('which the check would see', () => {
+    const imports = importsOf(new URL('../../../src/checkpoint/safetensors.ts', import.meta.url));
+    assert.ok(imports.has('node:fs/promises'));
+  });
+});
