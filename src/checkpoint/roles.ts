@@ -103,7 +103,7 @@ function guessOutside(
 
 /** The final norm, unless it is one of the embedding, which this architecture does not have. */
 function guessNormOutside(name: string): string | null {
-  return has(wordsOf(name), [...EMBEDDING, ...POSITION, 'embd', 'input', 'pre']) ? null : 'final_layernorm';
+  return has(wordsOf(name), [...EMBEDDING, ...POSITION, 'embd', 'input']) ? null : 'final_layernorm';
 }
 
 /** Attention's norm or the feed-forward's. */
