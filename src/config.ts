@@ -179,3 +179,8 @@ export const PRESETS: Readonly<Record<string, ModelConfig>> = Object.fromEntries
     model_unfrozen: 1024,
   }).map(([modelType, nEmbed]) => [modelType, { modelType, nEmbed, ...FAMILY }]),
 );
+
+/** A field of {@link ModelConfig} as config.json spells it: `ropePairing` is `rope_pairing`. */
+export function configKey(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

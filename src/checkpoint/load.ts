@@ -96,6 +96,16 @@ export async function inspectModel(folder: string, { tensorMap = {} }: LoadOptio
  * @throws CheckpointError if it cannot be written.
  */
 export async function saveModel(folder: string, { config, weights }: Model): Promise<void> {
+  await saveConfig(folder, config);
+  await writeSafetensors(join(folder, 'model.safetensors'), namedTensors(weights), { format: 'pt' });
+}
+
+/**
+ * Makes a model folder and writes its `config.json`.
+ *
+ * @throws CheckpointError if it cannot be made or written.
+ */
+export async function saveConfig(folder: string, config: ModelConfig): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -103,7 +113,6 @@ export async function saveModel(folder: string, { config, weights }: Model): Pro
   }
   const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
   await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
-  await writeSafetensors(join(folder, 'model.safetensors'), namedTensors(weights), { format: 'pt' });
 }
 
 /** Opens a folder's checkpoint, resolves its names, and closes it when `use` is done. */

@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { calibrate, type Calibration, type Convention } from '../calibrate.js';
+import { configKey } from '../config.js';
 import { describeChange } from '../verify/report.js';
 import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';
@@ -41,11 +42,7 @@ Examples:
 
 /** Conventions as config.json spells them. */
 function keysOf(convention: Convention): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(convention).map(([key, value]) => [snake(key), value]));
-}
-
-function snake(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(convention).map(([key, value]) => [configKey(key), value]));
 }
 
 function describe({ trials, verdicts }: Calibration): string {
@@ -56,12 +53,12 @@ function describe({ trials, verdicts }: Calibration): string {
   ]);
   const lines = verdicts.map(({ key, best: chosen, other, nats, sigmas, clear }) => {
     const worse = `${other} is worse by ${nats.toPrecision(2)} nats a token, ${sigmas.toFixed(1)} standard errors`;
-    return `${snake(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
+    return `${configKey(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
   });
   const found = verdicts.filter(({ clear }) => clear).map(({ key }) => [key, best.convention[key]] as const);
-  const open = verdicts.filter(({ clear }) => !clear).map(({ key }) => snake(key));
+  const open = verdicts.filter(({ clear }) => !clear).map(({ key }) => configKey(key));
   return [
-    table([['perplexity', ...Object.keys(best.convention).map(snake)], ...rows]),
+    table([['perplexity', ...Object.keys(best.convention).map(configKey)], ...rows]),
     lines.join('\n'),
     [
       `for config.json: ${found.length === 0 ? 'nothing is clear' : describeChange(Object.fromEntries(found))}`,

@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { saveConfig } from '../checkpoint/load.js';
 import { writeFileWhole } from '../checkpoint/nodeFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';
-import { formatConfig, PRESETS } from '../config.js';
-import { InputError, messageOf } from '../errors.js';
+import { PRESETS } from '../config.js';
 import { sizeOf } from '../tensor.js';
 import { parseInteger } from './options.js';
 import { formatBytes, progressBar } from './output.js';
@@ -29,13 +28,7 @@ Examples:
       const config = PRESETS[preset];
       const tensors = syntheticTensors(config, seed);
       const total = tensors.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-      try {
-        await mkdir(out, { recursive: true });
-      } catch (error) {
-        throw new InputError(`${out} cannot be made: ${messageOf(error)}`);
-      }
-      const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
-      await writeFileWhole(join(out, 'config.json'), [new TextEncoder().encode(json)]);
+      await saveConfig(out, config);
       const begun = performance.now();
       await writeFileWhole(join(out, 'model.safetensors'), counted(encodeLazily(tensors, { format: 'pt' }), total));
       const seconds = (performance.now() - begun) / 1000;

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../config.js';
+import { configKey, type ModelConfig } from '../config.js';
 import { show } from '../tensor.js';
 import { unravel } from './compare.js';
 import type { Row, VerifyReport } from './verify.js';
@@ -6,7 +6,7 @@ import type { Row, VerifyReport } from './verify.js';
 /** A configuration's change as one writes it into config.json. */
 export function describeChange(change: Partial<ModelConfig>): string {
   return Object.entries(change)
-    .map(([key, value]) => `${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}: ${value}`)
+    .map(([key, value]) => `${configKey(key)}: ${value}`)
     .join(', ');
 }
 
