@@ -1,4 +1,4 @@
-import { InputError } from '../src/errors.js';
+import { checkId } from '../src/checkTokens.js';
 import { expectMatrix, rows, tensor, type Tensor } from '../src/tensor.js';
 
 /**
@@ -18,9 +18,7 @@ export function embedding(ids: readonly number[], table: Tensor): Tensor {
   const [V, E] = table.shape;
   const y = tensor([ids.length, E]);
   ids.forEach((id, t) => {
-    if (!Number.isInteger(id) || id < 0 || id >= V) {
-      throw new InputError(`token id ${id} at position ${t} is not in the vocabulary of ${V} (0 to ${V - 1})`);
-    }
+    checkId(id, t, V);
     y.data.set(rows(table, id, id + 1).data, t * E);
   });
   return y;

@@ -1,4 +1,4 @@
-import { InputError } from '../src/errors.js';
+import { checkTokens } from '../src/checkTokens.js';
 import { rows, type Tensor } from '../src/tensor.js';
 import { noTrace, prefixed, type Trace } from '../src/trace.js';
 import type { Model } from '../src/weights.js';
@@ -29,13 +29,10 @@ export interface ForwardOptions {
  */
 export function forward(ids: readonly number[], { config, weights }: Model, options: ForwardOptions = {}): Tensor {
   const { cache, logits = 'all', trace = noTrace } = options;
-  const { dModel: C, nEmbed: E, nHead: H, blockSize } = config;
+  const { dModel: C, nEmbed: E, nHead: H } = config;
   const T = ids.length;
   const past = cache?.length ?? 0;
-  if (T === 0) throw new InputError('the model needs at least one token');
-  if (past + T > blockSize) {
-    throw new InputError(`${past + T} tokens are over the model's block_size of ${blockSize}`);
-  }
+  checkTokens(ids, past, config);
 
   const codes = embedding(ids, weights.embedding); // [T, E]
   trace('embedding', codes);

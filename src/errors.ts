@@ -31,6 +31,11 @@ export class InputError extends EmergentError {
   override name = 'InputError';
 }
 
+/** A device that is not there, cannot hold what it was given, or was lost. */
+export class DeviceError extends EmergentError {
+  override name = 'DeviceError';
+}
+
 /** What `error` has to say, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

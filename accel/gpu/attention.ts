@@ -1,0 +1,64 @@
+import type { Device, DeviceTensor } from './device.js';
+import type { Thread } from './gpujs.js';
+import { softmax } from './softmax.js';
+
+/**
+ * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for every head: scores, softmax, weighted values.
+ *
+ * @param H heads of width D
+ * @returns for q [T, C] and k, v [capacity, C], of which the first past + T rows are filled, [T, C]
+ * @see reference/attention.ts
+ */
+export function attention(
+  device: Device,
+  H: number,
+  D: number,
+): (q: DeviceTensor, k: DeviceTensor, v: DeviceTensor, past: number) => Promise<DeviceTensor> {
+  const scores = device.kernel(scoreKernel, { integers: { D }, reals: { scale: 1 / Math.sqrt(D) }, threads: true });
+  const weigh = softmax(device);
+  const gather = device.kernel(gatherKernel, { integers: { D }, threads: true });
+  const step = keyStep(device);
+  return async (q, k, v, past) => {
+    const [T, C] = q.shape;
+    const S = Math.ceil((past + T) / step) * step;
+    const y = await device.scope(async () => {
+      const [keys, values] =
+        device.backend === 'webasm' ? [await device.rows(k, 0, S), await device.rows(v, 0, S)] : [k, v];
+      const weights = await weigh(await scores([T, H, S], q, keys, past), past);
+      return gather([T, H, D], weights, values, past);
+    });
+    return device.reshape(y, [T, C]);
+  };
+}
+
+/**
+ * How many keys are added at a time. `webasm` compiles a module for every new size and copies its arguments, so there a
+ * pass takes as many whole steps of the cache as it needs; the others take exactly the keys there are.
+ */
+export function keyStep({ backend }: Device): number {
+  return backend === 'webasm' ? 128 : 1;
+}
+
+interface Constants {
+  D: number;
+  scale: number;
+}
+
+function scoreKernel(this: Thread<Constants>, q: number[][], k: number[][], past: number): number {
+  let dot = 0;
+  if (this.thread.x <= past + this.thread.z) {
+    for (let d = 0; d < this.constants.D; d++) {
+      dot +=
+        q[this.thread.z][this.thread.y * this.constants.D + d] * k[this.thread.x][this.thread.y * this.constants.D + d];
+    }
+  }
+  return dot * this.constants.scale;
+}
+
+function gatherKernel(this: Thread<Constants>, weights: number[][][], v: number[][], past: number): number {
+  let sum = 0;
+  for (let s = 0; s <= past + this.thread.z; s++) {
+    sum += weights[this.thread.z][this.thread.y][s] * v[s][this.thread.y * this.constants.D + this.thread.x];
+  }
+  return sum;
+}

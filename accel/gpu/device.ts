@@ -1,0 +1,344 @@
+import { DeviceError, messageOf, ShapeError } from '../../src/errors.js';
+import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
+import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGpuContext } from './gpujs.js';
+import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
+
+/** GPU.js's backends that this project runs on, the fastest first. */
+export const GPU_BACKENDS = ['webgpu', 'webgl2', 'webasm', 'cpu'] as const;
+export type GpuBackend = (typeof GPU_BACKENDS)[number];
+
+/** A tensor on a device: row-major, as on the host. */
+export interface DeviceTensor {
+  readonly shape: readonly number[];
+  /** What GPU.js knows it by; only {@link Device} looks inside. */
+  readonly handle: unknown;
+}
+
+export interface KernelConstants {
+  /** Integers, which index arithmetic needs as such. */
+  integers?: Record<string, number>;
+  /** Any other numbers. */
+  reals?: Record<string, number>;
+  /** Up to three dimensions, on the device for good: it is the way to keep weights on every backend. */
+  tables?: Record<string, Tensor>;
+  /** A thread returns so many numbers, which are the last dimension of the result, instead of one. */
+  components?: 2 | 3 | 4;
+  /** Every call has arguments and result of the same shapes, so the host's copies of the tables can go. */
+  fixed?: boolean;
+  /** Worth several threads on `webasm`, which give each such kernel a pool of its own. */
+  threads?: boolean;
+}
+
+/**
+ * A compiled kernel: computes a tensor of the given shape from tensors and integers. GPU.js's `thread.x` runs over the
+ * last dimension, `y` over the one before, `z` over the one before that.
+ */
+export type Kernel = (shape: readonly number[], ...args: readonly (DeviceTensor | number)[]) => Promise<DeviceTensor>;
+
+/**
+ * A GPU.js backend, opened: compiles kernels, keeps tensors. The only file that imports gpu.js and webgpu is this one.
+ *
+ * Tensors made inside of {@link scope} are freed when it ends, so the ops need not think of it.
+ */
+export class Device {
+  readonly backend: GpuBackend;
+  /** What computes, in the words of its driver. */
+  readonly adapter: string;
+  /** It is a program on the CPU that plays a GPU. */
+  readonly software: boolean;
+  /** Why GPU.js or the device failed, once it has. */
+  #fault: string | null = null;
+  readonly #gpujs: GpuJs;
+  readonly #gpu: GpuInstance;
+  readonly #context: WebGpuContext | null;
+  readonly #storage: Storage<unknown>;
+  readonly #kernels: KernelShortcut[] = [];
+  readonly #scopes: Set<DeviceTensor>[] = [];
+  #live = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(backend: GpuBackend, gpujs: GpuJs, context: WebGpuContext | null) {
+    this.backend = backend;
+    this.#gpujs = gpujs;
+    this.#gpu = new gpujs.GPU({ mode: backend });
+    this.#context = context;
+    this.#storage = this.#openStorage() as Storage<unknown>;
+    this.adapter = this.#describe();
+    this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(this.adapter);
+    if (context) {
+      context.device.onuncapturederror = ({ error }) => {
+        this.#fault ??= error.message;
+      };
+    }
+  }
+
+  /** Tensors on the device that nobody has freed yet. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** Compiles a kernel when it is first called. */
+  kernel(body: KernelFunction | string, constants: KernelConstants = {}): Kernel {
+    const name = typeof body === 'function' ? body.name : 'kernel';
+    const threadsOf = (shape: readonly number[]): number[] =>
+      outputOf(constants.components ? shape.slice(0, -1) : shape);
+    let shortcut: KernelShortcut | null = null;
+    let signature = '';
+    return async (shape, ...args) => {
+      this.#check();
+      const handles = args.map((arg) => (typeof arg === 'number' ? arg : arg.handle));
+      const values = handles.map((it) => (typeof it === 'number' ? it : (this.#storage.argument?.(it) ?? it)));
+      const shapes = [shape, ...args.flatMap((arg) => (typeof arg === 'number' ? [] : [arg.shape]))].map(show).join();
+      const first = shortcut === null;
+      if (!shortcut) {
+        shortcut = this.#create(body, constants, this.#typesOf(handles), threadsOf(shape));
+        signature = shapes;
+      } else if (constants.fixed && shapes !== signature) {
+        throw new ShapeError(`${name}: made for ${signature}, got ${shapes}`);
+      }
+      try {
+        shortcut.setOutput(threadsOf(shape));
+        const result = await shortcut(...values);
+        if (first) this.#afterFirst(shortcut, constants);
+        return this.#hold(this.#storage.adopt(result, shape), shape);
+      } catch (error) {
+        if (error instanceof DeviceError) throw error;
+        throw new DeviceError(`${this.backend}: ${name} failed: ${messageOf(error).split('\n')[0]}`, { cause: error });
+      }
+    };
+  }
+
+  /** Copies a tensor to the device. */
+  async upload(x: Tensor): Promise<DeviceTensor> {
+    this.#check();
+    return this.#hold(await this.#storage.upload(x.data, x.shape), x.shape);
+  }
+
+  /** Copies a tensor to the host, after all that was asked for before is done. */
+  async read(x: DeviceTensor): Promise<Tensor> {
+    const data = await this.#storage.read(x.handle, x.shape);
+    this.#check();
+    return tensor(x.shape, data);
+  }
+
+  /** Rows `start` to `end` (exclusive) of a matrix. */
+  async rows(x: DeviceTensor, start: number, end: number): Promise<DeviceTensor> {
+    const [, width] = x.shape;
+    return this.#hold(await this.#storage.rows(x.handle, width, start, end), [end - start, width]);
+  }
+
+  /** Puts the rows of a matrix into another from row `start` on. The result replaces `target`. */
+  async write(target: DeviceTensor, source: DeviceTensor, start: number): Promise<DeviceTensor> {
+    const [capacity, width] = target.shape;
+    const handle = await this.#storage.write(target.handle, capacity, source.handle, source.shape[0], width, start);
+    this.#forget(target);
+    return this.#hold(handle, target.shape);
+  }
+
+  /** The same elements in another shape; the result replaces `x`. */
+  reshape(x: DeviceTensor, shape: readonly number[]): DeviceTensor {
+    if (sizeOf(shape) !== sizeOf(x.shape)) throw new ShapeError(`reshape: ${show(x.shape)} is not ${show(shape)}`);
+    this.#forget(x);
+    return this.#hold(this.#storage.reshape(x.handle, shape), shape);
+  }
+
+  /** Runs `body` and frees all that it made, but for what it returns. */
+  async scope<Result extends DeviceTensor | readonly DeviceTensor[] | null>(
+    body: () => Promise<Result>,
+  ): Promise<Result> {
+    const made = new Set<DeviceTensor>();
+    this.#scopes.push(made);
+    let kept: readonly DeviceTensor[] = [];
+    try {
+      const result = await body();
+      kept = result === null ? [] : [result].flat();
+      return result;
+    } finally {
+      this.#scopes.pop();
+      for (const x of kept) {
+        if (made.delete(x)) this.#scopes.at(-1)?.add(x);
+      }
+      for (const x of made) this.free(x);
+    }
+  }
+
+  /** Takes a tensor out of the scope it was made in; whoever keeps it frees it. */
+  keep(x: DeviceTensor): DeviceTensor {
+    for (const made of this.#scopes) made.delete(x);
+    return x;
+  }
+
+  free(x: DeviceTensor): void {
+    this.#forget(x);
+    this.#storage.free(x.handle);
+  }
+
+  /** One caller after the other: sessions that share a device wait for their turn. */
+  exclusive<Result>(body: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(body);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Frees kernels, their tables and their threads. */
+  async dispose(): Promise<void> {
+    await this.#turn;
+    for (const shortcut of this.#kernels) shortcut.destroy();
+    await this.#gpu.destroy();
+  }
+
+  #openStorage(): Storage<never> {
+    if (this.#context) return webGpuStorage(this.#gpujs, this.#context) as Storage<never>;
+    if (this.backend === 'webasm' || this.backend === 'cpu') {
+      return hostStorage(this.backend, this.#gpujs) as Storage<never>;
+    }
+    return webGlStorage(this.#gpujs, (body) => {
+      let shortcut: KernelShortcut | null = null;
+      return async (shape, ...args) => {
+        shortcut ??= this.#create(body, {}, this.#typesOf(args), outputOf(shape));
+        shortcut.setOutput(outputOf(shape));
+        return (await shortcut(...args)) as never;
+      };
+    }) as Storage<never>;
+  }
+
+  #typesOf(values: readonly unknown[]): string[] {
+    return values.map((value) => {
+      if (typeof value === 'number') return 'Integer';
+      return value instanceof this.#gpujs.Input ? 'Input' : this.#storage.typeOf(value);
+    });
+  }
+
+  #create(
+    body: KernelFunction | string,
+    { integers = {}, reals = {}, tables = {}, threads = false }: KernelConstants,
+    argumentTypes: string[],
+    output: number[],
+  ): KernelShortcut {
+    const { Input } = this.#gpujs;
+    const inputs = Object.entries(tables).map(([key, x]) => [key, new Input(x.data, outputOf(x.shape))] as const);
+    const shortcut = this.#gpu.createKernel(body, {
+      output,
+      argumentTypes,
+      constants: { ...integers, ...reals, ...Object.fromEntries(inputs) },
+      constantTypes: {
+        ...Object.fromEntries(Object.keys(integers).map((key) => [key, 'Integer'])),
+        ...Object.fromEntries(Object.keys(reals).map((key) => [key, 'Float'])),
+        ...Object.fromEntries(inputs.map(([key]) => [key, 'Input'])),
+      },
+      precision: 'single',
+      tactic: 'precision',
+      pipeline: true,
+      immutable: true,
+      dynamicOutput: true,
+      dynamicArguments: this.backend !== 'cpu', // there it takes the strides of tables from the output
+      loopMaxIterations: 1e9, // GPU.js ends loops of 1,000 rounds in silence
+      ...(threads && this.backend === 'webasm' ? { asyncMode: true } : {}),
+    });
+    // else GPU.js would wrap every row in an object of its own
+    if (this.backend === 'webasm') shortcut.kernel._shapeOutput = (data) => data;
+    this.#kernels.push(shortcut);
+    return shortcut;
+  }
+
+  /** Refuses what ran elsewhere, and lets go of tables that the device now holds. */
+  #afterFirst(shortcut: KernelShortcut, { tables = {}, fixed = false }: KernelConstants): void {
+    const { mode } = shortcut.kernel.constructor;
+    if (mode !== this.backend) {
+      const reason = shortcut.fallbackReason ?? 'it gives no reason';
+      throw new DeviceError(`${this.backend}: GPU.js ran a kernel on ${mode ?? 'something else'} instead: ${reason}`);
+    }
+    if (this.backend === 'webgpu' || (this.backend === 'webasm' && fixed)) {
+      for (const key of Object.keys(tables)) {
+        (shortcut.kernel.constants[key] as { value: Float32Array }).value = new Float32Array(0);
+      }
+    }
+  }
+
+  #check(): void {
+    if (this.#context?.isLost) throw new DeviceError('webgpu: the device was lost; open the model again');
+    if (this.#fault !== null) throw new DeviceError(`${this.backend}: ${this.#fault.split('\n')[0]}`);
+  }
+
+  #hold(handle: unknown, shape: readonly number[]): DeviceTensor {
+    const x = { handle, shape };
+    this.#live++;
+    this.#scopes.at(-1)?.add(x);
+    return x;
+  }
+
+  #forget(x: DeviceTensor): void {
+    this.#live--;
+    for (const made of this.#scopes) made.delete(x);
+  }
+
+  #describe(): string {
+    if (this.backend === 'cpu') return 'JavaScript';
+    if (this.backend === 'webasm') return 'WebAssembly';
+    if (this.#context) {
+      const { vendor, architecture, device, description } = this.#context.adapter.info;
+      return [...new Set([vendor, architecture, device, description])].filter((word) => word !== '').join(' ');
+    }
+    const gl = this.#gpu.createKernel(() => 0, { output: [1] }).kernel.context;
+    const names = gl?.getExtension('WEBGL_debug_renderer_info');
+    return String(gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  }
+}
+
+/**
+ * Opens a backend of GPU.js.
+ *
+ * @throws DeviceError if it is not there, with what would help.
+ */
+export async function openDevice(backend: GpuBackend): Promise<Device> {
+  const gpujs = await importGpuJs();
+  if (backend === 'webgl2' && !('document' in globalThis && gpujs.GPU.isWebGL2Supported)) {
+    throw new DeviceError('webgl2: there is no WebGL 2 here; it takes a browser with a working graphics driver');
+  }
+  if (backend !== 'webgpu') return new Device(backend, gpujs, null);
+  await defineNavigatorGpu();
+  try {
+    return new Device(backend, gpujs, await gpujs.WebGPUContext.acquire());
+  } catch (error) {
+    throw new DeviceError(`webgpu: ${messageOf(error).split('\n')[0]}`, { cause: error });
+  }
+}
+
+async function importGpuJs(): Promise<GpuJs> {
+  try {
+    const module: unknown = await import('gpu.js');
+    return (module as { default: GpuJs }).default;
+  } catch (error) {
+    throw new DeviceError(`the GPU backends need the package gpu.js: npm install gpu.js (${messageOf(error)})`, {
+      cause: error,
+    });
+  }
+}
+
+/** Node has no WebGPU of its own; the package webgpu is Google's Dawn. */
+async function defineNavigatorGpu(): Promise<void> {
+  const scope = globalThis as { navigator?: { gpu?: unknown } };
+  if (scope.navigator?.gpu || typeof process === 'undefined') return;
+  try {
+    const { create, globals } = (await import(
+      /* webpackIgnore: true */ /* @vite-ignore */ NODE_WEBGPU
+    )) as WebGpuPackage;
+    Object.assign(globalThis, globals);
+    const gpu = create([]);
+    if (scope.navigator) Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
+    else Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
+  } catch (error) {
+    const [line] = messageOf(error).split('\n');
+    throw new DeviceError(`webgpu: Node needs the package webgpu: npm install webgpu@0.4.0 (${line})`, {
+      cause: error,
+    });
+  }
+}
+
+/** Not spelled out in the import, so that bundlers for browsers leave it alone. */
+const NODE_WEBGPU = 'webgpu';
+
+interface WebGpuPackage {
+  create: (flags: string[]) => unknown;
+  globals: Record<string, unknown>;
+}

@@ -1,0 +1,47 @@
+import type { ModelConfig } from '../../src/config.js';
+import type { Device, DeviceTensor } from './device.js';
+import type { Thread } from './gpujs.js';
+
+/**
+ * y = x Φ(x), or its approximation by tanh. GPUs have no erf, so Φ is
+ *
+ *     Φ(−a) = e^(−a²/2) · s · P(s),  s = 1 / (1 + 0.35 a),  a ≥ 0
+ *
+ * with a polynomial P of degree 8 fitted here, by `golden/fit_gelu.py`: its relative error is 3.2e-8 for a ≤ 14, where
+ * Φ(−a) leaves float32. In float32 arithmetic y is within 7e-8 absolutely for x ≤ 0.
+ *
+ * @see reference/gelu.ts
+ */
+export function gelu(
+  device: Device,
+  approximate: ModelConfig['geluApproximate'],
+): (x: DeviceTensor) => Promise<DeviceTensor> {
+  const activate = device.kernel(approximate === 'tanh' ? tanhKernel : exactKernel);
+  return (x) => activate(x.shape, x);
+}
+
+function exactKernel(this: Thread, x: number[][]): number {
+  const value = x[this.thread.y][this.thread.x];
+  const a = Math.abs(value);
+  const s = 1 / (1 + 0.35 * a);
+  let p = -0.029145988638484163;
+  p = p * s + 0.14397197259503788;
+  p = p * s - 0.255714799724967;
+  p = p * s + 0.15917475324484628;
+  p = p * s - 0.02311021899975362;
+  p = p * s + 0.10550815456036133;
+  p = p * s + 0.11983283301978213;
+  p = p * s + 0.13986187390773325;
+  p = p * s + 0.13962140408892743;
+  const tail = Math.exp(-0.5 * a * a) * s * p; // Φ(−a)
+  let phi = tail;
+  if (value > 0) phi = 1 - tail;
+  return value * phi;
+}
+
+/** ½ (1 + tanh z) = 1 / (1 + e^(−2z)), which neither cancels nor overflows to anything but its limits. */
+function tanhKernel(this: Thread, x: number[][]): number {
+  const value = x[this.thread.y][this.thread.x];
+  const z = 0.7978845608028654 * (value + 0.044715 * value * value * value);
+  return value / (1 + Math.exp(-2 * z));
+}

@@ -1,0 +1,109 @@
+/**
+ * The part of GPU.js and of WebGPU that this project uses, as types: GPU.js describes its newer backends nowhere, and
+ * TypeScript's own WebGPU types would want the whole DOM.
+ */
+
+/** A kernel function: text for GPU.js, typed so that TypeScript can check it. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- every kernel has arguments and constants of its own
+export type KernelFunction = (this: any, ...args: any[]) => number | number[];
+
+/** What `this` is inside a kernel: which output element it computes, and its constants. */
+export interface Thread<Constants = unknown> {
+  thread: { x: number; y: number; z: number };
+  constants: Constants;
+}
+
+/** GPU.js's wrapper of flat data with dimensions [x, y, z]. */
+export interface Input {
+  value: Float32Array;
+  size: number[];
+}
+
+/** A kernel as `createKernel` returns it. */
+export interface KernelShortcut {
+  (...args: unknown[]): unknown;
+  setOutput(output: number[]): void;
+  destroy(): void;
+  fallbackReason?: string;
+  kernel: {
+    constructor: { mode?: string };
+    constants: Record<string, unknown>;
+    context?: WebGL2Context;
+    _shapeOutput?: (data: Float32Array) => unknown;
+  };
+}
+
+export interface GpuInstance {
+  createKernel(source: KernelFunction | string, settings: Record<string, unknown>): KernelShortcut;
+  destroy(): Promise<void>;
+}
+
+export interface GpuJs {
+  GPU: {
+    new (settings: { mode: string }): GpuInstance;
+    isWebGL2Supported: boolean;
+  };
+  Input: new (value: Float32Array, size: number[]) => Input;
+  WebGPUContext: { acquire(): Promise<WebGpuContext>; destroy(): Promise<void> };
+  WebGPUBufferResult: new (settings: {
+    buffer: GpuBuffer;
+    output: number[];
+    context: WebGpuContext;
+    kernel: unknown;
+  }) => BufferHandle;
+}
+
+/** GPU.js's handle of a WebGPU buffer. */
+export interface BufferHandle {
+  buffer: GpuBuffer;
+  output: number[];
+  delete(): void;
+}
+
+/** GPU.js's handle of a WebGL texture. */
+export interface TextureHandle {
+  type: string;
+  output: number[];
+  toArray(): Float32Array[][];
+  delete(): void;
+}
+
+export interface WebGpuContext {
+  adapter: GpuAdapter;
+  device: GpuDevice;
+  isLost: boolean;
+}
+
+export interface GpuAdapter {
+  info: { vendor: string; architecture: string; device: string; description: string };
+  isFallbackAdapter?: boolean;
+}
+
+export interface GpuBuffer {
+  size: number;
+  mapAsync(mode: number): Promise<void>;
+  getMappedRange(): ArrayBuffer;
+  unmap(): void;
+  destroy(): void;
+}
+
+export interface GpuDevice {
+  limits: { maxBufferSize: number; maxStorageBufferBindingSize: number };
+  queue: {
+    writeBuffer(buffer: GpuBuffer, offset: number, data: Float32Array): void;
+    submit(commands: unknown[]): void;
+  };
+  onuncapturederror: ((event: { error: { message: string } }) => void) | null;
+  createBuffer(settings: { size: number; usage: number }): GpuBuffer;
+  createCommandEncoder(): {
+    copyBufferToBuffer(from: GpuBuffer, fromByte: number, to: GpuBuffer, toByte: number, bytes: number): void;
+    finish(): unknown;
+  };
+}
+
+export interface WebGL2Context {
+  RENDERER: number;
+  getExtension(name: string): { UNMASKED_RENDERER_WEBGL: number } | null;
+  getParameter(name: number): unknown;
+  isContextLost(): boolean;
+}

@@ -1,0 +1,70 @@
+import type { ModelConfig } from '../../src/config.js';
+import { tensor } from '../../src/tensor.js';
+import type { Device, DeviceTensor } from './device.js';
+
+/** Rows that a cache begins with; a multiple of every backend's step in attention. */
+const FIRST = 128;
+
+/**
+ * The keys and values of all tokens so far, on the device: for every layer [capacity, C] each, of which the first
+ * `length` rows are filled. The capacity doubles when it must, by copies on the device.
+ *
+ * @see reference/kvCache.ts
+ */
+export class KvCache {
+  /** Tokens held. */
+  length = 0;
+  readonly #device: Device;
+  readonly #width: number;
+  readonly #layers: number;
+  #capacity = 0;
+  #keys: DeviceTensor[] = []; // L of [capacity, C]
+  #values: DeviceTensor[] = [];
+
+  constructor(device: Device, { nLayer, dModel }: ModelConfig) {
+    this.#device = device;
+    this.#layers = nLayer;
+    this.#width = dModel;
+  }
+
+  /** Makes room for T more tokens. */
+  async reserve(T: number): Promise<void> {
+    if (this.length + T <= this.#capacity) return;
+    let capacity = Math.max(FIRST, this.#capacity);
+    while (capacity < this.length + T) capacity *= 2;
+    const held = [this.#keys, this.#values];
+    const grown: DeviceTensor[][] = [[], []];
+    for (const [i, side] of held.entries()) {
+      for (let layer = 0; layer < this.#layers; layer++) {
+        const empty = this.#device.keep(await this.#device.upload(tensor([capacity, this.#width])));
+        const old = side.at(layer);
+        grown[i].push(old ? this.#device.keep(await this.#device.write(empty, old, 0)) : empty);
+        if (old) this.#device.free(old);
+      }
+    }
+    [this.#keys, this.#values] = grown;
+    this.#capacity = capacity;
+  }
+
+  /**
+   * Stores a layer's keys and values of T new tokens behind those held, until {@link advance} counts them.
+   *
+   * @returns the layer's keys and values, [capacity, C] each
+   */
+  async append(layer: number, k: DeviceTensor, v: DeviceTensor): Promise<[k: DeviceTensor, v: DeviceTensor]> {
+    this.#keys[layer] = this.#device.keep(await this.#device.write(this.#keys[layer], k, this.length));
+    this.#values[layer] = this.#device.keep(await this.#device.write(this.#values[layer], v, this.length));
+    return [this.#keys[layer], this.#values[layer]];
+  }
+
+  /** Counts T tokens as held, once every layer has stored them. */
+  advance(T: number): void {
+    this.length += T;
+  }
+
+  /** Gives the memory back. */
+  dispose(): void {
+    for (const x of [...this.#keys, ...this.#values]) this.#device.free(x);
+    [this.#keys, this.#values, this.#capacity, this.length] = [[], [], 0, 0];
+  }
+}

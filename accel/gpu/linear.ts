@@ -1,0 +1,132 @@
+import { sizeOf, tensor, type Tensor } from '../../src/tensor.js';
+import type { LinearWeights } from '../../src/weights.js';
+import type { Device, DeviceTensor } from './device.js';
+import type { Thread } from './gpujs.js';
+import { linearQuads } from './linearQuads.js';
+
+/** A layer whose weights are on the device: x [T, K] → [T, N]. */
+export type DeviceLinear = (x: DeviceTensor) => Promise<DeviceTensor>;
+
+/** Layers of one shape, in one table: GPU.js keeps tables on every backend, and a kernel has few of them. */
+export interface Bank {
+  N: number;
+  K: number;
+  layers: readonly LinearWeights[];
+}
+
+/** What one table may hold; WebGPU guarantees only 128 MiB, but what it gives GPU.js asks for: 1 GiB and more. */
+const TABLE_BYTES = 2 ** 29;
+
+/**
+ * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]. Uploads the weights of all layers, in the layout the backend likes:
+ *
+ * - `webgpu`, `webgl2`: [K, N], so that neighbouring threads, which compute neighbouring outputs, read neighbouring
+ *   addresses; K in parts, each a thread's, so that there are enough threads for one token.
+ * - `webasm`: see {@link linearQuads}.
+ * - `cpu`: as they are.
+ *
+ * @returns a function for each layer, in their order
+ * @see reference/linear.ts
+ */
+export async function linear(device: Device, layers: readonly LinearWeights[]): Promise<DeviceLinear[]> {
+  const { backend } = device;
+  const apply = backend === 'cpu' ? linearRows : backend === 'webasm' ? linearQuads : linearColumns;
+  const functions = new Map<LinearWeights, DeviceLinear>();
+  for (const bank of banksOf(layers, backend === 'cpu' ? 0 : TABLE_BYTES)) {
+    const applied = apply(device, bank);
+    bank.layers.forEach((layer, i) => functions.set(layer, applied[i]));
+    await device.scope(async () => applied[0](await device.upload(tensor([1, bank.K])))); // compiles and uploads
+  }
+  return layers.map((layer) => functions.get(layer)!);
+}
+
+/** Layers by shape, as many in a bank as `bytes` allow, at least one. */
+function banksOf(layers: readonly LinearWeights[], bytes: number): Bank[] {
+  const banks: (Bank & { layers: LinearWeights[] })[] = [];
+  for (const layer of layers) {
+    const [N, K] = layer.weight.shape;
+    let bank = banks.find((it) => it.N === N && it.K === K && 4 * N * K * (it.layers.length + 1) <= bytes);
+    if (!bank) banks.push((bank = { N, K, layers: [] }));
+    bank.layers.push(layer);
+  }
+  return banks;
+}
+
+/** The biases of a bank, [layers, N], zeros where a layer has none. */
+export function biasesOf({ N, layers }: Bank): Tensor {
+  const biases = tensor([layers.length, N]);
+  layers.forEach(({ bias }, i) => {
+    if (bias) biases.data.set(bias.data, i * N);
+  });
+  return biases;
+}
+
+/** The largest divisor of K up to `limit`. */
+export function divisorOf(K: number, limit: number): number {
+  let divisor = Math.min(K, Math.max(1, Math.floor(limit)));
+  while (K % divisor !== 0) divisor--;
+  return divisor;
+}
+
+/** `cpu`: one thread, one output after the other, so rows are read from end to end. */
+function linearRows(device: Device, { N, K, layers }: Bank): DeviceLinear[] {
+  return layers.map((layer) => {
+    const products = device.kernel(rowKernel, {
+      integers: { K },
+      tables: { weight: layer.weight, bias: layer.bias ?? tensor([N]) },
+    });
+    return (x) => products([x.shape[0], N], x);
+  });
+}
+
+function rowKernel(this: Thread<{ K: number; weight: number[][]; bias: number[] }>, x: number[][]): number {
+  let sum = 0;
+  for (let k = 0; k < this.constants.K; k++) sum += this.constants.weight[this.thread.x][k] * x[this.thread.y][k];
+  return sum + this.constants.bias[this.thread.x];
+}
+
+/** Threads that one token should keep busy, and the least and most products that one of them adds up. */
+const THREADS = 2 ** 16;
+const PART = { least: 16, most: 256 };
+
+function linearColumns(device: Device, bank: Bank): DeviceLinear[] {
+  const { N, K, layers } = bank;
+  const part = divisorOf(K, Math.min(PART.most, Math.max(PART.least, (K * N) / THREADS)));
+  const parts = K / part;
+  const products = device.kernel(columnKernel, { integers: { part }, tables: { weight: columnsOf(bank) } });
+  const sums = device.kernel(sumKernel, { integers: { parts }, tables: { bias: biasesOf(bank) } });
+  return layers.map(
+    (_, layer) => (x) =>
+      device.scope(async () => {
+        const [T] = x.shape;
+        return sums([T, N], await products([T, parts, N], x, layer), layer);
+      }),
+  );
+}
+
+/** [layers, K, N] */
+function columnsOf({ N, K, layers }: Bank): Tensor {
+  const columns = new Float32Array(sizeOf([layers.length, K, N]));
+  layers.forEach(({ weight: { data } }, i) => {
+    for (let o = 0; o < N; o++) {
+      for (let k = 0; k < K; k++) columns[(i * K + k) * N + o] = data[o * K + k];
+    }
+  });
+  return tensor([layers.length, K, N], columns);
+}
+
+function columnKernel(this: Thread<{ part: number; weight: number[][][] }>, x: number[][], layer: number): number {
+  let sum = 0;
+  for (let j = 0; j < this.constants.part; j++) {
+    sum +=
+      this.constants.weight[layer][this.thread.y * this.constants.part + j][this.thread.x] *
+      x[this.thread.z][this.thread.y * this.constants.part + j];
+  }
+  return sum;
+}
+
+function sumKernel(this: Thread<{ parts: number; bias: number[][] }>, products: number[][][], layer: number): number {
+  let sum = this.constants.bias[layer][this.thread.x];
+  for (let p = 0; p < this.constants.parts; p++) sum += products[this.thread.y][p][this.thread.x];
+  return sum;
+}

@@ -1,0 +1,82 @@
+import type { Device, DeviceTensor } from './device.js';
+import type { Thread } from './gpujs.js';
+
+/** Each maximum and each sum over a row is split into so many, which threads take side by side. */
+const PARTS = 32;
+
+/**
+ * Turns the scores of the last T positions, `past` before them, into weights: the softmax of the first past + t + 1
+ * elements of row t, and exactly 0 for the others, which lie in the future.
+ *
+ * In three kernels: maxima of parts of a row, sums of e^(x − m) of parts, and the result.
+ *
+ * @returns for scores [T, H, S], S ≥ past + T, the weights [T, H, S]
+ * @see reference/softmax.ts
+ */
+export function softmax(device: Device): (scores: DeviceTensor, past: number) => Promise<DeviceTensor> {
+  const integers = { parts: PARTS };
+  const maxima = device.kernel(maximumKernel, { integers });
+  const sums = device.kernel(sumKernel, { integers });
+  const normalise = device.kernel(normaliseKernel, { integers });
+  return (scores, past) =>
+    device.scope(async () => {
+      const [T, H, S] = scores.shape;
+      const rounds = Math.ceil(S / PARTS);
+      const partMaxima = await maxima([T, H, PARTS], scores, past, rounds);
+      const partSums = await sums([T, H, PARTS], scores, partMaxima, past, rounds);
+      return normalise(scores.shape, scores, partMaxima, partSums, past);
+    });
+}
+
+interface Constants {
+  parts: number;
+}
+
+/** Far below every score that a float32 model can have, and finite: not all GPUs keep infinities. */
+function maximumKernel(this: Thread<Constants>, scores: number[][][], past: number, rounds: number): number {
+  let maximum = -3e38;
+  for (let i = 0; i < rounds; i++) {
+    const s = i * this.constants.parts + this.thread.x;
+    if (s <= past + this.thread.z) maximum = Math.max(maximum, scores[this.thread.z][this.thread.y][s]);
+  }
+  return maximum;
+}
+
+function sumKernel(
+  this: Thread<Constants>,
+  scores: number[][][],
+  partMaxima: number[][][],
+  past: number,
+  rounds: number,
+): number {
+  let maximum = partMaxima[this.thread.z][this.thread.y][0];
+  for (let p = 1; p < this.constants.parts; p++) {
+    maximum = Math.max(maximum, partMaxima[this.thread.z][this.thread.y][p]);
+  }
+  let sum = 0;
+  for (let i = 0; i < rounds; i++) {
+    const s = i * this.constants.parts + this.thread.x;
+    if (s <= past + this.thread.z) sum += Math.exp(scores[this.thread.z][this.thread.y][s] - maximum);
+  }
+  return sum;
+}
+
+function normaliseKernel(
+  this: Thread<Constants>,
+  scores: number[][][],
+  partMaxima: number[][][],
+  partSums: number[][][],
+  past: number,
+): number {
+  let weight = 0;
+  if (this.thread.x <= past + this.thread.z) {
+    let maximum = partMaxima[this.thread.z][this.thread.y][0];
+    let sum = 0;
+    for (let p = 0; p < this.constants.parts; p++) {
+      maximum = Math.max(maximum, partMaxima[this.thread.z][this.thread.y][p]);
+      sum += partSums[this.thread.z][this.thread.y][p];
+    }
+    weight = Math.exp(scores[this.thread.z][this.thread.y][this.thread.x] - maximum) / sum;
+  }
+  return weight;
+}

@@ -1,0 +1,205 @@
+import { DeviceError } from '../../src/errors.js';
+import { sizeOf } from '../../src/tensor.js';
+import type { BufferHandle, GpuBuffer, GpuJs, KernelFunction, TextureHandle, Thread, WebGpuContext } from './gpujs.js';
+
+/**
+ * Where tensors live on one backend. A handle is whatever GPU.js takes as a kernel's argument there; data is row-major,
+ * and a shape [z, y, x] is GPU.js's output [x, y, z].
+ */
+export interface Storage<Handle> {
+  /** GPU.js's name for the type of a handle. */
+  typeOf(handle: Handle): string;
+  /** What a kernel is given for a handle, where that is something else. */
+  argument?(handle: Handle): unknown;
+  upload(data: Float32Array, shape: readonly number[]): Handle | Promise<Handle>;
+  /** Makes a handle of what a kernel returned. */
+  adopt(result: unknown, shape: readonly number[]): Handle;
+  read(handle: Handle, shape: readonly number[]): Promise<Float32Array>;
+  /** Rows `start` to `end` of a matrix [rows, width]. */
+  rows(handle: Handle, width: number, start: number, end: number): Handle | Promise<Handle>;
+  /** Puts the matrix `source` [count, width] into `target` [capacity, width] at row `start`. The result replaces `target`. */
+  write(
+    target: Handle,
+    capacity: number,
+    source: Handle,
+    count: number,
+    width: number,
+    start: number,
+  ): Handle | Promise<Handle>;
+  /** The same elements in another shape. The old handle is not to be used any more. */
+  reshape(handle: Handle, shape: readonly number[]): Handle;
+  free(handle: Handle): void;
+}
+
+/** GPU.js's output for a shape: fastest dimension first, always three. */
+export function outputOf(shape: readonly number[]): number[] {
+  return [...shape].reverse().concat(1, 1).slice(0, 3);
+}
+
+/** A tensor in host memory. */
+interface HostArray {
+  data: Float32Array;
+  shape: readonly number[];
+}
+
+/** `webasm` and `cpu` compute in host memory. */
+export function hostStorage(backend: 'webasm' | 'cpu', { Input: GpuJsInput }: GpuJs): Storage<HostArray> {
+  return {
+    typeOf: () => (backend === 'cpu' ? 'Array' : 'Input'),
+    // On cpu GPU.js takes an Input's strides from the first call or from the output; nested arrays need none.
+    argument: ({ data, shape }) => (backend === 'cpu' ? nested(data, shape) : new GpuJsInput(data, outputOf(shape))),
+    upload: (data, shape) => ({ data, shape }),
+    adopt: (result, shape) => ({
+      data: result instanceof Float32Array ? result : flat(result as Layers, shape),
+      shape,
+    }),
+    read: ({ data }) => Promise.resolve(data.slice()),
+    rows: ({ data }, width, start, end) => ({
+      data: data.subarray(start * width, end * width),
+      shape: [end - start, width],
+    }),
+    write(target, _capacity, source, _count, width, start) {
+      target.data.set(source.data, start * width);
+      return target;
+    },
+    reshape: ({ data }, shape) => ({ data, shape }),
+    free: () => undefined, // the garbage collector's
+  };
+}
+
+/** What GPU.js returns for an output of three dimensions: rows in layers. */
+type Layers = Float32Array[][];
+
+function flat(layers: Layers, shape: readonly number[]): Float32Array {
+  const [width] = outputOf(shape);
+  const data = new Float32Array(sizeOf(shape));
+  layers.flat().forEach((row, i) => {
+    data.set(row, i * width);
+  });
+  return data;
+}
+
+/** Views of rows, in arrays of rows, in arrays of those, as the shape has dimensions. */
+function nested(data: Float32Array, shape: readonly number[]): unknown {
+  if (shape.length === 1) return data;
+  const inner = shape.slice(1);
+  const size = sizeOf(inner);
+  return Array.from({ length: shape[0] }, (_, i) => nested(data.subarray(i * size, (i + 1) * size), inner));
+}
+
+// GPUBufferUsage and GPUMapMode, whose globals exist only where WebGPU does
+const MAP_READ = 0x1;
+const COPY_SRC = 0x4;
+const COPY_DST = 0x8;
+const STORAGE = 0x80;
+
+/** `webgpu`: a handle is a GPU buffer. */
+export function webGpuStorage({ WebGPUBufferResult }: GpuJs, context: WebGpuContext): Storage<BufferHandle> {
+  const { device } = context;
+
+  function allocate(shape: readonly number[]): BufferHandle {
+    const size = 4 * sizeOf(shape);
+    const limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+    if (size > limit) {
+      throw new DeviceError(`webgpu: a buffer of ${size} bytes is over the limit of this device, ${limit}`);
+    }
+    const buffer = device.createBuffer({ size: Math.max(size, 4), usage: STORAGE | COPY_SRC | COPY_DST });
+    return new WebGPUBufferResult({ buffer, output: outputOf(shape), context, kernel: null });
+  }
+  function copy(from: GpuBuffer, fromRow: number, to: GpuBuffer, toRow: number, count: number, width: number): void {
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, 4 * width * fromRow, to, 4 * width * toRow, 4 * width * count);
+    device.queue.submit([encoder.finish()]);
+  }
+
+  return {
+    typeOf: () => 'WebGPUBuffer',
+    upload(data, shape) {
+      const handle = allocate(shape);
+      device.queue.writeBuffer(handle.buffer, 0, data);
+      return handle;
+    },
+    adopt: (result) => result as BufferHandle,
+    async read(handle, shape) {
+      const bytes = 4 * sizeOf(shape);
+      const staging = device.createBuffer({ size: bytes, usage: MAP_READ | COPY_DST });
+      try {
+        copy(handle.buffer, 0, staging, 0, 1, bytes / 4);
+        await staging.mapAsync(MAP_READ);
+        return new Float32Array(staging.getMappedRange().slice(0));
+      } finally {
+        staging.destroy();
+      }
+    },
+    rows(handle, width, start, end) {
+      const part = allocate([end - start, width]);
+      copy(handle.buffer, start, part.buffer, 0, end - start, width);
+      return part;
+    },
+    write(target, _capacity, source, count, width, start) {
+      copy(source.buffer, 0, target.buffer, start, count, width);
+      return target;
+    },
+    reshape(handle, shape) {
+      handle.output = outputOf(shape);
+      return handle;
+    },
+    free: (handle) => {
+      handle.delete();
+    },
+  };
+}
+
+/** Runs a kernel of the storage's own; see {@link webGlStorage}. */
+export type MoveKernel = (
+  body: KernelFunction,
+) => (shape: readonly number[], ...args: unknown[]) => Promise<TextureHandle>;
+
+/**
+ * `webgl2`: a handle is a texture. A shader cannot write into a texture that it reads, nor GPU.js copy a part of one, so
+ * all moves are kernels, and a write makes a new texture of the whole.
+ */
+export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): Storage<TextureHandle> {
+  const identity = kernel(function (this: Thread, x: number[][][]) {
+    return x[this.thread.z][this.thread.y][this.thread.x];
+  });
+  const rowsFrom = kernel(function (this: Thread, x: number[][], start: number) {
+    return x[this.thread.y + start][this.thread.x];
+  });
+  const writeInto = kernel(function (
+    this: Thread,
+    target: number[][],
+    source: number[][],
+    count: number,
+    start: number,
+  ) {
+    let value = 0;
+    if (this.thread.y >= start && this.thread.y < start + count) {
+      value = source[this.thread.y - start][this.thread.x];
+    } else {
+      value = target[this.thread.y][this.thread.x];
+    }
+    return value;
+  });
+  return {
+    typeOf: ({ type }) => type,
+    upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
+    adopt: (result) => result as TextureHandle,
+    read(handle, shape) {
+      return Promise.resolve(flat(handle.toArray(), shape));
+    },
+    rows: (handle, width, start, end) => rowsFrom([end - start, width], handle, start),
+    async write(target, capacity, source, count, width, start) {
+      const whole = await writeInto([capacity, width], target, source, count, start);
+      target.delete();
+      return whole;
+    },
+    reshape(handle, shape) {
+      handle.output = outputOf(shape);
+      return handle;
+    },
+    free: (handle) => {
+      handle.delete();
+    },
+  };
+}
