@@ -1,3 +1,4 @@
+import type { GpuBackend } from '../accel/gpu/device.js';
 import { InputError } from './errors.js';
 import { openReferenceSession } from './referenceSession.js';
 import type { Tensor } from './tensor.js';
@@ -34,21 +35,85 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
-const BACKENDS: Readonly<Record<string, (model: Model) => Promise<Session>>> = {
-  reference: (model) => Promise.resolve(openReferenceSession(model)),
-};
+/** A model made ready to compute with, which its sessions share. */
+export interface Backend {
+  /** As {@link openBackend} takes it; never `gpu`, but what that turned out to be. */
+  readonly name: string;
+  /** What computes, in the words of its driver. */
+  readonly adapter: string;
+  openSession(): Session;
+  /** Gives back what the model took. Sessions cannot be used afterwards. */
+  dispose(): Promise<void>;
+}
 
-/** The names that {@link openSession} takes. */
-export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
+/** The names that {@link openBackend} takes. */
+export const BACKEND_NAMES: readonly string[] = [
+  'reference',
+  'gpu',
+  'gpu:webgpu',
+  'gpu:webgl2',
+  'gpu:webasm',
+  'gpu:cpu',
+];
 
 /**
- * Starts a session on a backend.
+ * Turns `gpu` into the best of the GPU backends that works here; other names stay what they are.
  *
- * @throws InputError if there is no backend of that name.
+ * @param note is told what was chosen and why
+ * @throws InputError if there is no backend of that name, DeviceError if none works.
  */
-export function openSession(model: Model, backend = 'reference'): Promise<Session> {
-  if (!Object.hasOwn(BACKENDS, backend)) {
-    throw new InputError(`there is no backend '${backend}'; there is: ${BACKEND_NAMES.join(', ')}`);
+export async function resolveBackend(name: string, note?: (line: string) => void): Promise<string> {
+  if (!BACKEND_NAMES.includes(name)) {
+    throw new InputError(`there is no backend '${name}'; there is: ${BACKEND_NAMES.join(', ')}`);
   }
-  return BACKENDS[backend](model);
+  if (name !== 'gpu') return name;
+  const { chooseGpuBackend } = await import('../accel/gpu/choose.js');
+  const { backend, adapter, passedOver } = await chooseGpuBackend();
+  note?.([`gpu: taking gpu:${backend} (${adapter})`, ...passedOver].join('; '));
+  return `gpu:${backend}`;
+}
+
+/**
+ * Makes a model ready on a backend; for a GPU that uploads the weights. The caller disposes of it.
+ *
+ * @throws InputError if there is no backend of that name, DeviceError if it is not there or cannot hold the model.
+ */
+export async function openBackend(model: Model, name = 'reference'): Promise<Backend> {
+  const resolved = await resolveBackend(name);
+  if (resolved === 'reference') {
+    return {
+      name: resolved,
+      adapter: 'JavaScript',
+      openSession: () => openReferenceSession(model),
+      dispose: () => Promise.resolve(),
+    };
+  }
+  const { openGpuBackend } = await import('../accel/gpu/backend.js');
+  return openGpuBackend(model, resolved.slice('gpu:'.length) as GpuBackend);
+}
+
+/** Starts a session on a backend of its own, which goes when the session is disposed of. */
+export async function openSession(model: Model, name?: string): Promise<Session> {
+  const backend = await openBackend(model, name);
+  const session = backend.openSession();
+  const dispose = session.dispose.bind(session);
+  session.dispose = async () => {
+    await dispose();
+    await backend.dispose();
+  };
+  return session;
+}
+
+/** Runs `body` with a session that is gone afterwards. */
+export async function withSession<Result>(
+  model: Model,
+  backend: string | undefined,
+  body: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  const session = await openSession(model, backend);
+  try {
+    return await body(session);
+  } finally {
+    await session.dispose();
+  }
 }

@@ -1,4 +1,4 @@
-import { openSession } from './backend.js';
+import { withSession } from './backend.js';
 import type { ModelConfig } from './config.js';
 import { mean, perplexity } from './perplexity.js';
 import type { Model } from './weights.js';
@@ -65,12 +65,9 @@ export async function calibrate(
   const all = grid.length + EPS.filter((eps) => eps !== model.config.layerNormEps).length;
   const trials: Trial[] = [];
   async function attempt(convention: Convention): Promise<void> {
-    const session = await openSession({ ...model, config: { ...model.config, ...convention } }, backend);
-    try {
-      trials.push({ convention, ...(await perplexity(session, model.config, ids)) });
-    } finally {
-      await session.dispose();
-    }
+    const trial = { ...model, config: { ...model.config, ...convention } };
+    const result = await withSession(trial, backend, (session) => perplexity(session, model.config, ids));
+    trials.push({ convention, ...result });
     trials.sort((a, b) => a.perplexity - b.perplexity);
     onTrial(trials.length, all);
   }

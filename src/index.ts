@@ -1,9 +1,25 @@
 /** The public API: load a model folder, generate text, look inside. */
-export { BACKEND_NAMES, openSession, type Session, type SessionForwardOptions } from './backend.js';
+export {
+  BACKEND_NAMES,
+  openBackend,
+  openSession,
+  resolveBackend,
+  type Backend,
+  type Session,
+  type SessionForwardOptions,
+} from './backend.js';
 export { formatConfig, parseConfig, PRESETS, type ConfigReport, type ModelConfig } from './config.js';
 export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
-export { CheckpointError, ConfigError, EmergentError, InputError, ShapeError, TokenizerError } from './errors.js';
+export {
+  CheckpointError,
+  ConfigError,
+  DeviceError,
+  EmergentError,
+  InputError,
+  ShapeError,
+  TokenizerError,
+} from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
 export { askPrompt, demoFolder, LanguageModel, load, type GenerateTextOptions } from './languageModel.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';

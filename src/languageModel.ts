@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { openSession, type Session } from './backend.js';
+import { openBackend, type Backend, type Session } from './backend.js';
 import { loadModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
 import type { ModelConfig } from './config.js';
 import { generateIds, type GenerateOptions } from './generate.js';
@@ -22,6 +22,7 @@ export class LanguageModel {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly report: LoadReport;
+  readonly #backends = new Map<string, Promise<Backend>>();
 
   constructor(model: Model, tokenizer: Tokenizer, report: LoadReport) {
     this.model = model;
@@ -33,9 +34,25 @@ export class LanguageModel {
     return this.model.config;
   }
 
-  /** A session of its own, for those who want logits and activations. */
-  openSession(backend?: string): Promise<Session> {
-    return openSession(this.model, backend);
+  /**
+   * A session of its own, for those who want logits and activations. The backend is made ready once and kept until
+   * {@link dispose}.
+   */
+  async openSession(backend = 'reference'): Promise<Session> {
+    let opened = this.#backends.get(backend);
+    if (!opened) {
+      opened = openBackend(this.model, backend);
+      this.#backends.set(backend, opened);
+      opened.catch(() => this.#backends.delete(backend));
+    }
+    return (await opened).openSession();
+  }
+
+  /** Gives back what backends hold of the model, such as the memory of a GPU. */
+  async dispose(): Promise<void> {
+    const opened = [...this.#backends.values()];
+    this.#backends.clear();
+    for (const backend of opened) await (await backend).dispose();
   }
 
   /**

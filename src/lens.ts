@@ -1,25 +1,21 @@
 import { layerNorm, lmHead } from '../reference/index.js';
-import { openSession } from './backend.js';
+import { withSession, type Session } from './backend.js';
 import { InputError } from './errors.js';
 import { rows, type Tensor } from './tensor.js';
 import type { Model } from './weights.js';
 
 /** The residual stream after every layer: L tensors [T, C]. */
-async function states(model: Model, ids: readonly number[], backend?: string): Promise<Tensor[]> {
-  const { nLayer: L, normPosition } = model.config;
+async function states(session: Session, { config }: Model, ids: readonly number[]): Promise<Tensor[]> {
+  const { nLayer: L, normPosition } = config;
   const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // what leaves a layer
   const wanted = new Set(Array.from({ length: L }, (_, n) => `layers.${n}.${last}`));
   const found: Tensor[] = [];
-  const session = await openSession(model, backend);
-  try {
-    await session.forward(ids, {
-      trace: (name, value) => {
-        if (wanted.has(name)) found.push(value);
-      },
-    });
-  } finally {
-    await session.dispose();
-  }
+  session.reset();
+  await session.forward(ids, {
+    trace: (name, value) => {
+      if (wanted.has(name)) found.push(value);
+    },
+  });
   return found;
 }
 
@@ -37,7 +33,8 @@ export interface Guess {
  */
 export async function logitLens(model: Model, ids: readonly number[], backend?: string): Promise<Guess[][]> {
   const { finalNorm, lmHead: head } = model.weights;
-  return (await states(model, ids, backend)).map((x) => {
+  const found = await withSession(model, backend, (session) => states(session, model, ids));
+  return found.map((x) => {
     const logits = lmHead(finalNorm ? layerNorm(x, finalNorm, model.config.layerNormEps) : x, head);
     return ids.map((_, t) => bestGuess(rows(logits, t, t + 1).data));
   });
@@ -79,15 +76,17 @@ export async function positions(
   if (texts.length < 2) throw new InputError('there is nothing to compare with: give at least two texts');
   if (!carrier.includes('{}')) throw new InputError(`the carrier ${JSON.stringify(carrier)} has no {} for the text`);
   const layers: Float64Array[][] = Array.from({ length: model.config.nLayer + 1 }, () => []);
-  for (const text of texts) {
-    const own = encode(text);
-    if (own.length === 0) throw new InputError('a text is empty: the model needs at least one token');
-    layers[0].push(average(own.map((id) => rows(model.weights.embedding, id, id + 1).data)));
-    const ids = encode(carrier.replace('{}', text));
-    (await states(model, ids, backend)).forEach((x, n) => {
-      layers[n + 1].push(Float64Array.from(rows(x, ids.length - 1, ids.length).data));
-    });
-  }
+  await withSession(model, backend, async (session) => {
+    for (const text of texts) {
+      const own = encode(text);
+      if (own.length === 0) throw new InputError('a text is empty: the model needs at least one token');
+      layers[0].push(average(own.map((id) => rows(model.weights.embedding, id, id + 1).data)));
+      const ids = encode(carrier.replace('{}', text));
+      (await states(session, model, ids)).forEach((x, n) => {
+        layers[n + 1].push(Float64Array.from(rows(x, ids.length - 1, ids.length).data));
+      });
+    }
+  });
   return layers.map((vectors) => {
     const common = average(vectors);
     return vectors.map((vector) => vector.map((value, i) => value - common[i]));

@@ -62,7 +62,7 @@ export class Device {
     this.#gpujs = gpujs;
     this.#gpu = new gpujs.GPU({ mode: backend });
     this.#context = context;
-    this.#storage = this.#openStorage() as Storage<unknown>;
+    this.#storage = this.#openStorage();
     this.adapter = this.#describe();
     this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(this.adapter);
     if (context) {
@@ -185,6 +185,8 @@ export class Device {
     await this.#turn;
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
+    // With a device left, Node would wait for it forever.
+    if (this.#context && --webGpuDevices === 0) await this.#gpujs.WebGPUContext.destroy();
   }
 
   #openStorage(): Storage<never> {
@@ -285,6 +287,9 @@ export class Device {
   }
 }
 
+/** How many {@link Device}s share the one context of WebGPU that GPU.js has. */
+let webGpuDevices = 0;
+
 /**
  * Opens a backend of GPU.js.
  *
@@ -298,7 +303,9 @@ export async function openDevice(backend: GpuBackend): Promise<Device> {
   if (backend !== 'webgpu') return new Device(backend, gpujs, null);
   await defineNavigatorGpu();
   try {
-    return new Device(backend, gpujs, await gpujs.WebGPUContext.acquire());
+    const context = await gpujs.WebGPUContext.acquire();
+    webGpuDevices++;
+    return new Device(backend, gpujs, context);
   } catch (error) {
     throw new DeviceError(`webgpu: ${messageOf(error).split('\n')[0]}`, { cause: error });
   }

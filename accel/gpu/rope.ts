@@ -43,29 +43,31 @@ export function rope(
 
 /** Element i turns with element i + D/2. */
 function halfKernel(this: Thread, x: number[][], cos: number[][], sin: number[][], D: number, half: number): number {
-  const own = x[this.thread.z][this.thread.y * D + this.thread.x];
-  let y = 0;
-  if (this.thread.x < half) {
-    const partner = x[this.thread.z][this.thread.y * D + this.thread.x + half];
-    y = own * cos[this.thread.z][this.thread.x] - partner * sin[this.thread.z][this.thread.x];
-  } else {
-    const partner = x[this.thread.z][this.thread.y * D + this.thread.x - half];
-    y = own * cos[this.thread.z][this.thread.x - half] + partner * sin[this.thread.z][this.thread.x - half];
+  let i = this.thread.x;
+  let partner = this.thread.x + half;
+  let sign = -1;
+  if (this.thread.x >= half) {
+    i = this.thread.x - half;
+    partner = this.thread.x - half;
+    sign = 1;
   }
-  return y;
+  return (
+    x[this.thread.z][this.thread.y * D + this.thread.x] * cos[this.thread.z][i] +
+    sign * x[this.thread.z][this.thread.y * D + partner] * sin[this.thread.z][i]
+  );
 }
 
 /** Element 2i turns with element 2i + 1. */
 function interleavedKernel(this: Thread, x: number[][], cos: number[][], sin: number[][], D: number): number {
-  const own = x[this.thread.z][this.thread.y * D + this.thread.x];
   const i = Math.floor(this.thread.x * 0.5);
-  let y = 0;
-  if (this.thread.x - 2 * i < 0.5) {
-    const partner = x[this.thread.z][this.thread.y * D + this.thread.x + 1];
-    y = own * cos[this.thread.z][i] - partner * sin[this.thread.z][i];
-  } else {
-    const partner = x[this.thread.z][this.thread.y * D + this.thread.x - 1];
-    y = own * cos[this.thread.z][i] + partner * sin[this.thread.z][i];
+  let partner = this.thread.x + 1;
+  let sign = -1;
+  if (this.thread.x - 2 * i > 0.5) {
+    partner = this.thread.x - 1;
+    sign = 1;
   }
-  return y;
+  return (
+    x[this.thread.z][this.thread.y * D + this.thread.x] * cos[this.thread.z][i] +
+    sign * x[this.thread.z][this.thread.y * D + partner] * sin[this.thread.z][i]
+  );
 }

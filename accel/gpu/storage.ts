@@ -173,12 +173,8 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
     count: number,
     start: number,
   ) {
-    let value = 0;
-    if (this.thread.y >= start && this.thread.y < start + count) {
-      value = source[this.thread.y - start][this.thread.x];
-    } else {
-      value = target[this.thread.y][this.thread.x];
-    }
+    let value = target[this.thread.y][this.thread.x];
+    if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
     return value;
   });
   return {

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openSession } from '../backend.js';
+import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
@@ -23,9 +23,7 @@ Examples:
     .action(async (flags: LogitsFlags) => {
       const { model } = await openModel(flags);
       const ids = await tokensOf(flags, flags.model, model.config);
-      const session = await openSession(model, flags.backend);
-      const logits = await session.forward(ids, { logits: 'all' });
-      await session.dispose();
+      const logits = await withSession(model, flags.backend, (session) => session.forward(ids, { logits: 'all' }));
       await writeSafetensors(flags.out, { logits });
       process.stderr.write(`wrote logits [${logits.shape.join(', ')}] to ${flags.out}\n`);
     });

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { BACKEND_NAMES } from '../backend.js';
+import { BACKEND_NAMES, resolveBackend } from '../backend.js';
 import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { InputError } from '../errors.js';
@@ -21,11 +21,16 @@ export function addModelOptions(command: Command): Command {
     .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
 }
 
-/** The options of every command that computes. */
+/** The options of every command that computes. It gets the name of what really does, which for `gpu` is told. */
 export function addBackendOption(command: Command): Command {
-  return command.addOption(
-    new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('reference'),
-  );
+  return command
+    .addOption(new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('reference'))
+    .hook('preAction', async (_, action) => {
+      const note = (line: string): void => {
+        process.stderr.write(`emergent: ${line}\n`);
+      };
+      action.setOptionValue('backend', await resolveBackend(action.opts<{ backend: string }>().backend, note));
+    });
 }
 
 /** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openSession } from '../backend.js';
+import { withSession } from '../backend.js';
 import { perplexity } from '../perplexity.js';
 import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { tokensOfFile } from './textFile.js';
@@ -27,9 +27,9 @@ Examples:
     .action(async (flags: PerplexityFlags) => {
       const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
       const { model } = await openModel(flags);
-      const session = await openSession(model, flags.backend);
-      const { perplexity: value, surprises } = await perplexity(session, model.config, ids);
-      await session.dispose();
+      const { perplexity: value, surprises } = await withSession(model, flags.backend, (session) =>
+        perplexity(session, model.config, ids),
+      );
       const result = { perplexity: value, predicted_tokens: surprises.length };
       process.stdout.write(
         flags.json ? `${JSON.stringify(result)}\n` : `${value.toPrecision(6)} over ${surprises.length} tokens\n`,

@@ -62,10 +62,14 @@ export async function runGenerate(
     },
   };
   let text = '';
-  for await (const piece of model.generate(prompt, options)) {
-    const before = trim(text);
-    text += piece;
-    if (!flags.json) process.stdout.write(trim(text).slice(before.length));
+  try {
+    for await (const piece of model.generate(prompt, options)) {
+      const before = trim(text);
+      text += piece;
+      if (!flags.json) process.stdout.write(trim(text).slice(before.length));
+    }
+  } finally {
+    await model.dispose();
   }
 
   if (flags.json) {

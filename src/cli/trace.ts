@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openSession } from '../backend.js';
+import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
@@ -25,15 +25,15 @@ Examples:
     .action(async (flags: TraceFlags) => {
       const { model } = await openModel(flags);
       const ids = await tokensOf(flags, flags.model, model.config);
-      const session = await openSession(model, flags.backend);
       const activations: Record<string, Tensor> = {};
-      await session.forward(ids, {
-        logits: 'all',
-        trace: (name, value) => {
-          activations[name] = value;
-        },
-      });
-      await session.dispose();
+      await withSession(model, flags.backend, (session) =>
+        session.forward(ids, {
+          logits: 'all',
+          trace: (name, value) => {
+            activations[name] = value;
+          },
+        }),
+      );
       const header: GoldenHeader = {
         format: GOLDEN_FORMAT,
         producer: `emergent-semantics, ${flags.backend}`,
