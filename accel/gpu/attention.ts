@@ -14,12 +14,19 @@ export function attention(
   H: number,
   D: number,
 ): (q: DeviceTensor, k: DeviceTensor, v: DeviceTensor, past: number) => Promise<DeviceTensor> {
-  const scores = device.kernel(scoreKernel, { integers: { D }, reals: { scale: 1 / Math.sqrt(D) }, threads: true });
+  const constants = { integers: { D }, reals: { scale: 1 / Math.sqrt(D) } };
+  // for one token, waking threads takes longer than the work
+  const [scoresOfOne, scoresOfMany] = [false, true].map((threads) =>
+    device.kernel(scoreKernel, { ...constants, threads }),
+  );
+  const [gatherOne, gatherMany] = [false, true].map((threads) =>
+    device.kernel(gatherKernel, { ...constants, threads }),
+  );
   const weigh = softmax(device);
-  const gather = device.kernel(gatherKernel, { integers: { D }, threads: true });
   const step = keyStep(device);
   return async (q, k, v, past) => {
     const [T, C] = q.shape;
+    const [scores, gather] = T === 1 ? [scoresOfOne, gatherOne] : [scoresOfMany, gatherMany];
     const S = Math.ceil((past + T) / step) * step;
     const y = await device.scope(async () => {
       const [keys, values] =

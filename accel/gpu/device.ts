@@ -72,6 +72,11 @@ export class Device {
     }
   }
 
+  /** Into how many parts a sum over a row is split, which threads take side by side where there are thousands. */
+  get parts(): number {
+    return this.backend === 'webgpu' || this.backend === 'webgl2' ? 32 : 1;
+  }
+
   /** Tensors on the device that nobody has freed yet. */
   get live(): number {
     return this.#live;
@@ -79,9 +84,10 @@ export class Device {
 
   /** Compiles a kernel when it is first called. */
   kernel(body: KernelFunction | string, constants: KernelConstants = {}): Kernel {
-    const name = typeof body === 'function' ? body.name : 'kernel';
-    const threadsOf = (shape: readonly number[]): number[] =>
-      outputOf(constants.components ? shape.slice(0, -1) : shape);
+    const name = /^function (\w+)/.exec(String(body))?.[1] ?? 'kernel';
+    const { components, fixed = false } = constants;
+    const threadsOf = (shape: readonly number[]): number[] => outputOf(components ? shape.slice(0, -1) : shape);
+    let recipe: KernelConstants | null = constants; // dropped once used: it holds the host's copies of the tables
     let shortcut: KernelShortcut | null = null;
     let signature = '';
     return async (shape, ...args) => {
@@ -89,17 +95,19 @@ export class Device {
       const handles = args.map((arg) => (typeof arg === 'number' ? arg : arg.handle));
       const values = handles.map((it) => (typeof it === 'number' ? it : (this.#storage.argument?.(it) ?? it)));
       const shapes = [shape, ...args.flatMap((arg) => (typeof arg === 'number' ? [] : [arg.shape]))].map(show).join();
-      const first = shortcut === null;
-      if (!shortcut) {
-        shortcut = this.#create(body, constants, this.#typesOf(handles), threadsOf(shape));
+      const made = recipe;
+      if (made) {
+        shortcut = this.#create(body, made, this.#typesOf(handles), threadsOf(shape));
         signature = shapes;
-      } else if (constants.fixed && shapes !== signature) {
+        recipe = null;
+      } else if (fixed && shapes !== signature) {
         throw new ShapeError(`${name}: made for ${signature}, got ${shapes}`);
       }
+      const call = shortcut!;
       try {
-        shortcut.setOutput(threadsOf(shape));
-        const result = await shortcut(...values);
-        if (first) this.#afterFirst(shortcut, constants);
+        call.setOutput(threadsOf(shape));
+        const result = await call(...values);
+        if (made) this.#afterFirst(call, fixed);
         return this.#hold(this.#storage.adopt(result, shape), shape);
       } catch (error) {
         if (error instanceof DeviceError) throw error;
@@ -243,17 +251,16 @@ export class Device {
     return shortcut;
   }
 
-  /** Refuses what ran elsewhere, and lets go of tables that the device now holds. */
-  #afterFirst(shortcut: KernelShortcut, { tables = {}, fixed = false }: KernelConstants): void {
-    const { mode } = shortcut.kernel.constructor;
+  /** Refuses what ran elsewhere, and lets go of the host's copies of tables that the device now holds. */
+  #afterFirst({ kernel, fallbackReason }: KernelShortcut, fixed: boolean): void {
+    const { mode } = kernel.constructor;
     if (mode !== this.backend) {
-      const reason = shortcut.fallbackReason ?? 'it gives no reason';
+      const reason = fallbackReason ?? 'it gives no reason';
       throw new DeviceError(`${this.backend}: GPU.js ran a kernel on ${mode ?? 'something else'} instead: ${reason}`);
     }
-    if (this.backend === 'webgpu' || (this.backend === 'webasm' && fixed)) {
-      for (const key of Object.keys(tables)) {
-        (shortcut.kernel.constants[key] as { value: Float32Array }).value = new Float32Array(0);
-      }
+    if (this.backend !== 'webgpu' && !(this.backend === 'webasm' && fixed)) return;
+    for (const constant of Object.values(kernel.constants)) {
+      if (constant instanceof this.#gpujs.Input) constant.value = new Float32Array(0);
     }
   }
 

@@ -7,9 +7,6 @@ export interface DeviceLayerNorm {
   bias: DeviceTensor; // [C], zeros where the layer has none
 }
 
-/** Each sum over a row is split into so many, which threads take side by side. */
-const PARTS = 32;
-
 /**
  * y = (x − μ) / √(σ² + ε) · weight + bias, in three kernels: sums of parts of a row, sums of parts of its squared
  * deviations (two passes, since E[x²] − μ² would cancel), and the result.
@@ -21,15 +18,16 @@ export function layerNorm(
   C: number,
   eps: number,
 ): (x: DeviceTensor, norm: DeviceLayerNorm) => Promise<DeviceTensor> {
-  const integers = { C, parts: PARTS, rounds: Math.ceil(C / PARTS) };
+  const { parts } = device;
+  const integers = { C, parts, rounds: Math.ceil(C / parts) };
   const sums = device.kernel(sumKernel, { integers });
   const squares = device.kernel(squareKernel, { integers });
   const normalise = device.kernel(normaliseKernel, { integers, reals: { eps } });
   return (x, { weight, bias }) =>
     device.scope(async () => {
       const [T] = x.shape;
-      const partSums = await sums([T, PARTS], x);
-      const partSquares = await squares([T, PARTS], x, partSums);
+      const partSums = await sums([T, parts], x);
+      const partSquares = await squares([T, parts], x, partSums);
       return normalise(x.shape, x, partSums, partSquares, weight, bias);
     });
 }

@@ -2,7 +2,7 @@ import { sizeOf, tensor, type Tensor } from '../../src/tensor.js';
 import type { LinearWeights } from '../../src/weights.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
-import { linearQuads } from './linearQuads.js';
+import { linearWebasm } from './linearWebasm.js';
 
 /** A layer whose weights are on the device: x [T, K] → [T, N]. */
 export type DeviceLinear = (x: DeviceTensor) => Promise<DeviceTensor>;
@@ -22,7 +22,7 @@ const TABLE_BYTES = 2 ** 29;
  *
  * - `webgpu`, `webgl2`: [K, N], so that neighbouring threads, which compute neighbouring outputs, read neighbouring
  *   addresses; K in parts, each a thread's, so that there are enough threads for one token.
- * - `webasm`: see {@link linearQuads}.
+ * - `webasm`: see {@link linearWebasm}.
  * - `cpu`: as they are.
  *
  * @returns a function for each layer, in their order
@@ -30,7 +30,7 @@ const TABLE_BYTES = 2 ** 29;
  */
 export async function linear(device: Device, layers: readonly LinearWeights[]): Promise<DeviceLinear[]> {
   const { backend } = device;
-  const apply = backend === 'cpu' ? linearRows : backend === 'webasm' ? linearQuads : linearColumns;
+  const apply = backend === 'cpu' ? linearRows : backend === 'webasm' ? linearWebasm : linearColumns;
   const functions = new Map<LinearWeights, DeviceLinear>();
   for (const bank of banksOf(layers, backend === 'cpu' ? 0 : TABLE_BYTES)) {
     const applied = apply(device, bank);

@@ -1,9 +1,6 @@
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
-/** Each maximum and each sum over a row is split into so many, which threads take side by side. */
-const PARTS = 32;
-
 /**
  * Turns the scores of the last T positions, `past` before them, into weights: the softmax of the first past + t + 1
  * elements of row t, and exactly 0 for the others, which lie in the future.
@@ -14,16 +11,17 @@ const PARTS = 32;
  * @see reference/softmax.ts
  */
 export function softmax(device: Device): (scores: DeviceTensor, past: number) => Promise<DeviceTensor> {
-  const integers = { parts: PARTS };
+  const { parts } = device;
+  const integers = { parts };
   const maxima = device.kernel(maximumKernel, { integers });
   const sums = device.kernel(sumKernel, { integers });
   const normalise = device.kernel(normaliseKernel, { integers });
   return (scores, past) =>
     device.scope(async () => {
       const [T, H, S] = scores.shape;
-      const rounds = Math.ceil(S / PARTS);
-      const partMaxima = await maxima([T, H, PARTS], scores, past, rounds);
-      const partSums = await sums([T, H, PARTS], scores, partMaxima, past, rounds);
+      const rounds = Math.ceil(S / parts);
+      const partMaxima = await maxima([T, H, parts], scores, past, rounds);
+      const partSums = await sums([T, H, parts], scores, partMaxima, past, rounds);
       return normalise(scores.shape, scores, partMaxima, partSums, past);
     });
 }

@@ -1,0 +1,118 @@
+import { tensor, type Tensor } from '../../src/tensor.js';
+import type { Device, DeviceTensor, Kernel } from './device.js';
+import type { Thread } from './gpujs.js';
+import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './linear.js';
+
+/** Tokens that one pass over the weights serves in prefill. */
+const QUAD = 4;
+
+/** Products that a thread adds up. */
+const PART = 64;
+
+/**
+ * Linear layers on `webasm`, whose SIMD computes four neighbouring outputs at once but loads each lane by itself. The
+ * form is what was fastest of many (bench/RESULTS.md): K in parts; a body without a loop, since GPU.js counts in float32
+ * and converts at every use; weights in the order in which the threads come to them.
+ *
+ * Tokens go through kernels of fixed size, one or four at a time, because GPU.js gives each size a memory of its own
+ * with a copy of the weights. The kernel for four loads a weight once for all of them; it is made when it is first
+ * needed, which for the head is never unless someone asks for the logits of all positions.
+ */
+export function linearWebasm(device: Device, bank: Bank): DeviceLinear[] {
+  const { N, K, layers } = bank;
+  const part = divisorOf(K, PART);
+  const parts = K / part;
+  const make = (source: string, components?: 4): Kernel =>
+    device.kernel(source, {
+      tables: { weight: partsOf(bank, part) },
+      ...(components ? { components } : {}),
+      fixed: true,
+      threads: true,
+    });
+  const one = make(oneSource(part));
+  let four: Kernel | null = null;
+  const constants = { integers: { parts }, tables: { bias: biasesOf(bank) } };
+  const sums = device.kernel(sumKernel, constants);
+  const sumsOfFour = device.kernel(sumOfFourKernel, constants);
+
+  async function upToFour(x: DeviceTensor, layer: number): Promise<DeviceTensor> {
+    const [T] = x.shape;
+    if (T === 1) return sums([1, N], await one([parts, N], x, layer * parts), layer);
+    four ??= make(fourSource(part), QUAD);
+    const whole = T === QUAD ? x : await device.write(await device.upload(tensor([QUAD, K])), x, 0);
+    return sumsOfFour([T, N], await four([parts, N, QUAD], whole, layer * parts), layer);
+  }
+  return layers.map(
+    (_, layer) => (x) =>
+      device.scope(async () => {
+        const [T] = x.shape;
+        if (T <= QUAD) return upToFour(x, layer);
+        let y = await device.upload(tensor([T, N]));
+        for (let t = 0; t < T; t += QUAD) {
+          y = await device.write(y, await upToFour(await device.rows(x, t, Math.min(t + QUAD, T)), layer), t);
+        }
+        return y;
+      }),
+  );
+}
+
+/** [layers · parts, N, part]: in the order in which the threads come to them, from end to end. */
+function partsOf({ N, K, layers }: Bank, part: number): Tensor {
+  const ordered = new Float32Array(layers.length * N * K);
+  let at = 0;
+  for (const { weight } of layers) {
+    for (let k = 0; k < K; k += part) {
+      for (let o = 0; o < N; o++, at += part) {
+        ordered.set(weight.data.subarray(o * K + k, o * K + k + part), at);
+      }
+    }
+  }
+  return tensor([(layers.length * K) / part, N, part], ordered);
+}
+
+/** Element j of this thread's part of the weights, whose layer begins at `block`, and of token t. */
+const weightAt = (j: number): string => `this.constants.weight[this.thread.y + block][this.thread.x][${j}]`;
+const inputAt = (t: number, part: number, j: number): string => `x[${t}][this.thread.y * ${part} + ${j}]`;
+
+/** One token. The sum is a tree: no addition waits for the one before. */
+function oneSource(part: number): string {
+  const products = Array.from({ length: part }, (_, j) => `${weightAt(j)} * ${inputAt(0, part, j)}`);
+  return `function productsOfOne(x, block) { return ${treeOf(products)}; }`;
+}
+
+/** Four tokens, whose sums are independent of each other. */
+function fourSource(part: number): string {
+  const sums = ['a', 'b', 'c', 'd'];
+  const steps = Array.from(
+    { length: part },
+    (_, j) => `w = ${weightAt(j)}; ${sums.map((sum, t) => `${sum} += w * ${inputAt(t, part, j)};`).join(' ')}`,
+  );
+  return `function productsOfFour(x, block) {
+    let a = 0; let b = 0; let c = 0; let d = 0; let w = 0;
+    ${steps.join('\n')}
+    return [a, b, c, d];
+  }`;
+}
+
+function treeOf(terms: readonly string[]): string {
+  if (terms.length === 1) return terms[0];
+  const middle = terms.length >> 1;
+  return `(${treeOf(terms.slice(0, middle))} + ${treeOf(terms.slice(middle))})`;
+}
+
+interface Constants {
+  parts: number;
+  bias: number[][];
+}
+
+function sumKernel(this: Thread<Constants>, products: number[][], layer: number): number {
+  let sum = this.constants.bias[layer][this.thread.x];
+  for (let p = 0; p < this.constants.parts; p++) sum += products[p][this.thread.x];
+  return sum;
+}
+
+function sumOfFourKernel(this: Thread<Constants>, products: number[][][], layer: number): number {
+  let sum = this.constants.bias[layer][this.thread.x];
+  for (let p = 0; p < this.constants.parts; p++) sum += products[p][this.thread.x][this.thread.y];
+  return sum;
+}
