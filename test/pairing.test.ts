@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { PARITY } from './accel/gpu/parity.js';
 import { manifest } from './support/golden.js';
 
 function basenames(folder: string, ending: string): string[] {
@@ -19,6 +20,12 @@ const PROVEN_BY: Record<string, string> = {
   kvCache: 'the cached pass is bit-identical to the whole pass, a property',
 };
 
+/** Ops of the reference that GPU.js needs no kernel for. */
+const NOT_ON_GPU: Record<string, string> = { erf: 'gelu has its own' };
+
+/** Files of accel/gpu that put ops together; test/accel/gpu/model.test.ts runs them all. */
+const COMPOSED = ['block', 'feedForward', 'kvCache', 'model'];
+
 describe('pairing', () => {
   const reference = basenames('../reference', '.ts').filter((name) => name !== 'index');
 
@@ -29,5 +36,14 @@ describe('pairing', () => {
   it('every op of the reference has golden files, or a stated reason why not', () => {
     const golden = Object.keys(manifest.ops);
     for (const name of reference) assert.ok(golden.includes(name) !== name in PROVEN_BY, name);
+  });
+
+  it('every op of the reference has its twin on GPU.js, and every twin its check', () => {
+    const twins = basenames('../accel/gpu', '.ts').filter((name) => reference.includes(name));
+    assert.deepEqual(
+      twins,
+      reference.filter((name) => !(name in NOT_ON_GPU)),
+    );
+    assert.deepEqual([...Object.keys(PARITY), ...COMPOSED].sort(), twins);
   });
 });

@@ -35,7 +35,10 @@ export async function linear(device: Device, layers: readonly LinearWeights[]): 
   for (const bank of banksOf(layers, backend === 'cpu' ? 0 : TABLE_BYTES)) {
     const applied = apply(device, bank);
     bank.layers.forEach((layer, i) => functions.set(layer, applied[i]));
-    await device.scope(async () => applied[0](await device.upload(tensor([1, bank.K])))); // compiles and uploads
+    await device.scope(async () => {
+      await applied[0](await device.upload(tensor([1, bank.K]))); // compiles and uploads
+      return null;
+    });
   }
   return layers.map((layer) => functions.get(layer)!);
 }

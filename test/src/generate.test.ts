@@ -4,7 +4,6 @@ import { generateIds, type GenerateOptions } from '../../src/generate.js';
 import { argmax } from '../../src/sample.js';
 import { forward } from '../../reference/index.js';
 import { InputError } from '../../src/errors.js';
-import { rows } from '../../src/tensor.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 
@@ -91,44 +90,3 @@ async function afterReset(session: Session, ids: number[]) {
   session.reset();
   return session.forward(ids);
 }
-
-describe('backend', () => {
-  it('opens sessions that share a model and nothing else', async () => {
-    const [a, b] = [await openSession(model), await openSession(model)];
-    await a.forward([1, 2, 3]);
-    assert.deepEqual([a.length, b.length], [3, 0]);
-    assertSame(await b.forward([4]), forward([4], model));
-  });
-
-  it('gives the logits of the last position, or of all', async () => {
-    const session = await openSession(model);
-    const all = await session.forward([1, 2, 3], { logits: 'all' });
-    assert.deepEqual(all.shape, [3, model.config.vocabSize]);
-    session.reset();
-    assert.equal(session.length, 0);
-    assertSame(await session.forward([1, 2, 3]), rows(all, 2, 3));
-  });
-
-  it('holds what it held when a call is refused', async () => {
-    const session = await openSession(model);
-    await session.forward([1, 2]);
-    await assert.rejects(session.forward([3, 99]), InputError);
-    await assert.rejects(
-      session.forward(new Array<number>(15).fill(0)),
-      /17 tokens are over the model's block_size of 16/,
-    );
-    assert.equal(session.length, 2);
-    assertSame(await session.forward([3]), rows(forward([1, 2, 3], model), 2, 3));
-  });
-
-  it('refuses an unknown backend and a session that is gone', async () => {
-    await assert.rejects(
-      async () => openSession(model, 'toaster'),
-      /there is no backend 'toaster'; there is: reference/,
-    );
-    await assert.rejects(async () => openSession(model, 'constructor'), InputError);
-    const session = await openSession(model);
-    await session.dispose();
-    await assert.rejects(session.forward([1]), /disposed/);
-  });
-});

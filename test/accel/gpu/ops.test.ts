@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { DEVICES, onEveryBackend, useDevice } from '../../support/devices.js';
+import { printTable } from '../../support/golden.js';
+import { Meter, PARITY } from './parity.js';
+
+const report: string[][] = [['op', 'backend', 'largest error', 'its bound', 'share', 'compared']];
+
+onEveryBackend('each op on GPU.js against its oracle', (backend) => {
+  const device = useDevice(backend);
+  for (const [op, check] of Object.entries(PARITY)) {
+    it(op, async () => {
+      const meter = new Meter();
+      await check(device(), meter);
+      const { error, bound, share, compared } = meter;
+      report.push([op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2), String(compared)]);
+    });
+  }
+  it('frees what it makes', () => {
+    assert.equal(device().live, 0);
+  });
+});
+
+after(() => {
+  if (report.length === 1) return;
+  console.log(`\n${DEVICES}\n`);
+  printTable(report);
+});

@@ -1,0 +1,336 @@
+import fc from 'fast-check';
+import { add } from '../../../accel/gpu/add.js';
+import { attention } from '../../../accel/gpu/attention.js';
+import type { Device, DeviceTensor } from '../../../accel/gpu/device.js';
+import { embedding } from '../../../accel/gpu/embedding.js';
+import { gelu } from '../../../accel/gpu/gelu.js';
+import { layerNorm } from '../../../accel/gpu/layerNorm.js';
+import { linear } from '../../../accel/gpu/linear.js';
+import { lmHead } from '../../../accel/gpu/lmHead.js';
+import { repeatInterleave } from '../../../accel/gpu/repeatInterleave.js';
+import { rope, ropeTables } from '../../../accel/gpu/rope.js';
+import { softmax } from '../../../accel/gpu/softmax.js';
+import * as oracle from '../../../reference/index.js';
+import { rows, sizeOf, tensor, type Tensor } from '../../../src/tensor.js';
+import type { LinearWeights } from '../../../src/weights.js';
+import { noise } from '../../support/arbitraries.js';
+
+/** How far an op was from its oracle. Runs in browsers, too: nothing of Node in here. */
+export class Meter {
+  /** The largest error as a share of its bound. */
+  share = 0;
+  /** That error, and what was allowed there. */
+  error = 0;
+  bound = 0;
+  /** Elements compared. */
+  compared = 0;
+
+  /** @throws Error at the first element that is further from what is expected than `boundOf` allows. */
+  compare(actual: Tensor, expected: Tensor, boundOf: (i: number) => number): void {
+    if (String(actual.shape) !== String(expected.shape)) {
+      throw new Error(`shape ${String(actual.shape)}, expected ${String(expected.shape)}`);
+    }
+    expected.data.forEach((value, i) => {
+      const own = actual.data[i];
+      const error = Math.abs(own - value);
+      const bound = boundOf(i);
+      this.compared++;
+      if (own === value || (Number.isNaN(own) && Number.isNaN(value))) return;
+      if (!(error <= bound)) throw new Error(`element ${i} is ${own}, expected ${value} within ${bound}`);
+      if (error / bound > this.share) [this.share, this.error, this.bound] = [error / bound, error, bound];
+    });
+  }
+}
+
+/** Half the gap between 1 and the next float32. */
+const U = 2 ** -24;
+const exact = (): number => 0;
+
+function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Tensor {
+  const next = noise(seed);
+  return tensor(
+    shape,
+    new Float32Array(sizeOf(shape)).map(() => offset + scale * next()),
+  );
+}
+
+type Shapes = readonly (readonly number[])[];
+
+/** Runs `body` over the given shapes, and over random ones whose dimensions reach `limits`. */
+async function overShapes(
+  examples: Shapes,
+  limits: readonly number[],
+  body: (shape: readonly number[], seed: number) => Promise<void>,
+): Promise<void> {
+  const shape = fc.tuple(...limits.map((max) => fc.integer({ min: 1, max })));
+  await fc.assert(
+    fc.asyncProperty(shape, fc.nat(), (dimensions, seed) => body(dimensions, seed)),
+    { numRuns: 12 + examples.length, examples: examples.map((it, i) => [[...it], i]) },
+  );
+}
+
+/** Runs an op on what it is given and frees all that comes of it. */
+async function result(device: Device, body: () => Promise<DeviceTensor>): Promise<Tensor> {
+  let y: Tensor | null = null;
+  await device.scope(async () => {
+    y = await device.read(await body());
+    return null;
+  });
+  return y!;
+}
+
+async function checkLinear(device: Device, meter: Meter, apply: typeof applyLinear, shapes: Shapes): Promise<void> {
+  await overShapes(shapes, [9, 90, 70], async ([T, K, N], seed) => {
+    const x = filled([T, K], seed, 4);
+    const layer: LinearWeights = {
+      weight: filled([N, K], seed + 1),
+      bias: seed % 3 === 0 ? null : filled([N], seed + 2),
+    };
+    const sizes = oracle.linear(
+      { ...x, data: x.data.map(Math.abs) },
+      {
+        weight: tensor([N, K], layer.weight.data.map(Math.abs)),
+        bias: layer.bias && tensor([N], layer.bias.data.map(Math.abs)),
+      },
+    );
+    meter.compare(await apply(device, layer, x), oracle.linear(x, layer), (i) => 16 * U * sizes.data[i]);
+  });
+}
+
+async function applyLinear(device: Device, layer: LinearWeights, x: Tensor): Promise<Tensor> {
+  // a bank of three, so that a wrong offset shows
+  const other = { weight: filled(layer.weight.shape, 99), bias: null };
+  const [, apply] = await linear(device, [other, layer, other]);
+  return result(device, async () => apply(await device.upload(x)));
+}
+
+async function applyHead(device: Device, layer: LinearWeights, x: Tensor): Promise<Tensor> {
+  const apply = await lmHead(device, layer);
+  return result(device, async () => apply(await device.upload(x)));
+}
+
+/** One check an op, by the name of its file: throws if the op is out of bounds anywhere. */
+export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => Promise<void>>> = {
+  async add(device, meter) {
+    const apply = add(device);
+    await overShapes(
+      [
+        [1, 1],
+        [1025, 3],
+        [3, 1027],
+      ],
+      [9, 70],
+      async (shape, seed) => {
+        const [a, b] = [filled(shape, seed, 8), filled(shape, seed + 1, 8)];
+        const y = await result(device, async () => apply(await device.upload(a), await device.upload(b)));
+        const expected = oracle.add(a, b);
+        meter.compare(y, expected, (i) => 2 * U * Math.abs(expected.data[i]));
+      },
+    );
+  },
+
+  async embedding(device, meter) {
+    await overShapes(
+      [
+        [1, 1, 1],
+        [1025, 9, 3],
+        [5, 65536, 3],
+        [2, 3, 1027],
+      ],
+      [9, 50, 20],
+      async ([T, V, E], seed) => {
+        const table = filled([V, E], seed);
+        const ids = Array.from({ length: T }, (_, t) => (t === 0 ? V - 1 : (seed + 7919 * t) % V));
+        const apply = embedding(device, table);
+        const y = await result(device, async () => apply(await device.upload(tensor([T], Float32Array.from(ids)))));
+        meter.compare(y, oracle.embedding(ids, table), exact);
+      },
+    );
+  },
+
+  async repeatInterleave(device, meter) {
+    const apply = repeatInterleave(device);
+    await overShapes(
+      [
+        [1, 1, 1],
+        [1025, 3, 2],
+        [2, 1027, 3],
+        [2, 3, 1027],
+      ],
+      [9, 20, 20],
+      async ([T, E, repeats], seed) => {
+        const x = filled([T, E], seed);
+        const y = await result(device, async () => apply(await device.upload(x), repeats));
+        meter.compare(y, oracle.repeatInterleave(x, repeats), exact);
+      },
+    );
+  },
+
+  async layerNorm(device, meter) {
+    const eps = 1e-5;
+    await overShapes(
+      [
+        [1, 1],
+        [1025, 5],
+        [3, 1029],
+        [2, 4096],
+      ],
+      [9, 90],
+      async ([T, C], seed) => {
+        // constant rows, ordinary ones, and ones far from zero
+        const x = filled([T, C], seed, [0, 3, 50][seed % 3], [2, 0, 30][seed % 3]);
+        const [weight, bias] = [filled([C], seed + 1, 2), filled([C], seed + 2)];
+        const apply = layerNorm(device, C, eps);
+        const y = await result(device, async () =>
+          apply(await device.upload(x), { weight: await device.upload(weight), bias: await device.upload(bias) }),
+        );
+        const expected = oracle.layerNorm(x, { weight, bias }, eps);
+        meter.compare(y, expected, (i) => {
+          const row = rows(x, Math.floor(i / C), Math.floor(i / C) + 1).data;
+          const mean = row.reduce((sum, value) => sum + value, 0) / C;
+          const sigma = Math.sqrt(row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / C + eps);
+          const reach = Math.max(1, row.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / sigma);
+          return 2e-6 * Math.abs(expected.data[i]) + 2e-6 * Math.abs(weight.data[i % C]) * reach;
+        });
+      },
+    );
+  },
+
+  linear: (device, meter) =>
+    checkLinear(device, meter, applyLinear, [
+      [1, 1, 1],
+      [1, 1031, 1009],
+      [1025, 8, 5],
+      [3, 2048, 1027],
+      [6, 64, 64],
+    ]),
+
+  lmHead: (device, meter) =>
+    checkLinear(device, meter, applyHead, [
+      [1, 8, 65536],
+      [3, 24, 4099],
+    ]),
+
+  async rope(device, meter) {
+    await overShapes(
+      [
+        [1, 1, 1],
+        [1025, 2, 3],
+        [2, 3, 513],
+        [2, 1025, 1],
+      ],
+      [9, 4, 20],
+      async ([T, H, half], seed) => {
+        const [D, past] = [2 * half, seed % 5];
+        const x = filled([T, H * D], seed, 8);
+        const tables = await ropeTables(device, D, 10000, past + T);
+        for (const pairing of ['half', 'interleaved'] as const) {
+          const apply = rope(device, H, pairing);
+          const y = await result(device, async () =>
+            apply(await device.upload(x), {
+              cos: await device.rows(tables.cos, past, past + T),
+              sin: await device.rows(tables.sin, past, past + T),
+            }),
+          );
+          const turned = oracle.ropeTables(D, 10000, past, T);
+          const sizes = { cos: turned.cos.map(Math.abs), sin: turned.sin.map((value) => -Math.abs(value)) };
+          // |a cos| + |b sin|: the sum of the magnitudes, by the reference with angles whose signs do not cancel
+          const forward = oracle.rope(tensor(x.shape, x.data.map(Math.abs)), H, sizes, pairing).data;
+          const backward = oracle.rope(
+            tensor(x.shape, x.data.map(Math.abs)),
+            H,
+            { ...sizes, sin: sizes.sin.map((value) => -value) },
+            pairing,
+          ).data;
+          meter.compare(y, oracle.rope(x, H, turned, pairing), (i) => 4 * U * Math.max(forward[i], backward[i]));
+        }
+        device.free(tables.cos);
+        device.free(tables.sin);
+      },
+    );
+  },
+
+  async softmax(device, meter) {
+    const apply = softmax(device);
+    await overShapes(
+      [
+        [1, 1, 1],
+        [1, 2, 1030],
+        [1025, 1, 1],
+        [3, 1025, 2],
+      ],
+      [6, 4, 40],
+      async ([T, H, before], seed) => {
+        const past = before - 1;
+        const S = past + T + (seed % 3); // what lies behind the last position is not looked at
+        const scores = filled([T, H, S], seed, [1, 30, 1e4][seed % 3]);
+        const y = await result(device, async () => apply(await device.upload(scores), past));
+        for (let t = 0; t < T; t++) {
+          for (let h = 0; h < H; h++) {
+            const [start, visible] = [(t * H + h) * S, past + t + 1];
+            const own = y.data.subarray(start, start + S);
+            const expected = oracle.softmax(tensor([1, visible], scores.data.slice(start, start + visible)));
+            meter.compare(tensor([1, visible], own.slice(0, visible)), expected, (i) => 2e-5 * expected.data[i] + 1e-7);
+            if (own.subarray(visible).some((value) => value !== 0)) throw new Error('a masked weight is not 0');
+            const sum = own.reduce((total, value) => total + value, 0);
+            if (Math.abs(sum - 1) > 1e-5) throw new Error(`the weights of row ${t}, head ${h} sum to ${sum}`);
+          }
+        }
+      },
+    );
+  },
+
+  async attention(device, meter) {
+    await overShapes(
+      [
+        [1, 1, 1, 1],
+        [1, 2, 3, 1030],
+        [1025, 1, 2, 1],
+        [2, 2, 1026, 3],
+        [2, 1025, 1, 3],
+      ],
+      [7, 4, 12, 40],
+      async ([T, H, D, before], seed) => {
+        const [C, past] = [H * D, before - 1];
+        const S = past + T;
+        const capacity = Math.ceil(S / 128) * 128;
+        const [q, k, v] = [
+          filled([T, C], seed, 2),
+          filled([capacity, C], seed + 1, 2),
+          filled([capacity, C], seed + 2, 2),
+        ];
+        const apply = attention(device, H, D);
+        const y = await result(device, async () =>
+          apply(await device.upload(q), await device.upload(k), await device.upload(v), past),
+        );
+        const [keys, values] = [rows(k, 0, S), rows(v, 0, S)];
+        const sizes = oracle.attention(q, keys, tensor(values.shape, values.data.map(Math.abs)), H).data;
+        meter.compare(y, oracle.attention(q, keys, values, H), (i) => (2e-5 + 16 * U) * sizes[i] + 1e-7);
+      },
+    );
+  },
+
+  async gelu(device, meter) {
+    const special = [
+      0, -0, 1e-30, -1e-30, 0.5, -0.5, 3, -3, 5.5, -5.5, 9, -9, 13, -13, 30, -30, 100, -100, 1e4, -1e4, 3e38, -3e38,
+    ];
+    for (const approximate of ['none', 'tanh'] as const) {
+      const apply = gelu(device, approximate);
+      const check = async (x: Tensor): Promise<void> => {
+        const expected = oracle.gelu(x, approximate);
+        const y = await result(device, async () => apply(await device.upload(x)));
+        meter.compare(y, expected, (i) => 4e-7 * Math.abs(expected.data[i]) + 4e-7);
+      };
+      await check(tensor([1, special.length], Float32Array.from(special)));
+      await overShapes(
+        [
+          [1, 1],
+          [1025, 3],
+          [3, 4099],
+        ],
+        [9, 90],
+        (shape, seed) => check(filled(shape, seed, 8)),
+      );
+    }
+  },
+};

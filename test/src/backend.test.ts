@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { KvCache } from '../../accel/gpu/kvCache.js';
+import { forward as deviceForward, uploadModel } from '../../accel/gpu/model.js';
+import { forward } from '../../reference/index.js';
+import { openBackend, openSession, resolveBackend, type Backend, type Session } from '../../src/backend.js';
+import { DeviceError, InputError } from '../../src/errors.js';
+import { load } from '../../src/languageModel.js';
+import { rows, type Tensor } from '../../src/tensor.js';
+import { tinyModel } from '../support/arbitraries.js';
+import { assertClose, assertSame, largest } from '../support/assertions.js';
+import { onEveryBackend, useDevice } from '../support/devices.js';
+
+const model = tinyModel();
+const { blockSize } = model.config;
+
+/** What every session promises, whatever computes. The reference keeps it bit for bit. */
+function sessionTests(name: string, bitIdentical: boolean): void {
+  let backend: Backend;
+  let session: Session;
+  before(async () => {
+    backend = await openBackend(model, name);
+  });
+  after(() => backend.dispose());
+  beforeEach(() => {
+    session = backend.openSession();
+  });
+  afterEach(() => session.dispose());
+
+  function same(actual: Tensor, expected: Tensor): void {
+    if (bitIdentical) assertSame(actual, expected);
+    assert.deepEqual(actual.shape, expected.shape);
+    assertClose(actual.data, expected.data, 1e-5 * largest(expected.data));
+  }
+  const ids = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3];
+
+  it('is called what was asked for', () => {
+    assert.equal(backend.name, name);
+    assert.ok(backend.adapter.length > 0);
+  });
+
+  it('gives token by token and in chunks what it gives at once', async () => {
+    const whole = forward(ids, model);
+    for (const size of [1, 3, 5, blockSize]) {
+      session.reset();
+      for (let start = 0; start < ids.length; start += size) {
+        const end = Math.min(start + size, ids.length);
+        same(await session.forward(ids.slice(start, end), { logits: 'all' }), rows(whole, start, end));
+        assert.equal(session.length, end);
+      }
+    }
+  });
+
+  it('gives the logits of the last position, or of all', async () => {
+    const whole = forward(ids, model);
+    same(await session.forward(ids.slice(0, 5)), rows(whole, 4, 5));
+    session.reset();
+    assert.equal(session.length, 0);
+    same(await session.forward(ids.slice(0, 5), { logits: 'all' }), rows(whole, 0, 5));
+  });
+
+  it('forgets what it held when it is reset', async () => {
+    await session.forward(ids);
+    session.reset();
+    same(await session.forward([7, 7]), rows(forward([7, 7], model), 1, 2));
+  });
+
+  it('holds what it held when a call is refused', async () => {
+    await session.forward(ids.slice(0, 2));
+    await assert.rejects(session.forward([3, 99]), /token id 99 at position 1 is not in the vocabulary of 40/);
+    await assert.rejects(session.forward([]), /at least one token/);
+    await assert.rejects(session.forward(ids.slice(1)), /17 tokens are over the model's block_size of 16/);
+    assert.equal(session.length, 2);
+    same(await session.forward(ids.slice(2, 3)), rows(forward(ids.slice(0, 3), model), 2, 3));
+  });
+
+  it('shares a model with other sessions and nothing else, also when they run at the same time', async () => {
+    const others = [backend.openSession(), backend.openSession()];
+    const [a, b] = await Promise.all(others.map((it, i) => it.forward(ids.slice(0, 3 + i))));
+    same(a, rows(forward(ids.slice(0, 3), model), 2, 3));
+    same(b, rows(forward(ids.slice(0, 4), model), 3, 4));
+    assert.equal(session.length, 0);
+    for (const it of others) await it.dispose();
+  });
+
+  it('refuses to go on once it is disposed of', async () => {
+    await session.dispose();
+    await assert.rejects(session.forward([1]), /disposed/);
+    await session.dispose();
+  });
+}
+
+describe('the reference as a backend', () => {
+  sessionTests('reference', true);
+});
+
+onEveryBackend('GPU.js as a backend', (backend) => {
+  sessionTests(`gpu:${backend}`, false);
+  const device = useDevice(backend);
+
+  it('leaves nothing on the device: 200 sessions in a row', async () => {
+    const uploaded = await uploadModel(model, device());
+    const weights = device().live;
+    for (let n = 0; n < 200; n++) {
+      const cache = new KvCache(device(), model.config);
+      await deviceForward([1, 2, 3], uploaded, cache, 'last');
+      assert.equal(device().live, weights + 2 * model.config.nLayer); // keys and values
+      await deviceForward([4], uploaded, cache, 'all');
+      cache.dispose();
+      assert.equal(device().live, weights);
+    }
+  });
+
+  it('takes more tokens than its cache began with', async () => {
+    const { model: demo } = await load();
+    const long = Array.from({ length: demo.config.blockSize }, (_, t) => (t * 37) % demo.config.vocabSize);
+    const session = await openSession(demo, `gpu:${backend}`);
+    await session.forward(long.slice(0, 100));
+    const last = await session.forward(long.slice(100));
+    const expected = rows(forward(long, demo), long.length - 1, long.length);
+    assertClose(last.data, expected.data, 1e-4 * largest(expected.data));
+    await session.dispose();
+  });
+});
+
+describe('backends', () => {
+  it('that do not exist are refused with the names of those that do', async () => {
+    await assert.rejects(openSession(model, 'toaster'), /there is no backend 'toaster'; there is: reference, gpu/);
+    await assert.rejects(openSession(model, 'constructor'), InputError);
+  });
+
+  it('of a GPU: the best that works is taken, and it is said why', async () => {
+    const notes: string[] = [];
+    const name = await resolveBackend('gpu', (line) => notes.push(line));
+    assert.match(name, /^gpu:(webgpu|webasm)$/);
+    assert.equal(notes.length, 1);
+    assert.match(notes[0], new RegExp(`^gpu: taking ${name} \\(.+\\)`));
+    if (name === 'gpu:webasm') assert.match(notes[0], /webgpu: .+; webgl2: .+/);
+    assert.equal(await resolveBackend('reference'), 'reference');
+  });
+
+  it('that are not there fail with a clear line', async () => {
+    await assert.rejects(openSession(model, 'gpu:webgl2'), (error: Error) => {
+      assert.ok(error instanceof DeviceError);
+      assert.match(error.message, /^webgl2: there is no WebGL 2 here/);
+      return true;
+    });
+  });
+});
