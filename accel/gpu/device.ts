@@ -91,7 +91,6 @@ export class Device {
     let shortcut: KernelShortcut | null = null;
     let signature = '';
     return async (shape, ...args) => {
-      this.#check();
       const handles = args.map((arg) => (typeof arg === 'number' ? arg : arg.handle));
       const values = handles.map((it) => (typeof it === 'number' ? it : (this.#storage.argument?.(it) ?? it)));
       const shapes = [shape, ...args.flatMap((arg) => (typeof arg === 'number' ? [] : [arg.shape]))].map(show).join();
@@ -104,43 +103,46 @@ export class Device {
         throw new ShapeError(`${name}: made for ${signature}, got ${shapes}`);
       }
       const call = shortcut!;
-      try {
+      return this.#attempt(name, shape, async () => {
         call.setOutput(threadsOf(shape));
         const result = await call(...values);
         if (made) this.#afterFirst(call, fixed);
-        return this.#hold(this.#storage.adopt(result, shape), shape);
-      } catch (error) {
-        if (error instanceof DeviceError) throw error;
-        throw new DeviceError(`${this.backend}: ${name} failed: ${messageOf(error).split('\n')[0]}`, { cause: error });
-      }
+        return this.#storage.adopt(result, shape);
+      });
     };
   }
 
   /** Copies a tensor to the device. */
-  async upload(x: Tensor): Promise<DeviceTensor> {
-    this.#check();
-    return this.#hold(await this.#storage.upload(x.data, x.shape), x.shape);
+  upload(x: Tensor): Promise<DeviceTensor> {
+    return this.#attempt('an upload', x.shape, () => this.#storage.upload(x.data, x.shape));
   }
 
   /** Copies a tensor to the host, after all that was asked for before is done. */
-  async read(x: DeviceTensor): Promise<Tensor> {
-    const data = await this.#storage.read(x.handle, x.shape);
+  async read({ handle, shape }: DeviceTensor): Promise<Tensor> {
     this.#check();
-    return tensor(x.shape, data);
+    try {
+      const data = await this.#storage.read(handle, shape);
+      this.#check(); // what went wrong on the way to these numbers is known by now
+      return tensor(shape, data);
+    } catch (error) {
+      throw this.#asDeviceError('reading', error);
+    }
   }
 
   /** Rows `start` to `end` (exclusive) of a matrix. */
-  async rows(x: DeviceTensor, start: number, end: number): Promise<DeviceTensor> {
+  rows(x: DeviceTensor, start: number, end: number): Promise<DeviceTensor> {
     const [, width] = x.shape;
-    return this.#hold(await this.#storage.rows(x.handle, width, start, end), [end - start, width]);
+    return this.#attempt('a copy', [end - start, width], () => this.#storage.rows(x.handle, width, start, end));
   }
 
   /** Puts the rows of a matrix into another from row `start` on. The result replaces `target`. */
   async write(target: DeviceTensor, source: DeviceTensor, start: number): Promise<DeviceTensor> {
     const [capacity, width] = target.shape;
-    const handle = await this.#storage.write(target.handle, capacity, source.handle, source.shape[0], width, start);
+    const written = await this.#attempt('a copy', target.shape, () =>
+      this.#storage.write(target.handle, capacity, source.handle, source.shape[0], width, start),
+    );
     this.#forget(target);
-    return this.#hold(handle, target.shape);
+    return written;
   }
 
   /** The same elements in another shape; the result replaces `x`. */
@@ -262,6 +264,21 @@ export class Device {
     for (const constant of Object.values(kernel.constants)) {
       if (constant instanceof this.#gpujs.Input) constant.value = new Float32Array(0);
     }
+  }
+
+  /** Has the device make a tensor; whatever it throws becomes one clear line. */
+  async #attempt(what: string, shape: readonly number[], make: () => unknown): Promise<DeviceTensor> {
+    this.#check();
+    try {
+      return this.#hold(await make(), shape);
+    } catch (error) {
+      throw this.#asDeviceError(what, error);
+    }
+  }
+
+  #asDeviceError(what: string, error: unknown): DeviceError {
+    if (error instanceof DeviceError) return error;
+    return new DeviceError(`${this.backend}: ${what} failed: ${messageOf(error).split('\n')[0]}`, { cause: error });
   }
 
   #check(): void {

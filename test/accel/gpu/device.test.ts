@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { openDevice } from '../../../accel/gpu/device.js';
+import type { GpuJs, Thread } from '../../../accel/gpu/gpujs.js';
+import { DeviceError, ShapeError } from '../../../src/errors.js';
+import { tensor } from '../../../src/tensor.js';
+import { onEveryBackend, useDevice } from '../../support/devices.js';
+
+function double(this: Thread, x: number[]): number {
+  return 2 * x[this.thread.x];
+}
+
+onEveryBackend('device', (backend) => {
+  const device = useDevice(backend);
+  const x = tensor([6], Float32Array.of(1, 2, 3, 4, 5, 6));
+
+  it('frees what is made in a scope, but for its result', async () => {
+    const kernel = device().kernel(double);
+    const before = device().live;
+    const y = await device().scope(async () => kernel([6], await kernel([6], await device().upload(x))));
+    assert.equal(device().live, before + 1);
+    assert.deepEqual([...(await device().read(y)).data], [4, 8, 12, 16, 20, 24]);
+    device().free(y);
+    await assert.rejects(
+      device().scope(async () => {
+        await device().upload(x);
+        throw new Error('on the way');
+      }),
+      /on the way/,
+    );
+    assert.equal(device().live, before);
+  });
+
+  it('moves rows, writes them elsewhere and reads a matrix as another', async () => {
+    await device().scope(async () => {
+      const matrix = device().reshape(await device().upload(x), [3, 2]);
+      assert.deepEqual([...(await device().read(await device().rows(matrix, 1, 3))).data], [3, 4, 5, 6]);
+      const target = await device().write(await device().upload(tensor([4, 2])), matrix, 1);
+      assert.deepEqual([...(await device().read(target)).data], [0, 0, 1, 2, 3, 4, 5, 6]);
+      assert.throws(() => device().reshape(target, [3, 2]), ShapeError);
+      return null;
+    });
+  });
+
+  it('runs a kernel at any size, unless it was made for one', async () => {
+    await device().scope(async () => {
+      const [any, one] = [device().kernel(double), device().kernel(double, { fixed: true })];
+      for (const size of [6, 1, 3]) {
+        const y = await any([size], await device().upload(tensor([size], x.data.slice(0, size))));
+        assert.deepEqual([...(await device().read(y)).data], [2, 4, 6, 8, 10, 12].slice(0, size));
+      }
+      await one([6], await device().upload(x));
+      await assert.rejects(one([3], await device().upload(x)), /double: made for \[6\],\[6\], got \[3\],\[6\]/);
+      return null;
+    });
+  });
+
+  it('runs loops of more than 1,000 rounds to their end', async () => {
+    await device().scope(async () => {
+      const count = device().kernel(function count(this: Thread, _x: number[], rounds: number) {
+        let sum = 0;
+        for (let i = 0; i < rounds; i++) sum += 1;
+        return sum;
+      });
+      assert.equal((await device().read(await count([1], await device().upload(x), 70001))).data[0], 70001);
+      return null;
+    });
+  });
+
+  it('names a kernel that GPU.js cannot compile', async () => {
+    const kernel = device().kernel('function wrong(x) { return undefinedFunction(x[this.thread.x]); }');
+    const y = await device().upload(x);
+    await assert.rejects(kernel([6], y), (error: Error) => {
+      assert.ok(error instanceof DeviceError);
+      assert.match(error.message, new RegExp(`^${backend}: wrong failed: [^\\n]+$`));
+      return true;
+    });
+    device().free(y);
+  });
+
+  if (backend === 'webasm') {
+    it('refuses what GPU.js runs elsewhere in silence', async () => {
+      const kernel = device().kernel('function odd(x) { return x[this.thread.x] > 2; }');
+      const y = await device().upload(x);
+      await assert.rejects(kernel([6], y), /^DeviceError: webasm: .*(on cpu instead|failed)/);
+      device().free(y);
+    });
+  }
+
+  if (backend === 'webgpu') {
+    it('refuses a buffer over the limit', async () => {
+      await assert.rejects(
+        device().upload({ data: x.data, shape: [2 ** 20, 2 ** 20] }),
+        /^DeviceError: webgpu: a buffer of 4398046511104 bytes is over the limit of this device, \d+$/,
+      );
+    });
+
+    it('gives an error, and no number, once the driver has found fault', async () => {
+      const other = await openDevice('webgpu');
+      const y = await other.upload(x);
+      other.free(y);
+      await assert.rejects(other.kernel(double)([6], y), DeviceError);
+      await other.dispose();
+    });
+
+    it('gives an error once the device is lost, and works again when it is opened again', async () => {
+      const lost = await openDevice('webgpu');
+      const y = await lost.upload(x);
+      const { default: gpujs } = (await import('gpu.js')) as unknown as { default: GpuJs };
+      await gpujs.WebGPUContext.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await assert.rejects(lost.kernel(double)([6], y), /^DeviceError: webgpu: the device was lost/);
+      await assert.rejects(lost.read(y), DeviceError);
+      await assert.rejects(lost.upload(x), DeviceError);
+      await lost.dispose();
+
+      const again = await openDevice('webgpu');
+      assert.equal((await again.read(await again.kernel(double)([6], await again.upload(x)))).data[5], 12);
+      await again.dispose();
+    });
+  }
+});
