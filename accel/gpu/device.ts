@@ -331,7 +331,9 @@ export async function openDevice(backend: GpuBackend): Promise<Device> {
     webGpuDevices++;
     return new Device(backend, gpujs, context);
   } catch (error) {
-    throw new DeviceError(`webgpu: ${messageOf(error).split('\n')[0]}`, { cause: error });
+    const [line] = messageOf(error).split('\n');
+    const why = line.includes('no adapter') ? 'no adapter; there is no GPU here that WebGPU can use' : line;
+    throw new DeviceError(`webgpu: ${why}`, { cause: error });
   }
 }
 
