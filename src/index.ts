@@ -21,7 +21,8 @@ export {
   TokenizerError,
 } from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
-export { askPrompt, demoFolder, LanguageModel, load, type GenerateTextOptions } from './languageModel.js';
+export { askPrompt, LanguageModel, type GenerateTextOptions } from './languageModel.js';
+export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from './tensor.js';
 export { buildTokenizer, BVV241, compactLayout, type NgramCounts, type VocabularyLayout } from './tokenizer/build.js';

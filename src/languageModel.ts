@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { openBackend, type Backend, type Session } from './backend.js';
-import { loadModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
+import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from './config.js';
+import type { Folder } from './folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
-import { loadTokenizer } from './tokenizer/load.js';
+import { readTokenizer } from './tokenizer/read.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 import type { Model } from './weights.js';
 
@@ -84,23 +83,15 @@ export class LanguageModel {
   }
 }
 
-/** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
-export function demoFolder(): string {
-  const candidates = ['../models/demo', '../../models/demo'].map((path) =>
-    fileURLToPath(new URL(path, import.meta.url)),
-  );
-  return candidates.find((path) => existsSync(path)) ?? candidates[0];
-}
-
 /**
- * Loads a model folder: `config.json`, `model.safetensors` (or shards with their index), `tokenizer.json`.
+ * Reads a language model: `config.json`, `model.safetensors` (or shards with their index), `tokenizer.json`, which is
+ * read first because it is the quicker to fail.
  *
- * @param folder the embedded demo model unless told
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function load(folder: string = demoFolder(), options: LoadOptions = {}): Promise<LanguageModel> {
-  const tokenizer = await loadTokenizer(folder);
-  const { model, report } = await loadModel(folder, options);
+export async function readLanguageModel(folder: Folder, options: LoadOptions = {}): Promise<LanguageModel> {
+  const tokenizer = await readTokenizer(folder);
+  const { model, report } = await readModel(folder, options);
   return new LanguageModel(model, tokenizer, report);
 }
 

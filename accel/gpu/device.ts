@@ -305,7 +305,10 @@ export class Device {
       const { vendor, architecture, device, description } = this.#context.adapter.info;
       return [...new Set([vendor, architecture, device, description])].filter((word) => word !== '').join(' ');
     }
-    const gl = this.#gpu.createKernel(() => 0, { output: [1] }).kernel.context;
+    const idle = function (): number {
+      return 0;
+    };
+    const gl = this.#gpu.createKernel(idle, { output: [1] }).kernel.context;
     const names = gl?.getExtension('WEBGL_debug_renderer_info');
     return String(gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
   }

@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { readJson } from '../readJson.js';
+import { readJson, type Folder } from '../folder.js';
 import type { Tensor } from '../tensor.js';
 import { plain, quote } from './quote.js';
-import { openSafetensors, type SafetensorsFile, type TensorInfo } from './safetensors.js';
+import type { TensorInfo } from './header.js';
+import { readSafetensors, type SafetensorsFile } from './reader.js';
 
 /** The tensors of a checkpoint, whether they lie in one file or in several. */
 export interface TensorStore {
@@ -16,13 +16,15 @@ export interface TensorStore {
 
 /**
  * Opens all shards that a `model.safetensors.index.json` names and checks that it tells the truth: every tensor lies in
- * the shard that the index says, and no shard holds another.
+ * the shard that the index says, and no shard holds another. Null where there is no index.
  *
  * @throws CheckpointError that names the index or the shard and the fault.
  */
-export async function openSharded(folder: string, indexName: string): Promise<TensorStore> {
-  const path = join(folder, indexName);
-  const weightMap = await readWeightMap(path);
+export async function openSharded(folder: Folder, indexName: string): Promise<TensorStore | null> {
+  const path = folder.pathOf(indexName);
+  const index = await readJson(folder, indexName, CheckpointError);
+  if (index === undefined) return null;
+  const weightMap = parseWeightMap(index, path);
   const shards = new Map<string, SafetensorsFile>();
   const tensors = new Map<string, TensorInfo>();
   async function close(): Promise<void> {
@@ -30,7 +32,9 @@ export async function openSharded(folder: string, indexName: string): Promise<Te
   }
   try {
     for (const name of new Set(Object.values(weightMap))) {
-      const shard = await openSafetensors(join(folder, name));
+      const source = await folder.open(name);
+      if (!source) throw new CheckpointError(`${folder.pathOf(name)} does not exist`);
+      const shard = await readSafetensors(source);
       shards.set(name, shard);
       for (const [tensor, info] of shard.tensors) {
         if (weightMap[tensor] !== name) {
@@ -56,9 +60,8 @@ export async function openSharded(folder: string, indexName: string): Promise<Te
   };
 }
 
-async function readWeightMap(path: string): Promise<Record<string, string>> {
-  const json = await readJson(path, CheckpointError);
-  const map = (json as { weight_map?: unknown } | null | undefined)?.weight_map;
+function parseWeightMap(json: unknown, path: string): Record<string, string> {
+  const map = (json as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
     throw new CheckpointError(`${path}: weight_map must say for each tensor which file it is in`);
   }

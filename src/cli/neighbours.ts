@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { writeFileWhole } from '../checkpoint/nodeFile.js';
-import { InputError, messageOf } from '../errors.js';
+import { InputError } from '../errors.js';
 import { escapeHtml, page } from '../html.js';
 import { CARRIER, nearest, positions, type Neighbour } from '../lens.js';
 import { addBackendOption, addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';
+import { readText } from './textFile.js';
 
 interface NeighboursFlags extends ModelFlags {
   backend: string;
@@ -73,12 +73,8 @@ function spell({ text, cosine }: Neighbour): string {
 }
 
 async function lines(path: string): Promise<string[]> {
-  try {
-    const text = await readFile(path, 'utf8');
-    return [...new Set(text.split(/\r?\n/).filter((line) => line.trim() !== ''))];
-  } catch (error) {
-    throw new InputError(`${path} cannot be read: ${messageOf(error)}`);
-  }
+  const text = await readText(path);
+  return [...new Set(text.split(/\r?\n/).filter((line) => line.trim() !== ''))];
 }
 
 function render(text: string, carrier: string, rankings: readonly Ranking[]): string {

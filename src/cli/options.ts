@@ -3,9 +3,11 @@ import { BACKEND_NAMES, resolveBackend } from '../backend.js';
 import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { InputError } from '../errors.js';
-import { demoFolder, LanguageModel } from '../languageModel.js';
-import { readJson } from '../readJson.js';
+import { parseJson } from '../folder.js';
+import { LanguageModel } from '../languageModel.js';
+import { demoFolder } from '../load.js';
 import { loadTokenizer } from '../tokenizer/load.js';
+import { readText } from './textFile.js';
 import type { Model } from '../weights.js';
 import { progressBar } from './output.js';
 
@@ -66,9 +68,7 @@ export async function textArgument(text: string): Promise<string> {
 
 /** @throws InputError if the file does not exist, cannot be read or is no JSON. */
 export async function requireJson(path: string): Promise<unknown> {
-  const json = await readJson(path, InputError);
-  if (json === undefined) throw new InputError(`${path} does not exist`);
-  return json;
+  return parseJson(await readText(path), path, InputError);
 }
 
 /** For commander: a finite number. */

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { demoFolder } from '../languageModel.js';
+import { demoFolder } from '../load.js';
 import { loadTokenizer } from '../tokenizer/load.js';
 import { textArgument } from './options.js';
 import { table } from './output.js';

@@ -1,16 +1,12 @@
-import { join } from 'node:path';
-import { TokenizerError } from '../errors.js';
-import { readJson } from '../readJson.js';
-import { Tokenizer } from './tokenizer.js';
+import { openFolder } from '../checkpoint/diskFolder.js';
+import { readTokenizer } from './read.js';
+import type { Tokenizer } from './tokenizer.js';
 
 /**
- * Reads the tokenizer of a model folder: `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+ * Loads the tokenizer of a model folder on disk.
  *
- * @throws TokenizerError that names the file and what is wrong with it.
+ * @throws TokenizerError that names the file and what is wrong with it, CheckpointError if there is no such folder.
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const path = join(folder, 'tokenizer.json');
-  const json = await readJson(path, TokenizerError);
-  if (json === undefined) throw new TokenizerError(`${path} does not exist: the model folder has no tokenizer`);
-  return new Tokenizer(json, (await readJson(join(folder, 'tokenizer_config.json'), TokenizerError)) ?? {}, path);
+  return readTokenizer(await openFolder(folder));
 }

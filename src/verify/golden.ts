@@ -1,4 +1,4 @@
-import { openSafetensors } from '../checkpoint/safetensors.js';
+import type { SafetensorsFile } from '../checkpoint/reader.js';
 import type { ModelConfig } from '../config.js';
 import { CheckpointError, InputError } from '../errors.js';
 import { show, sizeOf } from '../tensor.js';
@@ -41,33 +41,28 @@ export interface Golden {
 }
 
 /**
- * Reads a golden file.
+ * Reads an opened golden file.
  *
- * @throws CheckpointError if it is no safetensors file, InputError if it is no golden file, one of another version, or
- *   holds no activation or anything that is not a number.
+ * @throws InputError if it is no golden file, one of another version, or holds no activation or anything that is not a number.
  */
-export async function readGolden(path: string): Promise<Golden> {
-  const file = await openSafetensors(path);
-  try {
-    const header = parseHeader(file.metadata.emergent, path);
-    const tensors: Golden['tensors'] = new Map();
-    for (const name of file.tensors.keys()) {
-      const { data, shape } = await file.readFloat64(name);
-      const at = data.findIndex((value) => !Number.isFinite(value));
-      if (at !== -1) throw new InputError(`${path}: ${name} holds ${data[at]} at element ${at}: no truth`);
-      const sample = header.sampled?.[name] ?? { shape, step: 1, norm: null };
-      if (data.length === 0 || data.length !== Math.ceil(sizeOf(sample.shape) / sample.step)) {
-        throw new InputError(
-          `${path}: ${name} holds ${data.length} elements, which is no sample of ${show(sample.shape)}`,
-        );
-      }
-      tensors.set(name, { data, ...sample });
+export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
+  const path = file.name;
+  const header = parseHeader(file.metadata.emergent, path);
+  const tensors: Golden['tensors'] = new Map();
+  for (const name of file.tensors.keys()) {
+    const { data, shape } = await file.readFloat64(name);
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at !== -1) throw new InputError(`${path}: ${name} holds ${data[at]} at element ${at}: no truth`);
+    const sample = header.sampled?.[name] ?? { shape, step: 1, norm: null };
+    if (data.length === 0 || data.length !== Math.ceil(sizeOf(sample.shape) / sample.step)) {
+      throw new InputError(
+        `${path}: ${name} holds ${data.length} elements, which is no sample of ${show(sample.shape)}`,
+      );
     }
-    if (tensors.size === 0) throw new InputError(`${path} holds no activations: there is nothing to compare with`);
-    return { name: path, header, tensors };
-  } finally {
-    await file.close();
+    tensors.set(name, { data, ...sample });
   }
+  if (tensors.size === 0) throw new InputError(`${path} holds no activations: there is nothing to compare with`);
+  return { name: path, header, tensors };
 }
 
 function parseHeader(text: string | undefined, path: string): GoldenHeader {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import countries from 'world-countries';
 import { openSession } from '../../src/backend.js';
 import { generateIds } from '../../src/generate.js';
-import { askPrompt, demoFolder, load, type LanguageModel } from '../../src/languageModel.js';
+import { askPrompt, type LanguageModel } from '../../src/languageModel.js';
+import { demoFolder, load } from '../../src/load.js';
 import { manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
 
 describe('demo model', () => {

@@ -4,7 +4,7 @@ import { forward as deviceForward, uploadModel } from '../../accel/gpu/model.js'
 import { forward } from '../../reference/index.js';
 import { openBackend, openSession, resolveBackend, type Backend, type Session } from '../../src/backend.js';
 import { DeviceError, InputError } from '../../src/errors.js';
-import { load } from '../../src/languageModel.js';
+import { load } from '../../src/load.js';
 import { rows, type Tensor } from '../../src/tensor.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { assertClose, assertSame, largest } from '../support/assertions.js';

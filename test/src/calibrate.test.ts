@@ -5,7 +5,7 @@ import { openSession } from '../../src/backend.js';
 import { calibrate, type Convention } from '../../src/calibrate.js';
 import { loadModel } from '../../src/checkpoint/load.js';
 import { generateIds } from '../../src/generate.js';
-import { demoFolder, load } from '../../src/languageModel.js';
+import { demoFolder, load } from '../../src/load.js';
 import { loadTokenizer } from '../../src/tokenizer/load.js';
 import type { Model } from '../../src/weights.js';
 import { tinyModel } from '../support/arbitraries.js';

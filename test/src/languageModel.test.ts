@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { InputError } from '../../src/errors.js';
-import { askPrompt, load, type GenerateTextOptions, type LanguageModel } from '../../src/languageModel.js';
+import { askPrompt, type GenerateTextOptions, type LanguageModel } from '../../src/languageModel.js';
+import { load } from '../../src/load.js';
 
 describe('languageModel', () => {
   let demo: LanguageModel;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import countries from 'world-countries';
 import { forward } from '../../reference/index.js';
 import { InputError } from '../../src/errors.js';
-import { load } from '../../src/languageModel.js';
+import { load } from '../../src/load.js';
 import { logitLens, nearest, positions } from '../../src/lens.js';
 import { rows } from '../../src/tensor.js';
 import { printTable } from '../support/golden.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TokenizerError } from '../../../src/errors.js';
-import { demoFolder } from '../../../src/languageModel.js';
+import { demoFolder } from '../../../src/load.js';
 import { loadTokenizer } from '../../../src/tokenizer/load.js';
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
 

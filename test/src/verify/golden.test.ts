@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { loadModel } from '../../../src/checkpoint/load.js';
 import { writeSafetensors } from '../../../src/checkpoint/safetensors.js';
 import { CheckpointError, InputError } from '../../../src/errors.js';
-import { checkWeights, readGolden } from '../../../src/verify/golden.js';
+import { checkWeights } from '../../../src/verify/golden.js';
+import { readGolden } from '../../../src/verify/readGolden.js';
 import { verify } from '../../../src/verify/verify.js';
 import { fixture } from '../../support/golden.js';
 

@@ -7,7 +7,7 @@ import type { Session } from '../../../src/backend.js';
 import { loadModel } from '../../../src/checkpoint/load.js';
 import { activationNames } from '../../../src/trace.js';
 import { explain } from '../../../src/verify/explain.js';
-import { readGolden } from '../../../src/verify/golden.js';
+import { readGolden } from '../../../src/verify/readGolden.js';
 import { activationGraph } from '../../../src/verify/graph.js';
 import { renderHtml } from '../../../src/verify/html.js';
 import { summarize } from '../../../src/verify/report.js';

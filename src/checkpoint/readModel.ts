@@ -1,0 +1,212 @@
+import { parseConfig, type ModelConfig } from '../config.js';
+import { CheckpointError, ConfigError } from '../errors.js';
+import { readJson, type Folder } from '../folder.js';
+import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
+import type { Model } from '../weights.js';
+import { assemble } from './assemble.js';
+import { ROTARY_FREQUENCIES } from './buffers.js';
+import {
+  canonicalTensors,
+  resolveNames,
+  type Part,
+  type Resolution,
+  type ResolvedTensor,
+  type TensorMap,
+} from './names.js';
+import { plain } from './quote.js';
+import { isFloatDtype } from './dtype.js';
+import { readSafetensors } from './reader.js';
+import { openSharded, type TensorStore } from './sharded.js';
+
+export interface LoadOptions {
+  /** Names for tensors that cannot be told otherwise. */
+  tensorMap?: TensorMap;
+  /** Called as the weights are read. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Ends loading between two tensors; its reason is then thrown. */
+  signal?: AbortSignal;
+}
+
+/** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */
+export interface ReportedTensor {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  bytes: number;
+  canonical: string | null;
+  by: ResolvedTensor['by'] | null;
+}
+
+/** What was read from a model folder, and what was not in it and had to be assumed. */
+export interface LoadReport {
+  config: ModelConfig;
+  /** Where the weights are. */
+  source: string;
+  tensors: ReportedTensor[];
+  /** Parameters by part of the model. */
+  parameters: Record<Part, number>;
+  /** Config keys that took their default. */
+  assumedKeys: string[];
+  /** What names and shapes left open and how it was taken. */
+  assumptions: string[];
+  ignored: { name: string; what: string }[];
+  warnings: string[];
+}
+
+/**
+ * Reads a model folder in the layout of Hugging Face: `config.json` and `model.safetensors`, or several files with a
+ * `model.safetensors.index.json`. Tensor by tensor, so that memory holds the float32 weights and little more.
+ *
+ * @throws ConfigError or CheckpointError, one line that names the file and the fault.
+ */
+export async function readModel(
+  folder: Folder,
+  { tensorMap = {}, onProgress, signal }: LoadOptions = {},
+): Promise<{ model: Model; report: LoadReport }> {
+  return withCheckpoint(folder, tensorMap, async (store, report, resolution) => {
+    const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
+    const loaded = new Map<string, Tensor>();
+    let done = 0;
+    for (const { name, canonical, transposed } of resolution.tensors) {
+      signal?.throwIfAborted();
+      const stored = await store.readFloat32(name);
+      loaded.set(canonical, transposed ? transpose(stored) : stored);
+      done += store.tensors.get(name)!.bytes;
+      onProgress?.(done, total);
+    }
+    return { model: { config: report.config, weights: assemble(report.config, splitFused(loaded)) }, report };
+  });
+}
+
+/**
+ * Says what a model folder holds, reading no weights.
+ *
+ * @throws as {@link readModel}
+ */
+export async function describeModel(folder: Folder, { tensorMap = {} }: LoadOptions = {}): Promise<LoadReport> {
+  return withCheckpoint(folder, tensorMap, (_, report) => Promise.resolve(report));
+}
+
+/** Opens a folder's checkpoint, resolves its names, and closes it when `use` is done. */
+async function withCheckpoint<T>(
+  folder: Folder,
+  tensorMap: TensorMap,
+  use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
+): Promise<T> {
+  const configPath = folder.pathOf('config.json');
+  const json = await readJson(folder, 'config.json', ConfigError);
+  if (json === undefined) throw new ConfigError(`${configPath} does not exist`);
+  const { config, assumed } = parseConfig(json, configPath);
+  const store = await openWeights(folder);
+  try {
+    const tensors = [...store.tensors.values()];
+    const resolution = resolveNames(tensors, config, tensorMap, store.name);
+    checkDtypes(store, resolution);
+    await checkFrequencies(store, resolution, config);
+    const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
+    const report: LoadReport = {
+      config,
+      source: store.name,
+      tensors: tensors.map(({ name, dtype, shape, bytes }) => ({
+        ...{ name, dtype, shape, bytes },
+        canonical: resolved.get(name)?.canonical ?? null,
+        by: resolved.get(name)?.by ?? null,
+      })),
+      parameters: countParameters(resolution, store, config),
+      assumedKeys: assumed,
+      assumptions: resolution.assumptions,
+      ignored: resolution.ignored,
+      warnings: tensors
+        .filter(({ name, dtype }) => dtype === 'F64' && resolved.has(name))
+        .map(({ name }) => `${plain(name)} is F64, rounded to float32`),
+    };
+    return await use(store, report, resolution);
+  } finally {
+    await store.close();
+  }
+}
+
+async function openWeights(folder: Folder): Promise<TensorStore> {
+  const [single, index] = ['model.safetensors', 'model.safetensors.index.json'];
+  const source = await folder.open(single);
+  if (source) return readSafetensors(source);
+  const sharded = await openSharded(folder, index);
+  if (sharded) return sharded;
+  const pickled = folder.files?.find((file) => /\.(bin|pt|pth|ckpt)$/.test(file));
+  if (pickled !== undefined) {
+    throw new CheckpointError(
+      `${folder.pathOf(pickled)} is a Python pickle, which can run code when read: convert it in Python with ` +
+        `safetensors.torch.save_file(torch.load("${pickled}", weights_only=True), "${single}")`,
+    );
+  }
+  throw new CheckpointError(`${folder.name} has neither ${single} nor ${index}`);
+}
+
+/** Weights of a type that cannot be read are found before a gigabyte of others has been. */
+function checkDtypes(store: TensorStore, { tensors }: Resolution): void {
+  for (const { name } of tensors) {
+    const { dtype } = store.tensors.get(name)!;
+    if (!isFloatDtype(dtype)) {
+      throw new CheckpointError(`${store.name}: ${plain(name)} is ${dtype}; weights must be F32, F16, BF16 or F64`);
+    }
+  }
+}
+
+/** A checkpoint that brings its rotary frequencies must mean those of the config: fewer than 1 part in 100 apart. */
+async function checkFrequencies(store: TensorStore, { ignored }: Resolution, config: ModelConfig): Promise<void> {
+  const { dModel: C, nHead: H, ropeTheta } = config;
+  const D = C / H;
+  for (const { name, what } of ignored) {
+    if (what !== ROTARY_FREQUENCIES) continue;
+    function fail(found: string): never {
+      throw new CheckpointError(
+        `${store.name}: ${plain(name)} holds ${found}, but config.json means rope_theta ${ropeTheta} and ${D / 2} of them`,
+      );
+    }
+    const count = sizeOf(store.tensors.get(name)!.shape);
+    if (count !== D / 2) fail(`${count} frequencies`);
+    const { data } = await store.readFloat32(name);
+    const agrees = data.every((f, i) => Math.abs(f * ropeTheta ** ((2 * i) / D) - 1) < 0.01);
+    if (!agrees) fail(data.length > 1 ? impliedTheta(data) : `the frequency ${data[0]}`);
+  }
+}
+
+/** The theta of which the first two frequencies are powers: theta^0 and theta^(-2/D). */
+function impliedTheta(frequencies: Float32Array): string {
+  const theta = (frequencies[1] / frequencies[0]) ** -frequencies.length;
+  return Number.isFinite(theta) ? `a rope_theta of ${theta.toPrecision(4)}` : 'no powers of a rope_theta';
+}
+
+function countParameters({ tensors }: Resolution, store: TensorStore, config: ModelConfig): Record<Part, number> {
+  const canonical = canonicalTensors(config);
+  const counts: Record<Part, number> = { embedding: 0, attention: 0, 'feed-forward': 0, norms: 0, head: 0 };
+  for (const tensor of tensors) {
+    counts[canonical.get(tensor.canonical)!.part] += sizeOf(store.tensors.get(tensor.name)!.shape);
+  }
+  return counts;
+}
+
+function transpose(x: Tensor): Tensor {
+  const [R, C] = x.shape;
+  const y = tensor([C, R]);
+  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) y.data[c * R + r] = x.data[r * C + c];
+  return y;
+}
+
+/** Gives fused projections as q, k and v: thirds of their rows, sharing memory. */
+function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const split = new Map<string, Tensor>();
+  for (const [name, x] of loaded) {
+    if (!name.includes('.qkv_proj.')) {
+      split.set(name, x);
+      continue;
+    }
+    const third = x.shape[0] / 3;
+    ['q', 'k', 'v'].forEach((part, i) => {
+      const target = name.replace('.qkv_proj.', `.${part}_proj.`);
+      if (x.shape.length === 2) split.set(target, rows(x, i * third, (i + 1) * third));
+      else split.set(target, tensor([third], x.data.subarray(i * third, (i + 1) * third)));
+    });
+  }
+  return split;
+}

@@ -1,0 +1,16 @@
+import { openSafetensors } from '../checkpoint/safetensors.js';
+import { parseGolden, type Golden } from './golden.js';
+
+/**
+ * Reads a golden file from disk.
+ *
+ * @throws CheckpointError if it is no safetensors file, InputError as {@link parseGolden}.
+ */
+export async function readGolden(path: string): Promise<Golden> {
+  const file = await openSafetensors(path);
+  try {
+    return await parseGolden(file);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { askPrompt } from '../../src/languageModel.js';
+import { PARITY } from '../accel/gpu/parity.js';
+import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
+import type { PageFunctions } from './page.js';
+import { serve, type Server } from './server.js';
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = [
+  ...['--no-sandbox', '--disable-background-networking', '--enable-unsafe-webgpu', '--enable-unsafe-swiftshader'],
+  ...['--use-webgpu-adapter=swiftshader', '--use-angle=swiftshader', '--ignore-gpu-blocklist'],
+];
+/** `cpu` and `webasm` are the same program as in Node, where their ops are checked. */
+const OF_THE_BROWSER = ['webgpu', 'webgl2'] as const;
+const BACKENDS = [...OF_THE_BROWSER, 'webasm', 'cpu'] as const;
+
+const parity: string[][] = [['op', 'backend', 'largest error', 'its bound', 'share', 'compared']];
+const worst = new Map<string, number>();
+
+(existsSync(CHROMIUM) ? describe : describe.skip)(`in the browser ${CHROMIUM} (set CHROMIUM for another)`, () => {
+  let folder: string;
+  let server: Server;
+  let browser: Browser;
+  let page: Page;
+
+  /** Calls one of the page's functions there. */
+  async function inPage<Name extends keyof PageFunctions>(
+    name: Name,
+    ...args: Parameters<PageFunctions[Name]>
+  ): Promise<Awaited<ReturnType<PageFunctions[Name]>>> {
+    return (await page.evaluate(
+      ([called, values]) =>
+        (globalThis as unknown as { functions: Record<string, (...args: unknown[]) => unknown> }).functions[called](
+          ...values,
+        ),
+      [name as string, args as unknown[]] as const,
+    )) as Awaited<ReturnType<PageFunctions[Name]>>;
+  }
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'emergent-browser-'));
+    await build({
+      entryPoints: [fileURLToPath(new URL('page.ts', import.meta.url))],
+      outdir: folder,
+      bundle: true,
+      splitting: true,
+      format: 'esm',
+      platform: 'browser',
+      minify: true,
+    });
+    await writeFile(join(folder, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
+    server = await serve({
+      page: folder,
+      demo: fileURLToPath(new URL('../../models/demo', import.meta.url)),
+      golden: fixture(''),
+    });
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    page = await browser.newPage();
+    page.on('pageerror', (error) => console.log(`      the page: ${error.message}`));
+    await page.goto(`${server.url}/page/index.html`);
+  });
+  after(async () => {
+    await browser.close();
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('loads a model by URL and reports progress', async () => {
+    const { reports, complete } = await inPage('progress');
+    assert.ok(complete);
+    assert.ok(reports > 10, `${reports} reports`);
+  });
+
+  it('says what is wrong with a URL', async () => {
+    assert.match(await inPage('refusal', '/nothing/'), /tokenizer\.json does not exist/);
+    assert.match(await inPage('refusal', 'http://127.0.0.1:1/'), /cannot be reached/);
+    assert.match(await inPage('refusal', 'http://'), /is not a URL/);
+  });
+
+  for (const backend of BACKENDS) {
+    describe(backend, () => {
+      it('is there', async () => {
+        console.log(`        ${backend} runs on ${await inPage('adapter', backend)}`);
+      });
+
+      it('chooses the 40 tokens that PyTorch and the reference choose', async () => {
+        const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
+        const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
+        const inputs = prompts.map(({ tokens }) => tokens);
+        const expected = greedy.map(({ tokens }) => tokens);
+        assert.deepEqual(await inPage('generate', `gpu:${backend}`, inputs, 40), expected);
+      });
+
+      it('answers', async () => {
+        assert.equal(await inPage('ask', `gpu:${backend}`, askPrompt('What is the capital of Japan?')), ' Tokyo');
+      });
+    });
+  }
+
+  it('the reference chooses the same tokens here', async () => {
+    const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
+    const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
+    assert.deepEqual(await inPage('generate', 'reference', [prompts[0].tokens], 40), [greedy[0].tokens]);
+  });
+
+  for (const backend of OF_THE_BROWSER) {
+    describe(`each op on ${backend} against its oracle`, () => {
+      for (const op of Object.keys(PARITY)) {
+        it(op, async () => {
+          const { error, bound, share, compared, live } = await inPage('parity', backend, op);
+          assert.equal(live, 0, 'tensors left behind');
+          parity.push([
+            ...[op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2)],
+            String(compared),
+          ]);
+        });
+      }
+    });
+
+    describe(`whole models on ${backend} against PyTorch float64`, () => {
+      for (const [name, { about }] of Object.entries(manifest.models)) {
+        it(`${name}: ${about}`, async () => {
+          const { over, shares } = await inPage('verifyGolden', backend, name);
+          assert.equal(over, null);
+          for (const [op, share] of shares) {
+            const key = `${op} ${backend}`;
+            worst.set(key, Math.max(worst.get(key) ?? 0, share));
+          }
+        });
+      }
+    });
+  }
+});
+
+after(() => {
+  if (parity.length === 1) return;
+  console.log('');
+  printTable(parity);
+  const ops = [...new Set([...worst.keys()].map((key) => key.split(' ')[0]))];
+  console.log('\n      largest distance from PyTorch float64 as a share of its bound (src/verify/tolerance.ts)');
+  printTable([
+    ['op', ...OF_THE_BROWSER],
+    ...ops.map((op) => [op, ...OF_THE_BROWSER.map((it) => (worst.get(`${op} ${it}`) ?? 0).toFixed(2))]),
+  ]);
+});

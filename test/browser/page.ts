@@ -1,0 +1,93 @@
+import { load, openBackend, urlFolder } from '../../accel/index.js';
+import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
+import { readSafetensors } from '../../src/checkpoint/reader.js';
+import { readModel } from '../../src/checkpoint/readModel.js';
+import { generateIds } from '../../src/generate.js';
+import type { LanguageModel } from '../../src/languageModel.js';
+import { parseGolden } from '../../src/verify/golden.js';
+import { verify } from '../../src/verify/verify.js';
+import { Meter, PARITY } from '../accel/gpu/parity.js';
+
+/** What the test calls in the browser: everything goes in and comes out as JSON. */
+const functions = {
+  /** What a backend runs on; throws where it is not there. */
+  async adapter(backend: GpuBackend): Promise<string> {
+    const device = await openDevice(backend);
+    await device.dispose();
+    return device.adapter;
+  },
+
+  async parity(backend: GpuBackend, op: string): Promise<Omit<Meter, 'compare'> & { live: number }> {
+    const device = await openDevice(backend);
+    const meter = new Meter();
+    try {
+      await PARITY[op](device, meter);
+      return { ...meter, live: device.live };
+    } finally {
+      await device.dispose();
+    }
+  },
+
+  /** The largest distance of each op from PyTorch float64 as a share of its bound, and where it is over it. */
+  async verifyGolden(backend: GpuBackend, name: string): Promise<{ over: string | null; shares: [string, number][] }> {
+    const folder = urlFolder(`/golden/models/${name}/`);
+    const { model } = await readModel(folder);
+    const truth = await readSafetensors((await folder.open('truth.safetensors'))!);
+    const { first, rows } = await verify(model, await parseGolden(truth), `gpu:${backend}`);
+    return { over: first?.name ?? null, shares: rows.map(({ op, share }) => [op, share]) };
+  },
+
+  /** How often a download reports, and whether it ends at its end. */
+  async progress(): Promise<{ reports: number; complete: boolean }> {
+    const last = new Map<string, boolean>();
+    let reports = 0;
+    await load('/demo/', {
+      onProgress(file, done, total) {
+        reports++;
+        last.set(file, done === total);
+      },
+    });
+    return { reports, complete: last.has('model.safetensors') && [...last.values()].every(Boolean) };
+  },
+
+  /** The message of what loading a folder throws. */
+  refusal: (url: string): Promise<string> =>
+    load(url).then(
+      () => 'it loads',
+      (error: unknown) => String(error),
+    ),
+
+  async generate(backend: string, prompts: number[][], maxNewTokens: number): Promise<number[][]> {
+    const { model, config } = await demo();
+    const opened = await openBackend(model, backend);
+    try {
+      const chosen: number[][] = [];
+      for (const prompt of prompts) {
+        const session = opened.openSession();
+        const ids: number[] = [];
+        for await (const id of generateIds(session, config, prompt, { maxNewTokens })) ids.push(id);
+        chosen.push(ids);
+        await session.dispose();
+      }
+      return chosen;
+    } finally {
+      await opened.dispose();
+    }
+  },
+
+  async ask(backend: string, prompt: string): Promise<string> {
+    const model = await load('/demo/');
+    let text = '';
+    for await (const piece of model.generate(prompt, { backend })) text += piece;
+    await model.dispose();
+    return text;
+  },
+};
+
+let loaded: Promise<LanguageModel> | null = null;
+function demo(): Promise<LanguageModel> {
+  return (loaded ??= load('/demo/'));
+}
+
+export type PageFunctions = typeof functions;
+Object.assign(globalThis, { functions });
