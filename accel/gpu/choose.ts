@@ -1,7 +1,10 @@
+import { forward as referenceForward } from '../../reference/model.js';
+import { syntheticModel } from '../../src/checkpoint/synthetic.js';
+import { PRESETS } from '../../src/config.js';
 import { DeviceError, messageOf } from '../../src/errors.js';
-import { tensor } from '../../src/tensor.js';
-import { add } from './add.js';
-import { GPU_BACKENDS, openDevice, type GpuBackend } from './device.js';
+import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from './device.js';
+import { KvCache } from './kvCache.js';
+import { forward, uploadModel } from './model.js';
 
 /** The backend to take, and why not those before it. */
 export interface Choice {
@@ -11,8 +14,8 @@ export interface Choice {
 }
 
 /**
- * Finds the fastest backend that really works: each is opened and has to add two numbers. A GPU that is played by a
- * program on the CPU does not count, since `webasm` is faster.
+ * Finds the fastest backend that really works: each is opened and has to compute a small model as the reference does. A
+ * GPU that is played by a program on the CPU does not count, since `webasm` is faster.
  *
  * @throws DeviceError if none works, with the reason for each.
  */
@@ -34,9 +37,7 @@ export async function chooseGpuBackend(): Promise<Choice> {
 async function tryOut(backend: GpuBackend): Promise<{ adapter: string; software: boolean }> {
   const device = await openDevice(backend);
   try {
-    const two = await device.upload(tensor([1, 1], Float32Array.of(2)));
-    const { data } = await device.read(await add(device)(two, two));
-    if (data[0] !== 4) throw new DeviceError(`${backend}: 2 + 2 gave ${data[0]}`);
+    if (!device.software) await computeTrial(device);
     return device;
   } catch (error) {
     if (error instanceof DeviceError) throw error;
@@ -44,4 +45,22 @@ async function tryOut(backend: GpuBackend): Promise<{ adapter: string; software:
   } finally {
     await device.dispose();
   }
+}
+
+const TRIAL = syntheticModel(
+  { ...PRESETS.model_64_float, vocabSize: 32, blockSize: 8, nEmbed: 4, dModel: 16, nLayer: 1, nHead: 2 },
+  1,
+);
+
+/** @throws DeviceError if logits, which are of the order of 1, are off by more than 1e-3. */
+export async function computeTrial(device: Device): Promise<void> {
+  const model = await uploadModel(TRIAL, device);
+  const cache = new KvCache(device, TRIAL.config);
+  for (const ids of [[3, 1, 4], [1]]) await forward(ids, model, cache, 'last');
+  const { data } = await forward([5], model, cache, 'last');
+  cache.dispose();
+  referenceForward([3, 1, 4, 1, 5], TRIAL, { logits: 'last' }).data.forEach((expected, i) => {
+    if (Math.abs(data[i] - expected) <= 1e-3) return;
+    throw new DeviceError(`${device.backend}: it computes wrong numbers, ${data[i]} instead of ${expected}`);
+  });
 }

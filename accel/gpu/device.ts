@@ -1,32 +1,16 @@
 import { DeviceError, messageOf, ShapeError } from '../../src/errors.js';
 import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
-import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGpuContext } from './gpujs.js';
+import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
+import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
 
-/** GPU.js's backends that this project runs on, the fastest first. */
-export const GPU_BACKENDS = ['webgpu', 'webgl2', 'webasm', 'cpu'] as const;
-export type GpuBackend = (typeof GPU_BACKENDS)[number];
+export { GPU_BACKENDS, type GpuBackend } from './compile.js';
 
 /** A tensor on a device: row-major, as on the host. */
 export interface DeviceTensor {
   readonly shape: readonly number[];
   /** What GPU.js knows it by; only {@link Device} looks inside. */
   readonly handle: unknown;
-}
-
-export interface KernelConstants {
-  /** Integers, which index arithmetic needs as such. */
-  integers?: Record<string, number>;
-  /** Any other numbers. */
-  reals?: Record<string, number>;
-  /** Up to three dimensions, on the device for good: it is the way to keep weights on every backend. */
-  tables?: Record<string, Tensor>;
-  /** A thread returns so many numbers, which are the last dimension of the result, instead of one. */
-  components?: 2 | 3 | 4;
-  /** Every call has arguments and result of the same shapes, so the host's copies of the tables can go. */
-  fixed?: boolean;
-  /** Worth several threads on `webasm`, which give each such kernel a pool of its own. */
-  threads?: boolean;
 }
 
 /**
@@ -51,6 +35,8 @@ export class Device {
   readonly #gpujs: GpuJs;
   readonly #gpu: GpuInstance;
   readonly #context: WebGpuContext | null;
+  /** Of webgl2. */
+  readonly #gl: WebGL2Context | null;
   readonly #storage: Storage<unknown>;
   readonly #kernels: KernelShortcut[] = [];
   readonly #scopes: Set<DeviceTensor>[] = [];
@@ -62,6 +48,7 @@ export class Device {
     this.#gpujs = gpujs;
     this.#gpu = new gpujs.GPU({ mode: backend });
     this.#context = context;
+    this.#gl = backend === 'webgl2' ? this.#openWebGl() : null;
     this.#storage = this.#openStorage();
     this.adapter = this.#describe();
     this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(this.adapter);
@@ -106,7 +93,7 @@ export class Device {
       return this.#attempt(name, shape, async () => {
         call.setOutput(threadsOf(shape));
         const result = await call(...values);
-        if (made) this.#afterFirst(call, fixed);
+        if (made) afterFirst(this.backend, this.#gpujs, call, fixed);
         return this.#storage.adopt(result, shape);
       });
     };
@@ -223,47 +210,13 @@ export class Device {
 
   #create(
     body: KernelFunction | string,
-    { integers = {}, reals = {}, tables = {}, threads = false }: KernelConstants,
-    argumentTypes: string[],
+    constants: KernelConstants,
+    types: string[],
     output: number[],
   ): KernelShortcut {
-    const { Input } = this.#gpujs;
-    const inputs = Object.entries(tables).map(([key, x]) => [key, new Input(x.data, outputOf(x.shape))] as const);
-    const shortcut = this.#gpu.createKernel(body, {
-      output,
-      argumentTypes,
-      constants: { ...integers, ...reals, ...Object.fromEntries(inputs) },
-      constantTypes: {
-        ...Object.fromEntries(Object.keys(integers).map((key) => [key, 'Integer'])),
-        ...Object.fromEntries(Object.keys(reals).map((key) => [key, 'Float'])),
-        ...Object.fromEntries(inputs.map(([key]) => [key, 'Input'])),
-      },
-      precision: 'single',
-      tactic: 'precision',
-      pipeline: true,
-      immutable: true,
-      dynamicOutput: true,
-      dynamicArguments: this.backend !== 'cpu', // there it takes the strides of tables from the output
-      loopMaxIterations: 1e9, // GPU.js ends loops of 1,000 rounds in silence
-      ...(threads && this.backend === 'webasm' ? { asyncMode: true } : {}),
-    });
-    // else GPU.js would wrap every row in an object of its own
-    if (this.backend === 'webasm') shortcut.kernel._shapeOutput = (data) => data;
+    const shortcut = compile(this.backend, this.#gpujs, this.#gpu, body, constants, types, output);
     this.#kernels.push(shortcut);
     return shortcut;
-  }
-
-  /** Refuses what ran elsewhere, and lets go of the host's copies of tables that the device now holds. */
-  #afterFirst({ kernel, fallbackReason }: KernelShortcut, fixed: boolean): void {
-    const { mode } = kernel.constructor;
-    if (mode !== this.backend) {
-      const reason = fallbackReason ?? 'it gives no reason';
-      throw new DeviceError(`${this.backend}: GPU.js ran a kernel on ${mode ?? 'something else'} instead: ${reason}`);
-    }
-    if (this.backend !== 'webgpu' && !(this.backend === 'webasm' && fixed)) return;
-    for (const constant of Object.values(kernel.constants)) {
-      if (constant instanceof this.#gpujs.Input) constant.value = new Float32Array(0);
-    }
   }
 
   /** Has the device make a tensor; whatever it throws becomes one clear line. */
@@ -278,12 +231,20 @@ export class Device {
 
   #asDeviceError(what: string, error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
+    const lost = this.#lost();
+    if (lost) return lost;
     return new DeviceError(`${this.backend}: ${what} failed: ${messageOf(error).split('\n')[0]}`, { cause: error });
   }
 
   #check(): void {
-    if (this.#context?.isLost) throw new DeviceError('webgpu: the device was lost; open the model again');
+    const lost = this.#lost();
+    if (lost) throw lost;
     if (this.#fault !== null) throw new DeviceError(`${this.backend}: ${this.#fault.split('\n')[0]}`);
+  }
+
+  #lost(): DeviceError | null {
+    if (!this.#context?.isLost && !this.#gl?.isContextLost()) return null;
+    return new DeviceError(`${this.backend}: the device was lost; open the model again`);
   }
 
   #hold(handle: unknown, shape: readonly number[]): DeviceTensor {
@@ -305,12 +266,16 @@ export class Device {
       const { vendor, architecture, device, description } = this.#context.adapter.info;
       return [...new Set([vendor, architecture, device, description])].filter((word) => word !== '').join(' ');
     }
+    const names = this.#gl?.getExtension('WEBGL_debug_renderer_info');
+    return String(this.#gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : this.#gl.RENDERER));
+  }
+
+  /** The context that all kernels share comes with the first of them. */
+  #openWebGl(): WebGL2Context | null {
     const idle = function (): number {
       return 0;
     };
-    const gl = this.#gpu.createKernel(idle, { output: [1] }).kernel.context;
-    const names = gl?.getExtension('WEBGL_debug_renderer_info');
-    return String(gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    return this.#gpu.createKernel(idle, { output: [1] }).kernel.context ?? null;
   }
 }
 

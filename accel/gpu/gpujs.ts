@@ -63,7 +63,11 @@ export interface BufferHandle {
 /** GPU.js's handle of a WebGL texture. */
 export interface TextureHandle {
   type: string;
+  /** What `toArray` makes of it. */
   output: number[];
+  /** What kernels take it for. */
+  dimensions: number[];
+  context: WebGL2Context;
   toArray(): Float32Array[][];
   delete(): void;
 }
@@ -103,6 +107,9 @@ export interface GpuDevice {
 
 export interface WebGL2Context {
   RENDERER: number;
+  NO_ERROR: number;
+  OUT_OF_MEMORY: number;
+  getError(): number;
   getExtension(name: string): { UNMASKED_RENDERER_WEBGL: number } | null;
   getParameter(name: number): unknown;
   isContextLost(): boolean;

@@ -59,8 +59,8 @@ function halfKernel(this: Thread, x: number[][], cos: number[][], sin: number[][
 
 /** Element 2i turns with element 2i + 1. */
 function interleavedKernel(this: Thread, x: number[][], cos: number[][], sin: number[][], D: number): number {
+  let partner = this.thread.x + 1; // an integer: minifiers join declarations, and on webgl2 those must come first
   const i = Math.floor(this.thread.x * 0.5);
-  let partner = this.thread.x + 1;
   let sign = -1;
   if (this.thread.x - 2 * i > 0.5) {
     partner = this.thread.x - 1;

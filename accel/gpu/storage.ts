@@ -182,7 +182,12 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
     upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
     adopt: (result) => result as TextureHandle,
     read(handle, shape) {
-      return Promise.resolve(flat(handle.toArray(), shape));
+      const data = flat(handle.toArray(), shape);
+      const { context: gl } = handle;
+      const code = gl.getError();
+      if (code !== gl.NO_ERROR)
+        throw new DeviceError(`webgl2: ${code === gl.OUT_OF_MEMORY ? 'out of memory' : `error ${code}`}`);
+      return Promise.resolve(data);
     },
     rows: (handle, width, start, end) => rowsFrom([end - start, width], handle, start),
     async write(target, capacity, source, count, width, start) {
@@ -191,7 +196,7 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
       return whole;
     },
     reshape(handle, shape) {
-      handle.output = outputOf(shape);
+      handle.output = handle.dimensions = outputOf(shape);
       return handle;
     },
     free: (handle) => {

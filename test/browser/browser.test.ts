@@ -8,6 +8,7 @@ import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { askPrompt } from '../../src/languageModel.js';
 import { PARITY } from '../accel/gpu/parity.js';
+import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
 import type { PageFunctions } from './page.js';
 import { serve, type Server } from './server.js';
@@ -53,7 +54,7 @@ const worst = new Map<string, number>();
       splitting: true,
       format: 'esm',
       platform: 'browser',
-      minify: true,
+      minify: true, // kernels are functions turned into text, and must survive it
     });
     await writeFile(join(folder, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
     server = await serve({
@@ -104,6 +105,10 @@ const worst = new Map<string, number>();
     });
   }
 
+  it('gives an error, and no number, once webgl2 has lost its context', async () => {
+    assert.match(await inPage('lostContext'), /^DeviceError: webgl2: the device was lost/);
+  });
+
   it('the reference chooses the same tokens here', async () => {
     const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
     const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
@@ -114,7 +119,7 @@ const worst = new Map<string, number>();
     describe(`each op on ${backend} against its oracle`, () => {
       for (const op of Object.keys(PARITY)) {
         it(op, async () => {
-          const { error, bound, share, compared, live } = await inPage('parity', backend, op);
+          const { error, bound, share, compared, live } = await inPage('parity', backend, op, SEED);
           assert.equal(live, 0, 'tensors left behind');
           parity.push([
             ...[op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2)],

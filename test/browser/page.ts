@@ -1,5 +1,8 @@
+import fc from 'fast-check';
 import { load, openBackend, urlFolder } from '../../accel/index.js';
+import { add } from '../../accel/gpu/add.js';
 import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
+import type { TextureHandle } from '../../accel/gpu/gpujs.js';
 import { readSafetensors } from '../../src/checkpoint/reader.js';
 import { readModel } from '../../src/checkpoint/readModel.js';
 import { generateIds } from '../../src/generate.js';
@@ -17,12 +20,17 @@ const functions = {
     return device.adapter;
   },
 
-  async parity(backend: GpuBackend, op: string): Promise<Omit<Meter, 'compare'> & { live: number }> {
+  async parity(backend: GpuBackend, op: string, seed: number): Promise<Omit<Meter, 'compare'> & { live: number }> {
+    fc.configureGlobal({ seed });
     const device = await openDevice(backend);
     const meter = new Meter();
     try {
-      await PARITY[op](device, meter);
-      return { ...meter, live: device.live };
+      await PARITY[op](device, meter).catch((error: unknown) => {
+        const { message, cause } = error as Error;
+        throw new Error(`${message}: ${String(cause)}`); // the cause would not leave the browser
+      });
+      const { share, error, bound, compared } = meter;
+      return { share, error, bound, compared, live: device.live };
     } finally {
       await device.dispose();
     }
@@ -35,6 +43,20 @@ const functions = {
     const truth = await readSafetensors((await folder.open('truth.safetensors'))!);
     const { first, rows } = await verify(model, await parseGolden(truth), `gpu:${backend}`);
     return { over: first?.name ?? null, shares: rows.map(({ op, share }) => [op, share]) };
+  },
+
+  /** What comes of computing on webgl2 when the browser has taken the context away. */
+  async lostContext(): Promise<string> {
+    const device = await openDevice('webgl2');
+    const two = await device.upload({ data: Float32Array.of(2), shape: [1, 1] });
+    const { context } = two.handle as TextureHandle;
+    (context.getExtension('WEBGL_lose_context') as unknown as { loseContext(): void }).loseContext();
+    return add(device)(two, two)
+      .then((four) => device.read(four))
+      .then(
+        ({ data }) => `it gives ${data[0]}`,
+        (error: unknown) => String(error),
+      );
   },
 
   /** How often a download reports, and whether it ends at its end. */

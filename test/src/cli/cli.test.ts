@@ -207,10 +207,10 @@ describe('command line', () => {
       /^emergent: 129 tokens are over the model's block_size of 128\n$/,
     ],
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
-    [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope\/tokenizer\.json does not exist[^\n]*\n$/],
+    [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
     [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],
-    [['perplexity', '--text', '/nope'], /^emergent: \/nope cannot be read[^\n]*\n$/],
+    [['perplexity', '--text', '/nope'], /^emergent: \/nope does not exist\n$/],
     [['make-checkpoint', '--preset', 'x', '--out', '/tmp/x'], /^emergent: [^\n]*model_64_float[^\n]*\n$/],
     [['inspect', '--tensor-map', '/nope'], /^emergent: \/nope does not exist\n$/],
   ];
