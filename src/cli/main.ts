@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { EmergentError, messageOf } from '../errors.js';
 import { askCommand } from './ask.js';
+import { benchCommand } from './bench.js';
 import { buildTokenizerCommand } from './buildTokenizer.js';
 import { calibrateCommand } from './calibrate.js';
 import { generateCommand } from './generate.js';
@@ -52,6 +53,7 @@ for (const command of [
   neighboursCommand(),
   buildTokenizerCommand(),
   makeCheckpointCommand(),
+  benchCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show where an error came from'));
 }

@@ -24,7 +24,10 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
 }
 
 /** Shows on a terminal how far something has come, once it has taken long enough to wonder. */
-export function progressBar(what: string): (doneBytes: number, totalBytes: number) => void {
+export function progressBar(
+  what: string,
+  format: (amount: number) => string = formatBytes,
+): (done: number, total: number) => void {
   if (!process.stderr.isTTY) return () => undefined;
   const begun = Date.now();
   let bar: SingleBar | null = null;
@@ -34,7 +37,7 @@ export function progressBar(what: string): (doneBytes: number, totalBytes: numbe
       bar = new SingleBar({ format: `${what} {bar} {done} of {all}`, clearOnComplete: true, stream: process.stderr });
       bar.start(total, 0, { done: '', all: '' });
     }
-    bar.update(done, { done: formatBytes(done), all: formatBytes(total) });
+    bar.update(done, { done: format(done), all: format(total) });
     if (done === total) bar.stop();
   };
 }

@@ -1,0 +1,65 @@
+import { Command } from 'commander';
+import { openBackend } from '../backend.js';
+import { measureSpeed, round } from '../bench.js';
+import { addBackendOption, addModelOptions, openModel, parseIds, parseInteger, type ModelFlags } from './options.js';
+import { progressBar, table } from './output.js';
+
+interface BenchFlags extends ModelFlags {
+  backend: string;
+  prefill?: number[];
+  decode?: number[];
+  steps: number;
+  json?: boolean;
+}
+
+export function benchCommand(): Command {
+  return addBackendOption(addModelOptions(new Command('bench')))
+    .description('Measure how fast a model runs here.')
+    .option('--prefill <lengths>', 'prompts to read (default: 16,128,512 if they fit)', parseIds)
+    .option('--decode <lengths>', 'tokens cached when single ones are decoded (default: 16,512 if they fit)', parseIds)
+    .option('--steps <n>', 'tokens to decode at each', parseInteger, 8)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Medians, after everything has run once. Memory is the most that this process ever held.
+
+Examples:
+  emergent bench --prefill 16,64 --decode 16
+  emergent bench --model path/to/model --backend gpu --json`,
+    )
+    .action(async (flags: BenchFlags) => {
+      const begun = performance.now();
+      const { model, report } = await openModel({ ...flags });
+      const backend = await openBackend(model, flags.backend);
+      const loadMs = performance.now() - begun;
+      const session = backend.openSession();
+      await session.forward([0]);
+      const firstTokenMs = performance.now() - begun;
+      await session.dispose();
+      const { prefill, decode, steps } = flags;
+      const onProgress = progressBar('measuring', (tokens) => `${tokens} tokens`);
+      const speed = await measureSpeed(backend, model.config, { prefill, decode, steps, onProgress });
+      await backend.dispose();
+      const result = {
+        backend: backend.name,
+        adapter: backend.adapter,
+        model: model.config.modelType,
+        parameters: Object.values(report.parameters).reduce((sum, count) => sum + count, 0),
+        load_ms: round(loadMs),
+        first_token_ms: round(firstTokenMs),
+        ...speed,
+        peak_rss_mb: round(process.resourceUsage().maxRSS / 1e3),
+      };
+      process.stdout.write(`${flags.json ? JSON.stringify(result) : render(result)}\n`);
+    });
+}
+
+function render(result: Record<string, string | number | Record<string, number>>): string {
+  const rows = Object.entries(result).flatMap(([key, value]) =>
+    typeof value === 'object'
+      ? Object.entries(value).map(([length, figure]) => [`${key} at ${length}`, String(figure)])
+      : [[key, String(value)]],
+  );
+  return table(rows);
+}
