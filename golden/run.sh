@@ -11,7 +11,7 @@ if ! cmp -s golden/requirements.txt "$venv/installed.txt"; then
   cp golden/requirements.txt "$venv/installed.txt"
 fi
 export PYTHONDONTWRITEBYTECODE=1
-command=${1:?usage: golden/run.sh write | full | check | check-hf | train-demo | train-conventions}
+command=${1:?usage: golden/run.sh write | full | check | check-hf | train-demo | train-conventions | fit-gelu}
 shift
 case $command in
   write) "$python" golden/export.py --out golden/fixtures "$@" ;;
@@ -20,5 +20,6 @@ case $command in
   check-hf) "$python" golden/check_hf.py "$@" ;;
   train-demo) "$python" golden/train_demo.py --out models/demo "$@" ;;
   train-conventions) "$python" golden/train_conventions.py --out golden/conventions "$@" ;;
-  *) echo "golden/run.sh: unknown command '$command': write, full, check, check-hf, train-demo or train-conventions" >&2 && exit 2 ;;
+  fit-gelu) "$python" golden/fit_gelu.py "$@" ;;
+  *) echo "golden/run.sh: unknown command '$command': write, full, check, check-hf, train-demo, train-conventions or fit-gelu" >&2 && exit 2 ;;
 esac

@@ -7,7 +7,7 @@ import type { Thread } from './gpujs.js';
  *
  *     Φ(−a) = e^(−a²/2) · s · P(s),  s = 1 / (1 + 0.35 a),  a ≥ 0
  *
- * with a polynomial P of degree 8 fitted here, by `golden/fit_gelu.py`: its relative error is 3.2e-8 for a ≤ 14, where
+ * with a polynomial P of degree 8 fitted here (`golden/run.sh fit-gelu`): its relative error is 3.2e-8 for a ≤ 14, where
  * Φ(−a) leaves float32. In float32 arithmetic y is within 7e-8 absolutely for x ≤ 0.
  *
  * @see reference/gelu.ts

@@ -1,4 +1,4 @@
-/** Verifies one full-size synthetic model and prints what came of it as JSON:  tsx test/full/child.ts GOLDEN_FILE */
+/** Verifies one full-size synthetic model and prints what came of it as JSON:  tsx test/full/child.ts GOLDEN_FILE BACKEND */
 import { syntheticModel } from '../../src/checkpoint/synthetic.js';
 import { PRESETS } from '../../src/config.js';
 import { readGolden } from '../../src/verify/readGolden.js';
@@ -25,7 +25,7 @@ const { preset, seed } = golden.header.synthetic!;
 const begun = performance.now();
 const model = syntheticModel(PRESETS[preset], seed);
 const made = performance.now();
-const report = await verify(model, golden);
+const report = await verify(model, golden, process.argv[3]);
 const logits = report.rows.at(-1)!;
 const result: Result = {
   ok: report.first === null,
