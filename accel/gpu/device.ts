@@ -310,7 +310,7 @@ async function importGpuJs(): Promise<GpuJs> {
     const module: unknown = await import('gpu.js');
     return (module as { default: GpuJs }).default;
   } catch (error) {
-    throw new DeviceError(`the GPU backends need the package gpu.js: npm install gpu.js (${messageOf(error)})`, {
+    throw new DeviceError(`the GPU backends need the package gpu.js: npm install gpu.js@2.24 (${messageOf(error)})`, {
       cause: error,
     });
   }

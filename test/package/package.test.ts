@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { run } from '../support/cli.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -49,6 +50,35 @@ describe('package', () => {
     await succeed(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...options], folder);
     const result = JSON.parse(await succeed(process.execPath, ['use.js'], folder)) as Record<string, unknown>;
     assert.deepEqual(result, { answer: ' Tokyo', shape: [1, 1024], erf: 0.8427007929497149, refused: true });
+  });
+
+  it('says what to install for a backend that needs more', async () => {
+    const { code, stdout, stderr } = await run(
+      'npx',
+      ['--no-install', 'emergent', 'ask', '--backend', 'gpu:webasm', 'x'],
+      '',
+      folder,
+    );
+    assert.match(stderr, /^emergent: the GPU backends need the package gpu\.js: npm install gpu\.js@2\.24 [^\n]+\n$/);
+    assert.deepEqual([code, stdout], [2, '']);
+  });
+
+  it('has an entry that bundlers for browsers can take', async () => {
+    await writeFile(
+      join(folder, 'page.js'),
+      "import { load } from 'emergent-semantics/accel';\nload('/models/demo/');",
+    );
+    const { outputFiles, warnings } = await build({
+      entryPoints: [join(folder, 'page.js')],
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      minify: true,
+      external: ['gpu.js'],
+      write: false,
+    });
+    assert.deepEqual(warnings, []);
+    console.log(`      ${(outputFiles[0].contents.length / 1e3).toFixed(0)} kB for a browser without GPU.js`);
   });
 
   it('is under 1 MB without the demo, and holds no sources, tests or fixtures', async () => {
