@@ -1,0 +1,19 @@
+import { take } from './threads';
+
+const PIECE: u32 = 4096;
+
+/** y = a + b, `size` elements. See reference/add.ts. */
+export function add(a: usize, b: usize, y: usize, size: u32): void {
+  for (let start = take(PIECE); start < size; start = take(PIECE)) {
+    const end = min(start + PIECE, size);
+    let i = start;
+    for (; i + 4 <= end; i += 4) {
+      const at = <usize>i << 2;
+      v128.store(y + at, f32x4.add(v128.load(a + at), v128.load(b + at)));
+    }
+    for (; i < end; i++) {
+      const at = <usize>i << 2;
+      store<f32>(y + at, load<f32>(a + at) + load<f32>(b + at));
+    }
+  }
+}

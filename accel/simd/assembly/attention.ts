@@ -1,0 +1,86 @@
+import { madd, sum } from './lanes';
+import { softmaxRow } from './softmax';
+import { take, threadIndex } from './threads';
+
+/**
+ * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D. q and y are [T, H · D], k and v
+ * are kept by head, [H, capacity, D], so that a head's keys lie side by side. `scores` has room for past + T numbers
+ * of each thread. See reference/attention.ts.
+ */
+export function attention(
+  q: usize,
+  k: usize,
+  v: usize,
+  y: usize,
+  T: u32,
+  H: u32,
+  D: u32,
+  past: u32,
+  capacity: u32,
+  scores: usize,
+): void {
+  const own = scores + ((<usize>threadIndex() * capacity) << 2);
+  const width = <usize>D << 2;
+  const scale = <f32>1 / sqrt<f32>(<f32>D);
+  const head = <usize>capacity * width;
+  for (let n = take(1); n < T * H; n = take(1)) {
+    const t = T - 1 - n / H; // the longest first, so that no thread is left with them at the end
+    const h = n % H;
+    const at = <usize>(t * H + h) * width;
+    const visible = past + t + 1;
+    scoreKeys(q + at, k + <usize>h * head, own, visible, width, scale);
+    softmaxRow(own, own, visible);
+    weigh(own, v + <usize>h * head, y + at, visible, width);
+  }
+}
+
+/** q · k[s] · scale for the first `count` keys. */
+function scoreKeys(q: usize, k: usize, scores: usize, count: u32, width: usize, scale: f32): void {
+  const whole = width & ~15;
+  for (let s: u32 = 0; s < count; s++, k += width) {
+    let dots = f32x4.splat(0);
+    for (let i: usize = 0; i < whole; i += 16) dots = madd(v128.load(q + i), v128.load(k + i), dots);
+    let dot = sum(dots);
+    for (let i = whole; i < width; i += 4) dot += load<f32>(q + i) * load<f32>(k + i);
+    store<f32>(scores + (<usize>s << 2), dot * scale);
+  }
+}
+
+/** y = Σₛ weights[s] v[s], 16 elements at a time in four registers. */
+function weigh(weights: usize, v: usize, y: usize, count: u32, width: usize): void {
+  let i: usize = 0;
+  for (; i + 64 <= width; i += 64) {
+    let a = f32x4.splat(0);
+    let b = f32x4.splat(0);
+    let c = f32x4.splat(0);
+    let d = f32x4.splat(0);
+    let from = v + i;
+    for (let s: u32 = 0; s < count; s++, from += width) {
+      const w = v128.load32_splat(weights + (<usize>s << 2));
+      a = madd(w, v128.load(from), a);
+      b = madd(w, v128.load(from, 16), b);
+      c = madd(w, v128.load(from, 32), c);
+      d = madd(w, v128.load(from, 48), d);
+    }
+    v128.store(y + i, a);
+    v128.store(y + i, b, 16);
+    v128.store(y + i, c, 32);
+    v128.store(y + i, d, 48);
+  }
+  for (; i < width; i += 4) {
+    let total: f32 = 0;
+    let from = v + i;
+    for (let s: u32 = 0; s < count; s++, from += width) total += load<f32>(weights + (<usize>s << 2)) * load<f32>(from);
+    store<f32>(y + i, total);
+  }
+}
+
+/** Puts x [T, H · D] into a cache [H, capacity, D] at position `past`. */
+export function storeHeads(x: usize, cache: usize, T: u32, H: u32, D: u32, past: u32, capacity: u32): void {
+  const width = <usize>D << 2;
+  for (let t = take(1); t < T; t = take(1)) {
+    for (let h: u32 = 0; h < H; h++) {
+      memory.copy(cache + <usize>(h * capacity + past + t) * width, x + <usize>(t * H + h) * width, width);
+    }
+  }
+}

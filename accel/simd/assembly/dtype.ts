@@ -1,0 +1,116 @@
+// How weights are stored. dtype.ts beside this folder says the same to the host.
+
+export const enum Dtype {
+  F32,
+  Bf16,
+  F16,
+  Int8,
+  Int4,
+}
+
+/** Weights that share a scale, side by side in a row. Rows are padded with zeros to whole groups. */
+export const INT8_GROUP: u32 = 64;
+export const INT4_GROUP: u32 = 32;
+
+/** Bytes of a row of K weights. */
+export function rowBytes(dtype: u32, K: u32): usize {
+  if (dtype == Dtype.F32) return <usize>K << 2;
+  if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) * INT8_GROUP;
+  if (dtype == Dtype.Int4) return (<usize>groups(K, INT4_GROUP) * INT4_GROUP) >> 1;
+  return <usize>K << 1;
+}
+
+/** Bytes of the scales of a row: one bfloat16 a group. */
+export function rowScales(dtype: u32, K: u32): usize {
+  if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) << 1;
+  if (dtype == Dtype.Int4) return <usize>groups(K, INT4_GROUP) << 1;
+  return 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function groups(K: u32, group: u32): u32 {
+  return (K + group - 1) / group;
+}
+
+// @ts-ignore: decorator
+@inline
+export function loadScale(at: usize): f32 {
+  return reinterpret<f32>(<u32>load<u16>(at) << 16);
+}
+
+/** Four bfloat16 numbers: the upper halves of float32 ones. */
+// @ts-ignore: decorator
+@inline
+export function loadBf16(at: usize): v128 {
+  return i32x4.shl(v128.load16x4_u(at), 16);
+}
+
+/** Four float16 numbers, none infinite: exponent and fraction moved into place, times 2^112 for the other bias. */
+// @ts-ignore: decorator
+@inline
+export function loadF16(at: usize): v128 {
+  const bits = v128.load16x4_u(at);
+  const magnitude = i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13);
+  const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
+  return v128.or(f32x4.mul(magnitude, i32x4.splat(0x77800000)), sign);
+}
+
+/** Weights k to k + n of a row as float32; k and n are multiples of the group, but for the end of the row. */
+export function unpackRow(dtype: u32, row: usize, scales: usize, k: u32, n: u32, to: usize): void {
+  if (dtype == Dtype.Int8) return unpackInt8(row + k, scales + <usize>((k / INT8_GROUP) << 1), n, to);
+  if (dtype == Dtype.Int4) return unpackInt4(row + (k >> 1), scales + <usize>((k / INT4_GROUP) << 1), n, to);
+  const from = row + (<usize>k << 1);
+  let i: u32 = 0;
+  if (dtype == Dtype.Bf16) {
+    for (; i + 4 <= n; i += 4) v128.store(to + (<usize>i << 2), loadBf16(from + (<usize>i << 1)));
+    for (; i < n; i++) store<u32>(to + (<usize>i << 2), <u32>load<u16>(from + (<usize>i << 1)) << 16);
+  } else {
+    for (; i + 4 <= n; i += 4) v128.store(to + (<usize>i << 2), loadF16(from + (<usize>i << 1)));
+    for (; i < n; i++) {
+      const bits = <u32>load<u16>(from + (<usize>i << 1));
+      const one = f32x4.extract_lane(loadF16One(bits), 0);
+      store<f32>(to + (<usize>i << 2), one);
+    }
+  }
+}
+
+function loadF16One(bits: u32): v128 {
+  const magnitude = i32x4.splat((bits & 0x7fff) << 13);
+  return v128.or(f32x4.mul(magnitude, i32x4.splat(0x77800000)), i32x4.splat((bits & 0x8000) << 16));
+}
+
+function unpackInt8(from: usize, scales: usize, n: u32, to: usize): void {
+  for (let i: u32 = 0; i < n; i += INT8_GROUP, scales += 2) {
+    const scale = f32x4.splat(loadScale(scales));
+    for (let j: u32 = i; j < i + INT8_GROUP; j += 8) {
+      const codes = v128.load8x8_s(from + j);
+      const at = to + (<usize>j << 2);
+      v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes))));
+      v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes))), 16);
+    }
+  }
+}
+
+/** A group's 16 bytes hold weights 0 to 15 in their lower halves and 16 to 31 in their upper ones, each plus 8. */
+function unpackInt4(from: usize, scales: usize, n: u32, to: usize): void {
+  for (let i: u32 = 0; i < n; i += INT4_GROUP, scales += 2) {
+    const scale = f32x4.splat(loadScale(scales));
+    const bytes = v128.load(from + (i >> 1));
+    const eight = i8x16.splat(8);
+    const at = to + (<usize>i << 2);
+    storeInt8(i8x16.sub(v128.and(bytes, i8x16.splat(15)), eight), scale, at);
+    storeInt8(i8x16.sub(i8x16.shr_u(bytes, 4), eight), scale, at + 64);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeInt8(codes: v128, scale: v128, at: usize): void {
+  const low = i16x8.extend_low_i8x16_s(codes);
+  const high = i16x8.extend_high_i8x16_s(codes);
+  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low))));
+  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low))), 16);
+  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high))), 32);
+  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high))), 48);
+}

@@ -1,0 +1,56 @@
+import { Dtype, INT4_GROUP, INT8_GROUP, rowBytes, rowScales } from './dtype';
+import { multiplyMany } from './linearMany';
+import { dotBf16, dotF16, dotF32, dotInt4, dotInt8, quantiseRow } from './linearOne';
+import { take, threadIndex } from './threads';
+
+/** Bytes of scratch that each thread has. */
+const SCRATCH: usize = 1 << 16;
+
+/** Outputs of one token that a thread takes at a time. */
+const PIECE: u32 = 32;
+
+/**
+ * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]: x [T, K], weight [N, K] of `dtype` with `scales`, bias [N] or 0 for none,
+ * y [T, N]. One token reads every weight once and is bound by memory; many go through panels of weights in the caches.
+ * See reference/linear.ts.
+ */
+export function linear(
+  x: usize,
+  weight: usize,
+  bias: usize,
+  y: usize,
+  T: u32,
+  K: u32,
+  N: u32,
+  dtype: u32,
+  scales: usize,
+  scratch: usize,
+): void {
+  const own = scratch + <usize>threadIndex() * SCRATCH;
+  if (T > 1) return multiplyMany(x, weight, bias, y, T, K, N, dtype, scales, own);
+
+  const row = rowBytes(dtype, K);
+  const scaleRow = rowScales(dtype, K);
+  // with integer weights the token becomes integers, too: 16 bits, a scale for each group, one copy a thread
+  if (dtype == Dtype.Int8) quantiseRow(x, K, INT8_GROUP, own);
+  if (dtype == Dtype.Int4) quantiseRow(x, K, INT4_GROUP, own);
+
+  for (let start = take(PIECE); start < N; start = take(PIECE)) {
+    const end = min(start + PIECE, N);
+    const w = weight + <usize>start * row;
+    const s = scales + <usize>start * scaleRow;
+    const out = y + (<usize>start << 2);
+    const count = end - start;
+    if (dtype == Dtype.F32) dotF32(x, w, out, K, count);
+    else if (dtype == Dtype.Bf16) dotBf16(x, w, out, K, count);
+    else if (dtype == Dtype.F16) dotF16(x, w, out, K, count);
+    else if (dtype == Dtype.Int8) dotInt8(own, w, s, out, K, count);
+    else dotInt4(own, w, s, out, K, count);
+    if (bias) {
+      for (let o = start; o < end; o++) {
+        const at = y + (<usize>o << 2);
+        store<f32>(at, load<f32>(at) + load<f32>(bias + (<usize>o << 2)));
+      }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// A plan is a list of records in memory, each an op with its arguments. All threads walk through it side by side, share
+// the work of each op, and wait for each other before the next.
+
+import { add } from './add';
+import { attention, storeHeads } from './attention';
+import { embedding } from './embedding';
+import { gelu } from './gelu';
+import { layerNorm } from './layerNorm';
+import { linear } from './linear';
+import { repeatInterleave } from './repeatInterleave';
+import { rope } from './rope';
+import { softmax } from './softmax';
+import { barrier, startOp } from './threads';
+
+/** Words of 32 bits a record has: the op, its arguments, and in the last the counter of what has been taken. */
+const WORDS: usize = 12;
+
+/** The ops by number; plan.ts beside this folder has the same list. */
+const enum Op {
+  End,
+  Embedding,
+  RepeatInterleave,
+  LayerNorm,
+  Linear,
+  Rope,
+  StoreHeads,
+  Attention,
+  Softmax,
+  Gelu,
+  Add,
+}
+
+/** Argument n of a record. */
+// @ts-ignore: decorator
+@inline
+function arg(record: usize, n: usize): u32 {
+  return load<u32>(record + ((n + 1) << 2));
+}
+
+/** Runs a plan as one of `threads` threads. */
+export function run(plan: usize, thread: u32, threads: u32): void {
+  for (let record = plan; ; record += WORDS << 2) {
+    const op = load<u32>(record);
+    if (op == Op.End) return;
+    startOp(record + ((WORDS - 1) << 2), thread, threads);
+    const a = arg(record, 0);
+    const b = arg(record, 1);
+    const c = arg(record, 2);
+    const d = arg(record, 3);
+    const e = arg(record, 4);
+    const f = arg(record, 5);
+    const g = arg(record, 6);
+    const h = arg(record, 7);
+    const i = arg(record, 8);
+    const j = arg(record, 9);
+    switch (op) {
+      case Op.Embedding:
+        embedding(a, b, c, d, e);
+        break;
+      case Op.RepeatInterleave:
+        repeatInterleave(a, b, c, d, e);
+        break;
+      case Op.LayerNorm:
+        layerNorm(a, b, c, d, e, f, reinterpret<f32>(g));
+        break;
+      case Op.Linear:
+        linear(a, b, c, d, e, f, g, h, i, j);
+        break;
+      case Op.Rope:
+        rope(a, b, c, d, e, f, g, h);
+        break;
+      case Op.StoreHeads:
+        storeHeads(a, b, c, d, e, f, g);
+        break;
+      case Op.Attention:
+        attention(a, b, c, d, e, f, g, h, i, j);
+        break;
+      case Op.Softmax:
+        softmax(a, b, c, d, e);
+        break;
+      case Op.Gelu:
+        gelu(a, b, c, d);
+        break;
+      case Op.Add:
+        add(a, b, c, d);
+        break;
+      default:
+        unreachable();
+    }
+    barrier();
+  }
+}

@@ -1,0 +1,59 @@
+// How threads share work: pieces of an op are taken from a counter, so that a thread that was held up takes fewer, and a
+// barrier ends every op.
+
+/** Shared by all threads at the start of memory; threads.ts beside this folder has the same addresses. */
+const ORDERED: usize = 0; // how many plans
+const STOP: usize = 4; // not 0: no more plans will come
+const ARRIVED: usize = 8; // threads that wait at a barrier
+const ROUND: usize = 12; // barriers passed
+const PLAN: usize = 16; // the address of the plan ordered last
+
+/** Looks at the others this often before it goes to sleep. Some ten microseconds. */
+const SPINS = 4096;
+
+// a module is instantiated by every thread, so these are each thread's own
+let counter: usize = 0;
+let self: u32 = 0;
+let count: u32 = 1;
+
+export function startOp(at: usize, thread: u32, threads: u32): void {
+  counter = at;
+  self = thread;
+  count = threads;
+}
+
+/** Which thread this is: 0, 1, … */
+// @ts-ignore: decorator
+@inline
+export function threadIndex(): u32 {
+  return self;
+}
+
+/** Takes the next `size` pieces of the op: the first of them. */
+// @ts-ignore: decorator
+@inline
+export function take(size: u32): u32 {
+  return atomic.add<u32>(counter, size);
+}
+
+/** Waits until all threads have come here. */
+export function barrier(): void {
+  if (count == 1) return;
+  const round = atomic.load<u32>(ROUND);
+  if (atomic.add<u32>(ARRIVED, 1) == count - 1) {
+    atomic.store<u32>(ARRIVED, 0);
+    atomic.add<u32>(ROUND, 1);
+    atomic.notify(ROUND);
+    return;
+  }
+  for (let i = 0; i < SPINS; i++) {
+    if (atomic.load<u32>(ROUND) != round) return;
+  }
+  while (atomic.load<u32>(ROUND) == round) atomic.wait<u32>(ROUND, round);
+}
+
+/** The address of the plan that was ordered after `seen` others, asleep until it is; 0 if it is time to stop. */
+export function nextPlan(seen: u32): usize {
+  while (atomic.load<u32>(ORDERED) == seen) atomic.wait<u32>(ORDERED, seen);
+  return atomic.load<u32>(STOP) ? 0 : <usize>atomic.load<u32>(PLAN);
+}

@@ -1,0 +1,130 @@
+import { DeviceError } from '../../src/errors.js';
+import { WebAssembly, type WasmMemory } from './webAssembly.js';
+
+const PAGE = 2 ** 16;
+/** What 32-bit addresses reach. */
+const MOST_PAGES = 2 ** 16;
+/** Every block begins on a cache line of its own. */
+const LINE = 64;
+/** Below this, threads.ts and the compiler keep what is theirs. */
+const FIRST = 1024;
+
+interface Block {
+  address: number;
+  bytes: number;
+}
+
+/**
+ * The one memory that the threads of `simd` share: WebAssembly's, handed out in blocks. Weights can be read from a file
+ * straight into it (see {@link SimdMemory.allocateFloats}), so that they are in memory once.
+ */
+export class SimdMemory {
+  /** Which memory an array lies in. */
+  static readonly #owners = new WeakMap<ArrayBufferLike, SimdMemory>();
+
+  readonly wasm: WasmMemory;
+  readonly shared: boolean;
+  #end = FIRST;
+  readonly #free: Block[] = [];
+  readonly #sizes = new Map<number, number>();
+
+  /** @param shared between threads; takes SharedArrayBuffer, which browsers give to isolated pages only */
+  constructor(shared: boolean) {
+    this.shared = shared;
+    try {
+      this.wasm = new WebAssembly.Memory({ initial: 1, maximum: MOST_PAGES, shared });
+    } catch (error) {
+      throw new DeviceError('simd: there is no room for its memory', { cause: error });
+    }
+  }
+
+  /** The memory that an array lies in, if it is one of these. */
+  static of(data: Float32Array): SimdMemory | undefined {
+    return SimdMemory.#owners.get(data.buffer);
+  }
+
+  /** Bytes taken. */
+  get used(): number {
+    return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /**
+   * @returns the address of a block of so many bytes, on a boundary of 64, which hold anything
+   * @throws DeviceError if there is no room.
+   */
+  allocate(size: number): number {
+    const bytes = Math.max(LINE, Math.ceil(size / LINE) * LINE);
+    const hole = this.#free.findIndex((block) => block.bytes >= bytes);
+    let address = this.#end;
+    if (hole === -1) {
+      this.#reserve(this.#end + bytes);
+      this.#end += bytes;
+    } else {
+      const block = this.#free[hole];
+      address = block.address;
+      if (block.bytes === bytes) this.#free.splice(hole, 1);
+      else this.#free[hole] = { address: address + bytes, bytes: block.bytes - bytes };
+    }
+    this.#sizes.set(address, bytes);
+    return address;
+  }
+
+  free(address: number): void {
+    const bytes = this.#sizes.get(address);
+    if (bytes === undefined) throw new RangeError(`${address} is not the address of a block`);
+    this.#sizes.delete(address);
+    this.#free.push({ address, bytes });
+    this.#free.sort((a, b) => a.address - b.address);
+    for (let i = this.#free.length - 1; i > 0; i--) {
+      const [before, after] = [this.#free[i - 1], this.#free[i]];
+      if (before.address + before.bytes !== after.address) continue;
+      before.bytes += after.bytes;
+      this.#free.splice(i, 1);
+    }
+    const last = this.#free.at(-1);
+    if (last && last.address + last.bytes === this.#end) {
+      this.#free.pop();
+      this.#end = last.address;
+    }
+  }
+
+  /** An array in this memory. Only shared memory can grow under it; an ordinary one would take it away. */
+  allocateFloats(length: number): Float32Array {
+    return this.floats(this.allocate(4 * length), length);
+  }
+
+  /** Views are good until the next {@link allocate}, in shared memory for ever. */
+  floats(address: number, length: number): Float32Array {
+    return new Float32Array(this.#buffer(), address, length);
+  }
+
+  words(address: number, length: number): Uint32Array {
+    return new Uint32Array(this.#buffer(), address, length);
+  }
+
+  bytes(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.#buffer(), address, length);
+  }
+
+  #buffer(): ArrayBufferLike {
+    const { buffer } = this.wasm;
+    SimdMemory.#owners.set(buffer, this);
+    return buffer;
+  }
+
+  #reserve(end: number): void {
+    const missing = Math.ceil((end - this.wasm.buffer.byteLength) / PAGE);
+    if (missing <= 0) return;
+    try {
+      this.wasm.grow(missing);
+    } catch (error) {
+      throw new DeviceError(`simd: there is no memory for ${end} bytes`, { cause: error });
+    }
+  }
+}
+
+/** Whether threads can share memory here. */
+export function canShare(): boolean {
+  const { crossOriginIsolated } = globalThis as { crossOriginIsolated?: boolean };
+  return typeof SharedArrayBuffer !== 'undefined' && crossOriginIsolated !== false;
+}
