@@ -38,5 +38,5 @@ for (const [name, flags] of Object.entries({
 }
 await writeFile(
   target,
-  `/** Made by npm run build:simd from assembly/; WebAssembly modules in base64. */\nexport const BINARY = {\n${lines.join('\n')}\n} as const;\n`,
+  `/** Made by npm run build:simd from assembly/; WebAssembly modules in base64. */\nexport const BINARY: Record<'plain' | 'relaxed' | 'plainShared' | 'relaxedShared', string> = {\n${lines.join('\n')}\n};\n`,
 );
