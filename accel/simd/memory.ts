@@ -16,7 +16,7 @@ interface Block {
 
 /**
  * The one memory that the threads of `simd` share: WebAssembly's, handed out in blocks. Weights can be read from a file
- * straight into it (see {@link SimdMemory.allocateFloats}), so that they are in memory once.
+ * straight into it (see {@link SimdMemory.allocateBytes}), so that they are in memory once.
  */
 export class SimdMemory {
   /** Which memory an array lies in. */
@@ -38,9 +38,9 @@ export class SimdMemory {
     }
   }
 
-  /** The memory that an array lies in, if it is one of these. */
-  static of(data: Float32Array): SimdMemory | undefined {
-    return SimdMemory.#owners.get(data.buffer);
+  /** The memory that an array's buffer belongs to, if it is one of these. */
+  static of(buffer: ArrayBufferLike): SimdMemory | undefined {
+    return SimdMemory.#owners.get(buffer);
   }
 
   /** Bytes taken. */
@@ -88,9 +88,9 @@ export class SimdMemory {
     }
   }
 
-  /** An array in this memory. Only shared memory can grow under it; an ordinary one would take it away. */
-  allocateFloats(length: number): Float32Array {
-    return this.floats(this.allocate(4 * length), length);
+  /** Bytes in this memory. Only shared memory can grow under them; an ordinary one would take them away. */
+  allocateBytes(length: number): Uint8Array {
+    return this.bytes(this.allocate(length), length);
   }
 
   /** Views are good until the next {@link allocate}, in shared memory for ever. */

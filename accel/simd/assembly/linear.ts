@@ -3,8 +3,8 @@ import { multiplyMany } from './linearMany';
 import { dotBf16, dotF16, dotF32, dotInt4, dotInt8, quantiseRow } from './linearOne';
 import { take, threadIndex } from './threads';
 
-/** Bytes of scratch that each thread has. */
-const SCRATCH: usize = 1 << 16;
+/** Bytes of scratch that each thread has; engine.ts beside this folder has the same. */
+const SCRATCH: usize = 1 << 17;
 
 /** Outputs of one token that a thread takes at a time. */
 const PIECE: u32 = 32;
