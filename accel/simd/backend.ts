@@ -16,7 +16,7 @@ import { uploadModel, type SimdModel } from './upload.js';
  * @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started.
  */
 export async function openSimdBackend(model: Model, threads?: number): Promise<Backend> {
-  const engine = await Engine.open(SimdMemory.of(model.weights.embedding.data.buffer), threads);
+  const engine = await Engine.open({ memory: SimdMemory.of(model.weights.embedding.data.buffer), threads });
   try {
     const uploaded = uploadModel(model, engine);
     return {

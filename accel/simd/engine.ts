@@ -8,6 +8,15 @@ import { Threads } from './threads.js';
 /** Bytes that each thread has to itself; assembly/linear.ts has the same. */
 const SCRATCH = 2 ** 17;
 
+export interface EngineOptions {
+  /** Where weights already are, if they are. */
+  memory?: SimdMemory | undefined;
+  /** The cores there are unless told; one where memory cannot be shared. */
+  threads?: number | undefined;
+  /** Products and sums in one instruction; where the engine knows them unless told. */
+  relaxed?: boolean | undefined;
+}
+
 /** Threads over one memory: what a device is to a GPU. */
 export class Engine {
   readonly memory: SimdMemory;
@@ -22,13 +31,11 @@ export class Engine {
     this.#threads = threads;
   }
 
-  /**
-   * @param memory where weights already are, if they are
-   * @param threads the cores there are unless told; one where memory cannot be shared
-   * @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started.
-   */
-  static async open(memory: SimdMemory = new SimdMemory(canShare()), threads?: number): Promise<Engine> {
-    return new Engine(memory, await Threads.start(memory, threads ?? (await countCores())));
+  /** @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started. */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    const { memory = new SimdMemory(canShare()), relaxed = hasRelaxedSimd() } = options;
+    const threads = await Threads.start(memory, options.threads ?? (await countCores()), relaxed);
+    return new Engine(memory, threads);
   }
 
   get threads(): number {
@@ -38,7 +45,7 @@ export class Engine {
   /** What computes. */
   get adapter(): string {
     const threads = this.threads === 1 ? '1 thread' : `${this.threads} threads`;
-    return `WebAssembly ${hasRelaxedSimd() ? 'relaxed ' : ''}SIMD, ${threads}`;
+    return `WebAssembly ${this.#threads.relaxed ? 'relaxed ' : ''}SIMD, ${threads}`;
   }
 
   /** What each thread has to itself, side by side. */

@@ -12,12 +12,12 @@ export interface Kernels {
 const modules = new Map<string, Promise<WasmModule>>();
 
 /**
- * The kernels, compiled for shared memory or for ordinary memory.
+ * The kernels, compiled for shared or for ordinary memory, with or without relaxed SIMD.
  *
  * @throws DeviceError if there is no SIMD here.
  */
-export function compileKernels(shared: boolean): Promise<WasmModule> {
-  const name = `${hasRelaxedSimd() ? 'relaxed' : 'plain'}${shared ? 'Shared' : ''}` as const;
+export function compileKernels(shared: boolean, relaxed: boolean): Promise<WasmModule> {
+  const name = `${relaxed ? 'relaxed' : 'plain'}${shared ? 'Shared' : ''}` as const;
   const known = modules.get(name);
   if (known) return known;
   const module = WebAssembly.compile(decode(BINARY[name])).catch((error: unknown) => {
@@ -33,12 +33,9 @@ export function instantiate(module: WasmModule, memory: WasmMemory): Kernels {
   return exports as unknown as Kernels;
 }
 
-let relaxed: boolean | undefined;
-
 /** Whether a product and a sum can be one instruction. */
 export function hasRelaxedSimd(): boolean {
-  relaxed ??= WebAssembly.validate(decode(BINARY.relaxed));
-  return relaxed;
+  return WebAssembly.validate(decode(BINARY.relaxed));
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {

@@ -15,6 +15,7 @@ const SHARED_WORDS = 5;
  */
 export class Threads {
   readonly count: number;
+  readonly relaxed: boolean;
   readonly #memory: SimdMemory;
   readonly #shared: number;
   readonly #workers: WorkerHandle[] = [];
@@ -22,17 +23,18 @@ export class Threads {
   #running: { resolve: () => void; reject: (error: DeviceError) => void } | null = null;
   #fault: DeviceError | null = null;
 
-  private constructor(memory: SimdMemory, count: number) {
+  private constructor(memory: SimdMemory, count: number, relaxed: boolean) {
     this.count = count;
+    this.relaxed = relaxed;
     this.#memory = memory;
     this.#shared = memory.allocate(4 * SHARED_WORDS);
     memory.words(this.#shared, SHARED_WORDS).fill(0);
   }
 
   /** @throws DeviceError if there is no SIMD here or a worker cannot be started. */
-  static async start(memory: SimdMemory, count: number): Promise<Threads> {
-    const module = await compileKernels(memory.shared);
-    const threads = new Threads(memory, memory.shared ? count : 1);
+  static async start(memory: SimdMemory, count: number, relaxed: boolean): Promise<Threads> {
+    const module = await compileKernels(memory.shared, relaxed);
+    const threads = new Threads(memory, memory.shared ? count : 1, relaxed);
     if (threads.count === 1) {
       threads.#alone = instantiate(module, memory.wasm).runAlone;
       return threads;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { askPrompt } from '../../src/languageModel.js';
-import { PARITY } from '../accel/gpu/parity.js';
+import { PARITY } from '../accel/parity.js';
 import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
 import type { PageFunctions } from './page.js';

@@ -9,7 +9,8 @@ import { generateIds } from '../../src/generate.js';
 import type { LanguageModel } from '../../src/languageModel.js';
 import { parseGolden } from '../../src/verify/golden.js';
 import { verify } from '../../src/verify/verify.js';
-import { Meter, PARITY } from '../accel/gpu/parity.js';
+import { gpuOps } from '../accel/gpu/ops.js';
+import { Meter, PARITY } from '../accel/parity.js';
 
 /** What the test calls in the browser: everything goes in and comes out as JSON. */
 const functions = {
@@ -25,7 +26,7 @@ const functions = {
     const device = await openDevice(backend);
     const meter = new Meter();
     try {
-      await PARITY[op](device, meter).catch((error: unknown) => {
+      await PARITY[op](gpuOps(device), meter).catch((error: unknown) => {
         const { message, cause } = error as Error;
         throw new Error(`${message}: ${String(cause)}`); // the cause would not leave the browser
       });

@@ -80,7 +80,7 @@ export function run(plan: usize): void {
         attention(a, b, c, d, e, f, g, h, i);
         break;
       case Op.Softmax:
-        softmax(a, b, c, d, e);
+        softmax(a, b, c, d);
         break;
       case Op.Gelu:
         gelu(a, b, c, d);
