@@ -5,14 +5,20 @@
 import { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from '../src/languageModel.js';
 
+export interface UrlLoadOptions extends UrlFolderOptions {
+  /** What shall compute: `auto` unless told. */
+  backend?: string | undefined;
+}
+
 /**
  * Loads a model folder by URL: `config.json`, `tokenizer.json`, `model.safetensors` or its shards.
  *
  * @param url of the folder; in a browser it may be relative to the page
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function load(url: string | URL, options: UrlFolderOptions = {}): Promise<LanguageModel> {
-  return readLanguageModel(urlFolder(url, options), options.signal ? { signal: options.signal } : {});
+export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
+  const { backend, signal } = options;
+  return readLanguageModel(urlFolder(url, options), { backend, signal });
 }
 
 export {

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openFolder } from './checkpoint/diskFolder.js';
-import type { LoadOptions } from './checkpoint/readModel.js';
-import { readLanguageModel, type LanguageModel } from './languageModel.js';
+import { readLanguageModel, type LanguageModel, type LanguageModelOptions } from './languageModel.js';
 
 /** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
 export function demoFolder(): string {
@@ -18,6 +17,6 @@ export function demoFolder(): string {
  * @param folder the embedded demo model unless told
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function load(folder: string = demoFolder(), options: LoadOptions = {}): Promise<LanguageModel> {
+export async function load(folder: string = demoFolder(), options: LanguageModelOptions = {}): Promise<LanguageModel> {
   return readLanguageModel(await openFolder(folder), options);
 }

@@ -20,7 +20,7 @@ export async function openSimdBackend(model: Model, threads?: number): Promise<B
   try {
     const uploaded = uploadModel(model, engine);
     return {
-      name: 'simd',
+      name: threads === undefined ? 'simd' : `simd:${threads}`,
       adapter: engine.adapter,
       openSession: () => new SimdSession(uploaded),
       dispose: () => engine.dispose(),

@@ -1,4 +1,5 @@
 import type { Tensor } from '../../src/tensor.js';
+import { builtin } from '../builtin.js';
 import { Turns } from '../turns.js';
 import { canShare, SimdMemory } from './memory.js';
 import { hasRelaxedSimd } from './module.js';
@@ -34,7 +35,7 @@ export class Engine {
   /** @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started. */
   static async open(options: EngineOptions = {}): Promise<Engine> {
     const { memory = new SimdMemory(canShare()), relaxed = hasRelaxedSimd() } = options;
-    const threads = await Threads.start(memory, options.threads ?? (await countCores()), relaxed);
+    const threads = await Threads.start(memory, options.threads ?? countCores(), relaxed);
     return new Engine(memory, threads);
   }
 
@@ -104,15 +105,10 @@ export class Engine {
   }
 }
 
-async function countCores(): Promise<number> {
+function countCores(): number {
   const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
-  if (navigator?.hardwareConcurrency) return navigator.hardwareConcurrency;
-  const { availableParallelism } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ NODE_OS)) as NodeOs;
-  return availableParallelism();
+  return navigator?.hardwareConcurrency ?? builtin<NodeOs>('node:os')?.availableParallelism() ?? 1;
 }
-
-/** Not spelled out in the import, so that bundlers for browsers leave it alone. */
-const NODE_OS = 'node:os';
 
 interface NodeOs {
   availableParallelism: () => number;

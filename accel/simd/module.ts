@@ -33,6 +33,11 @@ export function instantiate(module: WasmModule, memory: WasmMemory): Kernels {
   return exports as unknown as Kernels;
 }
 
+/** Whether WebAssembly has vectors here. */
+export function hasSimd(): boolean {
+  return 'WebAssembly' in globalThis && WebAssembly.validate(decode(BINARY.plain));
+}
+
 /** Whether a product and a sum can be one instruction. */
 export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(decode(BINARY.relaxed));

@@ -7,7 +7,7 @@ import { startWorker, type WorkerHandle, type WorkerListener } from './worker.js
 const ORDERED = 0;
 const STOP = 1;
 const PLAN = 4;
-const SHARED_WORDS = 5;
+const SHARED_WORDS = 6;
 
 /**
  * Runs plans (plan.ts) on several threads, or on the caller's own where there is one or memory cannot be shared. Threads
@@ -42,7 +42,7 @@ export class Threads {
     const start = { module, memory: memory.wasm, shared: threads.#shared, threads: threads.count };
     try {
       for (let thread = 0; thread < threads.count; thread++) {
-        threads.#workers.push(await startWorker({ ...start, thread }, threads.#listener()));
+        threads.#workers.push(startWorker({ ...start, thread }, threads.#listener()));
       }
     } catch (error) {
       await threads.dispose();

@@ -1,4 +1,5 @@
 import { messageOf } from '../../src/errors.js';
+import { builtin } from '../builtin.js';
 import type { WasmMemory, WasmModule } from './webAssembly.js';
 
 /** What a worker is given. */
@@ -13,7 +14,7 @@ export interface WorkerStart {
 
 /** What a worker tells. */
 export interface WorkerListener {
-  /** A plan is done; the first thread says so. */
+  /** A plan is done; the last thread that works on it says so. */
   onDone: () => void;
   /** It cannot go on. */
   onFault: (message: string) => void;
@@ -42,7 +43,7 @@ const WEB_PROGRAM = `${PROGRAM}
 onmessage = ({ data }) => start(data, postMessage);
 `;
 
-export async function startWorker(start: WorkerStart, listener: WorkerListener): Promise<WorkerHandle> {
+export function startWorker(start: WorkerStart, listener: WorkerListener): WorkerHandle {
   const { Worker: WebWorker } = globalThis as { Worker?: WebWorkerConstructor };
   return WebWorker ? startInBrowser(WebWorker, start, listener) : startInNode(start, listener);
 }
@@ -69,8 +70,8 @@ function startInBrowser(
   };
 }
 
-async function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): Promise<WorkerHandle> {
-  const { Worker } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ NODE_WORKERS)) as NodeWorkers;
+function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): WorkerHandle {
+  const { Worker } = builtin<NodeWorkers>('node:worker_threads')!;
   const worker = new Worker(NODE_PROGRAM, { eval: true, workerData: start, execArgv: [] });
   worker.on('message', onDone);
   worker.on('error', (error) => {
@@ -90,9 +91,6 @@ async function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListen
     },
   };
 }
-
-/** Not spelled out in the import, so that bundlers for browsers leave it alone. */
-const NODE_WORKERS = 'node:worker_threads';
 
 interface NodeWorkers {
   Worker: new (

@@ -24,7 +24,9 @@ export interface LoadOptions {
   /** Called as the weights are read. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends loading between two tensors; its reason is then thrown. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** Gives the memory for weights, on a boundary of 64 bytes; the JavaScript heap's unless told. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
 }
 
 /** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */

@@ -1,5 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { BACKEND_NAMES, resolveBackend } from '../backend.js';
+import { BACKEND_NAMES, resolveBackend, weightsAllocator } from '../backend.js';
 import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { InputError } from '../errors.js';
@@ -15,6 +16,8 @@ import { progressBar } from './output.js';
 export interface ModelFlags {
   model: string;
   tensorMap?: string;
+  /** What computes, for commands that do. */
+  backend?: string;
 }
 
 export function addModelOptions(command: Command): Command {
@@ -23,16 +26,31 @@ export function addModelOptions(command: Command): Command {
     .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
 }
 
-/** The options of every command that computes. It gets the name of what really does, which for `gpu` is told. */
+/** The options of every command that computes. It gets the name of what really does, which for `auto` and `gpu` is told. */
 export function addBackendOption(command: Command): Command {
   return command
-    .addOption(new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('reference'))
+    .addOption(new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('auto'))
+    .option('--threads <n>', 'of simd (default: the cores there are)', parseInteger)
     .hook('preAction', async (_, action) => {
-      const note = (line: string): void => {
-        process.stderr.write(`emergent: ${line}\n`);
-      };
-      action.setOptionValue('backend', await resolveBackend(action.opts<{ backend: string }>().backend, note));
+      const { backend, threads } = action.opts<{ backend: string; threads?: number }>();
+      let resolved = await resolveBackend(backend, note);
+      if (resolved === 'simd') allowRelaxedSimd();
+      if (threads !== undefined) {
+        if (resolved !== 'simd') throw new InputError(`--threads is for simd, and this is ${resolved}`);
+        if (threads < 1) throw new InputError(`--threads must be 1 or more, got ${threads}`);
+        resolved = `simd:${threads}`;
+      }
+      action.setOptionValue('backend', resolved);
     });
+}
+
+function note(line: string): void {
+  process.stderr.write(`emergent: ${line}\n`);
+}
+
+/** Node 20 can multiply and add in one instruction of WebAssembly, but waits to be told. It makes prompts 1.4 times as fast. */
+function allowRelaxedSimd(): void {
+  if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
 /** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */
@@ -46,12 +64,13 @@ export async function openModel(flags: ModelFlags): Promise<{ model: Model; repo
 export async function openLanguageModel(flags: ModelFlags): Promise<LanguageModel> {
   const tokenizer = await loadTokenizer(flags.model);
   const { model, report } = await openModel(flags);
-  return new LanguageModel(model, tokenizer, report);
+  return new LanguageModel(model, tokenizer, report, flags.backend);
 }
 
 /** What the flags say of how a model is to be loaded. */
-export async function loadOptions({ tensorMap }: ModelFlags): Promise<LoadOptions> {
-  const options: LoadOptions = { onProgress: progressBar('loading') };
+export async function loadOptions({ tensorMap, backend }: ModelFlags): Promise<LoadOptions> {
+  const allocate = backend === undefined ? undefined : await weightsAllocator(backend);
+  const options: LoadOptions = { onProgress: progressBar('loading'), allocate };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
   return options;
 }

@@ -1,5 +1,5 @@
 import { run } from './plan';
-import { enter, nextPlan } from './threads';
+import { enter, isLast, nextPlan } from './threads';
 
 /** Tells the host that a plan is done. */
 // @ts-ignore: decorator
@@ -19,6 +19,6 @@ export function work(shared: usize, thread: u32, threads: u32): void {
     const plan = nextPlan(seen);
     if (plan == 0) return;
     run(plan);
-    if (thread == 0) done();
+    if (isLast()) done(); // not before: the host writes the next plan over this one
   }
 }

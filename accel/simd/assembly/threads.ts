@@ -7,6 +7,7 @@ const STOP: usize = 4; // not 0: no more plans will come
 const ARRIVED: usize = 8; // threads that wait at a barrier
 const ROUND: usize = 12; // barriers passed
 const PLAN: usize = 16; // the address of the plan ordered last
+const FINISHED: usize = 20; // threads that are through with it
 
 /** Looks at the others this often before it goes to sleep. Some ten microseconds. */
 const SPINS = 4096;
@@ -63,4 +64,11 @@ export function barrier(): void {
 export function nextPlan(seen: u32): usize {
   while (atomic.load<u32>(base, ORDERED) == seen) atomic.wait<u32>(base + ORDERED, seen);
   return atomic.load<u32>(base, STOP) ? 0 : <usize>atomic.load<u32>(base, PLAN);
+}
+
+/** Whether this thread is the last one that needs the plan. */
+export function isLast(): bool {
+  if (atomic.add<u32>(base, 1, FINISHED) != count - 1) return false;
+  atomic.store<u32>(base, 0, FINISHED);
+  return true;
 }
