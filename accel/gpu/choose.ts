@@ -51,7 +51,7 @@ async function search(candidates: readonly GpuBackend[]): Promise<Search<GpuBack
 /** On Linux a GPU has a file. Where there is none, its drivers are not asked: they complain on stderr, and take time. */
 function absentGpu(): string | null {
   const { process } = globalThis as { process?: { platform?: string } };
-  const fs = builtin<NodeFs>('node:fs');
+  const fs = builtin('node:fs') as NodeFs | undefined;
   if (!fs || process?.platform !== 'linux') return null;
   const files = ['/dev/dri', '/dev/nvidiactl', '/dev/kfd', '/dev/dxg', '/dev/mali0'];
   return files.some((file) => fs.existsSync(file)) ? null : 'there is no GPU here';

@@ -107,7 +107,7 @@ export class Engine {
 
 function countCores(): number {
   const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
-  return navigator?.hardwareConcurrency ?? builtin<NodeOs>('node:os')?.availableParallelism() ?? 1;
+  return navigator?.hardwareConcurrency ?? (builtin('node:os') as NodeOs | undefined)?.availableParallelism() ?? 1;
 }
 
 interface NodeOs {

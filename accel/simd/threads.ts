@@ -59,7 +59,7 @@ export class Threads {
   async run(plan: number): Promise<void> {
     if (this.#fault) throw this.#fault;
     if (this.#alone) {
-      this.#alone(plan);
+      this.#runHere(plan, this.#alone);
       return;
     }
     const done = new Promise<void>((resolve, reject) => (this.#running = { resolve, reject }));
@@ -80,12 +80,20 @@ export class Threads {
     this.#memory.free(this.#shared);
   }
 
+  #runHere(plan: number, runAlone: (plan: number) => void): void {
+    try {
+      runAlone(plan);
+    } catch (error) {
+      this.#fault = died(messageOf(error));
+      throw this.#fault;
+    }
+  }
+
   #listener(): WorkerListener {
     return {
       onDone: () => this.#running?.resolve(),
       onFault: (message) => {
-        // the others wait for it in vain
-        if (!this.#fault) void this.#end(new DeviceError(`simd: a thread died: ${message}; open the model again`));
+        if (!this.#fault) void this.#end(died(message)); // the others wait for it in vain
       },
     };
   }
@@ -107,3 +115,7 @@ export class Threads {
 }
 
 const ENDED = 'simd: its threads have ended; open the model again';
+
+function died(message: string): DeviceError {
+  return new DeviceError(`simd: a thread died: ${message}; open the model again`);
+}

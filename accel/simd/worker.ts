@@ -71,7 +71,7 @@ function startInBrowser(
 }
 
 function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): WorkerHandle {
-  const { Worker } = builtin<NodeWorkers>('node:worker_threads')!;
+  const { Worker } = builtin('node:worker_threads') as NodeWorkers;
   const worker = new Worker(NODE_PROGRAM, { eval: true, workerData: start, execArgv: [] });
   worker.on('message', onDone);
   worker.on('error', (error) => {
