@@ -16,8 +16,9 @@ import { progressBar } from './output.js';
 export interface ModelFlags {
   model: string;
   tensorMap?: string;
-  /** What computes, for commands that do. */
+  /** What computes, for commands that do, and why. */
   backend?: string;
+  backendNote?: string;
 }
 
 export function addModelOptions(command: Command): Command {
@@ -33,7 +34,10 @@ export function addBackendOption(command: Command): Command {
     .option('--threads <n>', 'of simd (default: the cores there are)', parseInteger)
     .hook('preAction', async (_, action) => {
       const { backend, threads } = action.opts<{ backend: string; threads?: number }>();
-      let resolved = await resolveBackend(backend, note);
+      let resolved = await resolveBackend(backend, (line) => {
+        // somebody who reads a pipe learns it from the result
+        if (backend !== 'auto' || process.stderr.isTTY) action.setOptionValue('backendNote', line);
+      });
       if (resolved === 'simd') allowRelaxedSimd();
       if (threads !== undefined) {
         if (resolved !== 'simd') throw new InputError(`--threads is for simd, and this is ${resolved}`);
@@ -42,10 +46,6 @@ export function addBackendOption(command: Command): Command {
       }
       action.setOptionValue('backend', resolved);
     });
-}
-
-function note(line: string): void {
-  process.stderr.write(`emergent: ${line}\n`);
 }
 
 /** Node 20 can multiply and add in one instruction of WebAssembly, but waits to be told. It makes prompts 1.4 times as fast. */
@@ -57,6 +57,7 @@ function allowRelaxedSimd(): void {
 export async function openModel(flags: ModelFlags): Promise<{ model: Model; report: LoadReport }> {
   const loaded = await loadModel(flags.model, await loadOptions(flags));
   for (const warning of loaded.report.warnings) process.stderr.write(`emergent: warning: ${warning}\n`);
+  if (flags.backendNote !== undefined) process.stderr.write(`emergent: ${flags.backendNote}\n`);
   return loaded;
 }
 
