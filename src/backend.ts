@@ -1,4 +1,5 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
+import { floatModel } from './checkpoint/assemble.js';
 import { InputError } from './errors.js';
 import { openReferenceSession } from './referenceSession.js';
 import type { Tensor } from './tensor.js';
@@ -92,10 +93,11 @@ export async function resolveBackend(name: string, note?: (line: string) => void
 export async function openBackend(model: Model, name = 'auto'): Promise<Backend> {
   const resolved = await resolveBackend(name);
   if (resolved === 'reference') {
+    const floats = floatModel(model);
     return {
       name: resolved,
       adapter: 'JavaScript',
-      openSession: () => openReferenceSession(model),
+      openSession: () => openReferenceSession(floats),
       dispose: () => Promise.resolve(),
     };
   }
@@ -105,7 +107,7 @@ export async function openBackend(model: Model, name = 'auto'): Promise<Backend>
     return openSimdBackend(model, simd[1] ? Number(simd[1]) : undefined);
   }
   const { openGpuBackend } = await import('../accel/gpu/backend.js');
-  return openGpuBackend(model, resolved.slice('gpu:'.length) as GpuBackend);
+  return openGpuBackend(floatModel(model), resolved.slice('gpu:'.length) as GpuBackend);
 }
 
 /**

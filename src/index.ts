@@ -8,6 +8,7 @@ export {
   type Session,
   type SessionForwardOptions,
 } from './backend.js';
+export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from './compactTensor.js';
 export { formatConfig, parseConfig, PRESETS, type ConfigReport, type ModelConfig } from './config.js';
 export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';

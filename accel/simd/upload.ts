@@ -1,5 +1,7 @@
 import { ropeTables } from '../../reference/rope.js';
+import { CompactTensor, DTYPES } from '../../src/compactTensor.js';
 import type { ModelConfig } from '../../src/config.js';
+import { DeviceError } from '../../src/errors.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
 import type { Engine } from './engine.js';
 
@@ -74,15 +76,20 @@ export function uploadModel({ config, weights }: Model, engine: Engine): SimdMod
   };
 }
 
+/** @throws DeviceError if the rows of integer weights are too long for the scratch of a thread. */
 export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): SimdLinear {
-  return {
-    weight: engine.upload(weight.data),
-    bias: bias ? engine.upload(bias.data) : 0,
-    N: weight.shape[0],
-    dtype: 0,
-    scales: 0,
-  };
+  const [N, K] = weight.shape;
+  const common = { bias: bias ? engine.upload(bias.data) : 0, N };
+  if (!(weight instanceof CompactTensor)) {
+    return { ...common, weight: engine.upload(weight.data), dtype: DTYPES.indexOf('f32'), scales: 0 };
+  }
+  const { dtype, codes, scales } = weight;
+  if (K > LONGEST_ROW) throw new DeviceError(`simd: rows of ${K} weights are over its limit of ${LONGEST_ROW}`);
+  return { ...common, weight: engine.upload(codes), dtype: DTYPES.indexOf(dtype), scales: engine.upload(scales) };
 }
+
+/** A token as 16-bit integers with their scales must fit into what a thread has to itself. */
+const LONGEST_ROW = 60_000;
 
 export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number, engine: Engine): SimdLayerNorm {
   return { weight: engine.upload(weight.data), bias: bias ? engine.upload(bias.data) : 0, eps };

@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { BACKEND_NAMES, resolveBackend, weightsAllocator } from '../backend.js';
 import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
 import type { TensorMap } from '../checkpoint/names.js';
+import { DTYPES, GROUP, type Dtype } from '../compactTensor.js';
 import { InputError } from '../errors.js';
 import { parseJson } from '../folder.js';
 import { LanguageModel } from '../languageModel.js';
@@ -16,6 +17,7 @@ import { progressBar } from './output.js';
 export interface ModelFlags {
   model: string;
   tensorMap?: string;
+  dtype?: Dtype;
   /** What computes, for commands that do, and why. */
   backend?: string;
   backendNote?: string;
@@ -24,6 +26,7 @@ export interface ModelFlags {
 export function addModelOptions(command: Command): Command {
   return command
     .addOption(new Option('--model <dir>', 'model folder').default(demoFolder(), 'the embedded demo'))
+    .addOption(new Option('--dtype <name>', 'how to hold the weights of linear layers').choices(DTYPES))
     .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
 }
 
@@ -57,8 +60,19 @@ function allowRelaxedSimd(): void {
 export async function openModel(flags: ModelFlags): Promise<{ model: Model; report: LoadReport }> {
   const loaded = await loadModel(flags.model, await loadOptions(flags));
   for (const warning of loaded.report.warnings) process.stderr.write(`emergent: warning: ${warning}\n`);
+  if (flags.dtype) process.stderr.write(`emergent: ${describeDtype(loaded.report)}\n`);
   if (flags.backendNote !== undefined) process.stderr.write(`emergent: ${flags.backendNote}\n`);
   return loaded;
+}
+
+/** What becomes of the weights. */
+function describeDtype({ dtype, lossless }: LoadReport): string {
+  if (lossless) return `${dtype}: every weight is what it is in the file`;
+  if (dtype === 'f32') return 'f32: weights are rounded to float32';
+  if (dtype === 'bf16' || dtype === 'f16') return `${dtype}: weights of linear layers are rounded to 16 bits`;
+  const kept = dtype === 'int4' ? '; 8 for the head' : '';
+  const group = `in groups of ${GROUP[dtype]}`;
+  return `${dtype}: weights of linear layers are rounded to ${dtype.slice(3)} bits ${group}${kept}`;
 }
 
 /** As {@link openModel}, with the tokenizer, which is read first because it is the quicker to fail. */
@@ -69,9 +83,9 @@ export async function openLanguageModel(flags: ModelFlags): Promise<LanguageMode
 }
 
 /** What the flags say of how a model is to be loaded. */
-export async function loadOptions({ tensorMap, backend }: ModelFlags): Promise<LoadOptions> {
+export async function loadOptions({ tensorMap, dtype, backend }: ModelFlags): Promise<LoadOptions> {
   const allocate = backend === undefined ? undefined : await weightsAllocator(backend);
-  const options: LoadOptions = { onProgress: progressBar('loading'), allocate };
+  const options: LoadOptions = { onProgress: progressBar('loading'), dtype, allocate };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
   return options;
 }
