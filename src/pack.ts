@@ -1,4 +1,14 @@
-import { fromBfloat16, GROUP, rowLayout, type CompactDtype } from './compactTensor.js';
+import { CompactTensor, fromBfloat16, GROUP, rowLayout, type CompactDtype } from './compactTensor.js';
+import type { Tensor } from './tensor.js';
+
+/** A matrix [N, K] in fewer bits. */
+export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): CompactTensor {
+  const [N, K] = shape;
+  const { bytes, groups } = rowLayout(dtype, K);
+  const packed = new CompactTensor([N, K], dtype, new Uint8Array(N * bytes), new Uint16Array(N * groups));
+  packRows(dtype, data, K, packed.codes, packed.scales);
+  return packed;
+}
 
 /**
  * Packs rows of K weights, in the layout of {@link CompactTensor}.

@@ -75,21 +75,38 @@ async function overShapes(
   );
 }
 
-async function checkLinear(meter: Meter, apply: AcceleratedOps['linear'], shapes: Shapes): Promise<void> {
+/** How a check of linear layers packs their weights, and what is lost beside roundings: for one token and one output. */
+export interface Packing {
+  pack: (weight: Tensor) => Tensor;
+  loss: (x: Float32Array, weight: Float32Array) => number;
+}
+const PLAIN: Packing = { pack: (weight) => weight, loss: () => 0 };
+
+export async function checkLinear(
+  meter: Meter,
+  apply: AcceleratedOps['linear'],
+  shapes: Shapes,
+  { pack, loss }: Packing = PLAIN,
+): Promise<void> {
   await overShapes(shapes, [9, 90, 70], async ([T, K, N], seed) => {
     const x = filled([T, K], seed, 4);
     const layer: LinearWeights = {
-      weight: filled([N, K], seed + 1),
+      weight: pack(filled([N, K], seed + 1)),
       bias: seed % 3 === 0 ? null : filled([N], seed + 2),
     };
+    const weight = tensor([N, K], layer.weight.data);
     const sizes = oracle.linear(
       { ...x, data: x.data.map(Math.abs) },
       {
-        weight: tensor([N, K], layer.weight.data.map(Math.abs)),
+        weight: tensor([N, K], weight.data.map(Math.abs)),
         bias: layer.bias && tensor([N], layer.bias.data.map(Math.abs)),
       },
     );
-    meter.compare(await apply(x, layer), oracle.linear(x, layer), (i) => 16 * U * sizes.data[i]);
+    meter.compare(await apply(x, layer), oracle.linear(x, { ...layer, weight }), (i) => {
+      const [t, n] = [Math.floor(i / N), i % N];
+      const lost = loss(rows(x, t, t + 1).data, rows(weight, n, n + 1).data);
+      return 16 * U * sizes.data[i] + lost;
+    });
   });
 }
 
