@@ -32,9 +32,9 @@ export function packRows(
     const [size, width] = [GROUP[dtype], bytes / groups];
     for (let n = 0; n * K < values.length; n++) {
       for (let g = 0; g < groups; g++) {
-        const group = values.subarray(n * K + g * size, n * K + Math.min((g + 1) * size, K));
-        const at = n * bytes + g * width;
-        scales[n * groups + g] = pack(group, codes.subarray(at, at + width));
+        const start = n * K + g * size;
+        const end = Math.min(start + size, (n + 1) * K);
+        scales[n * groups + g] = pack(values, start, end, codes, n * bytes + g * width);
       }
     }
   }
@@ -53,14 +53,12 @@ function packHalves(values: Float32Array, codes: Uint8Array, convert: (value: nu
 }
 
 /** Codes to the nearest; the largest weight is 127. @returns the scale's bits */
-function packInt8(group: Float32Array, codes: Uint8Array): number {
-  let most = 0;
-  for (const value of group) most = Math.max(most, Math.abs(value));
-  const bits = toBfloat16(most / 127);
+function packInt8(values: Float32Array, start: number, end: number, codes: Uint8Array, at: number): number {
+  const bits = toBfloat16(Math.abs(largestOf(values, start, end)) / 127);
   const scale = fromBfloat16(bits);
-  codes.fill(0);
+  codes.fill(0, at, at + GROUP.int8);
   if (scale === 0) return bits;
-  for (let i = 0; i < group.length; i++) codes[i] = Math.max(-127, Math.min(127, Math.round(group[i] / scale)));
+  for (let i = start; i < end; i++) codes[at++] = nearest(values[i] / scale, -127, 127);
   return bits;
 }
 
@@ -68,32 +66,43 @@ function packInt8(group: Float32Array, codes: Uint8Array): number {
 const EXTREMES = [-8.5, -8, -7.5, -7, 7, 7.5];
 
 /** @returns the scale's bits; a scale may be negative, since there is a code more below zero than above it */
-function packInt4(group: Float32Array, codes: Uint8Array): number {
-  let largest = 0;
-  for (const value of group) if (Math.abs(value) > Math.abs(largest)) largest = value;
+function packInt4(values: Float32Array, start: number, end: number, codes: Uint8Array, at: number): number {
+  const largest = largestOf(values, start, end);
   let [best, least] = [0, Infinity];
   for (const extreme of EXTREMES) {
     const bits = toBfloat16(largest / extreme);
     const scale = fromBfloat16(bits);
     if (scale === 0) continue;
     let error = 0;
-    for (const value of group) error += (value - scale * code4(value, scale)) ** 2;
+    for (let i = start; i < end; i++) {
+      const missed = values[i] - scale * nearest(values[i] / scale, -8, 7);
+      error += missed * missed;
+    }
     if (error < least) [best, least] = [bits, error];
   }
-  codes.fill(0x88); // two codes of 0
+  const half = GROUP.int4 / 2;
+  codes.fill(0x88, at, at + half); // two codes of 0
   const scale = fromBfloat16(best);
   if (scale === 0) return best;
-  const half = GROUP.int4 / 2;
-  for (let i = 0; i < group.length; i++) {
-    const code = code4(group[i], scale) + 8;
-    const at = i % half;
-    codes[at] = i < half ? (codes[at] & 0xf0) | code : (codes[at] & 0x0f) | (code << 4);
+  for (let i = start; i < end; i++) {
+    const code = nearest(values[i] / scale, -8, 7) + 8;
+    const j = i - start;
+    if (j < half) codes[at + j] = (codes[at + j] & 0xf0) | code;
+    else codes[at + j - half] = (codes[at + j - half] & 0x0f) | (code << 4);
   }
   return best;
 }
 
-function code4(value: number, scale: number): number {
-  return Math.max(-8, Math.min(7, Math.round(value / scale)));
+/** The value that is furthest from zero, with its sign. */
+function largestOf(values: Float32Array, start: number, end: number): number {
+  let largest = 0;
+  for (let i = start; i < end; i++) if (Math.abs(values[i]) > Math.abs(largest)) largest = values[i];
+  return largest;
+}
+
+function nearest(x: number, least: number, most: number): number {
+  const code = Math.floor(x + 0.5);
+  return code < least ? least : code > most ? most : code;
 }
 
 const float = new Float32Array(1);

@@ -4,6 +4,8 @@ import { WebAssembly, type WasmMemory } from './webAssembly.js';
 const PAGE = 2 ** 16;
 /** What 32-bit addresses reach. */
 const MOST_PAGES = 2 ** 16;
+/** Pages that memory grows by at least: each time V8 sees another array of a gigabyte, and collects garbage for it. */
+const STEP = 2 ** 12;
 /** Every block begins on a cache line of its own. */
 const LINE = 64;
 /** Below this, threads.ts and the compiler keep what is theirs. */
@@ -113,10 +115,11 @@ export class SimdMemory {
   }
 
   #reserve(end: number): void {
-    const missing = Math.ceil((end - this.wasm.buffer.byteLength) / PAGE);
+    const pages = this.wasm.buffer.byteLength / PAGE;
+    const missing = Math.ceil(end / PAGE) - pages;
     if (missing <= 0) return;
     try {
-      this.wasm.grow(missing);
+      this.wasm.grow(Math.max(missing, Math.min(STEP, MOST_PAGES - pages)));
     } catch (error) {
       throw new DeviceError(`simd: there is no memory for ${end} bytes`, { cause: error });
     }

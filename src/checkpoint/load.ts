@@ -45,14 +45,24 @@ export async function saveModel(folder: string, { config, weights }: Model): Pro
 /**
  * Makes a model folder and writes its `config.json`.
  *
+ * @param more keys beside those of the model
  * @throws CheckpointError if it cannot be made or written.
  */
-export async function saveConfig(folder: string, config: ModelConfig): Promise<void> {
+export async function saveConfig(
+  folder: string,
+  config: ModelConfig,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await makeFolder(folder);
+  const json = `${JSON.stringify({ ...formatConfig(config), ...more }, null, 2)}\n`;
+  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+}
+
+/** @throws CheckpointError if it cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
     throw new CheckpointError(`${folder} cannot be made: ${messageOf(error)}`);
   }
-  const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
-  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
 }

@@ -23,11 +23,20 @@ export interface ModelFlags {
   backendNote?: string;
 }
 
-export function addModelOptions(command: Command): Command {
+/** Where a model comes from. */
+export function addModelSource(command: Command): Command {
   return command
     .addOption(new Option('--model <dir>', 'model folder').default(demoFolder(), 'the embedded demo'))
-    .addOption(new Option('--dtype <name>', 'how to hold the weights of linear layers').choices(DTYPES))
     .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
+}
+
+/** How the weights of linear layers are to be held. */
+export function dtypeOption(): Option {
+  return new Option('--dtype <name>', 'how to hold the weights of linear layers').choices(DTYPES);
+}
+
+export function addModelOptions(command: Command): Command {
+  return addModelSource(command).addOption(dtypeOption());
 }
 
 /** The options of every command that computes. It gets the name of what really does, which for `auto` and `gpu` is told. */

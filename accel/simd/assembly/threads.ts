@@ -9,8 +9,8 @@ const ROUND: usize = 12; // barriers passed
 const PLAN: usize = 16; // the address of the plan ordered last
 const FINISHED: usize = 20; // threads that are through with it
 
-/** Looks at the others this often before it goes to sleep. Some ten microseconds. */
-const SPINS = 4096;
+/** Looks at the others this often, some 60 microseconds, before it goes to sleep, from which to wake takes half as long. */
+const SPINS = 65536;
 
 // a module is instantiated by every thread, so these are each thread's own
 let base: usize = 0;

@@ -256,7 +256,9 @@ describe('command line', () => {
       'calibrate',
       'perplexity',
       'logit-lens',
+      'convert',
       'make-checkpoint',
+      'bench',
     ]) {
       assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
       const help = await emergent([name, '--help']);
