@@ -8,7 +8,7 @@ export default defineConfig(
       'dist/',
       'accel/simd/assembly/',
       'accel/simd/binary.ts',
-      'bench/peers/.cache/',
+      'bench/peers/.cache/', 'docs-api/', 'examples/',
       'golden/.venv/',
       '.mutants/',
       'coverage/',

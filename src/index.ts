@@ -22,7 +22,7 @@ export {
   TokenizerError,
 } from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
-export { askPrompt, LanguageModel, type GenerateTextOptions } from './languageModel.js';
+export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from './tensor.js';

@@ -12,7 +12,7 @@ export function demoFolder(): string {
 }
 
 /**
- * Loads a model folder from disk; see {@link readLanguageModel}.
+ * Loads a model folder from disk: weights as {@link loadModel} does, and `tokenizer.json`.
  *
  * @param folder the embedded demo model unless told
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.

@@ -12,7 +12,8 @@ import { writeSafetensors } from './safetensors.js';
 export type { LoadOptions, LoadReport } from './readModel.js';
 
 /**
- * Loads a model folder from disk; see {@link readModel}.
+ * Loads a model folder from disk: `config.json` and `model.safetensors`, or shards with their index. Memory holds the
+ * weights and little more.
  *
  * @throws ConfigError or CheckpointError, one line that names the file and the fault.
  */
