@@ -1,7 +1,7 @@
 /**
  * A whole model of full size on every backend that is here, each in a process of its own so that memory is its own:
  *
- *     npm run bench [-- --model DIR] [--backends reference,gpu:webasm] [--json]
+ *     npm run bench [-- --model DIR] [--backends reference,simd] [--json]
  *
  * Without --model that is Model_64_FLOAT with weights made from hashes, in checkpoints/, written if it is not there.
  */
@@ -55,7 +55,7 @@ async function reasonToSkip(backend: string): Promise<string | null> {
 
 const flags = new Command('bench')
   .option('--model <dir>', 'model folder', SYNTHETIC)
-  .option('--backends <names>', 'which', 'reference,gpu:webgpu,gpu:webasm,gpu:cpu')
+  .option('--backends <names>', 'which', 'reference,simd,gpu:webgpu,gpu:webasm,gpu:cpu')
   .option('--json', 'print the figures as JSON')
   .parse()
   .opts<{ model: string; backends: string; json?: boolean }>();

@@ -26,6 +26,13 @@ const NOT_ON_GPU: Record<string, string> = { erf: 'gelu has its own' };
 /** Files of accel/gpu that put ops together; test/accel/gpu/model.test.ts runs them all. */
 const COMPOSED = ['block', 'feedForward', 'kvCache', 'model'];
 
+/** Ops of the reference without a file of their own in accel/simd, and why. */
+const NOT_ON_SIMD: Record<string, string> = {
+  erf: 'gelu has its own',
+  lmHead: 'it is linear, and checked as such at its own sizes',
+  feedForward: 'three calls in block',
+};
+
 describe('pairing', () => {
   const reference = basenames('../reference', '.ts').filter((name) => name !== 'index');
 
@@ -45,5 +52,15 @@ describe('pairing', () => {
       reference.filter((name) => !(name in NOT_ON_GPU)),
     );
     assert.deepEqual([...Object.keys(PARITY), ...COMPOSED].sort(), twins);
+  });
+
+  it('every op of the reference has its twin in AssemblyScript, and every check runs there', () => {
+    const kernels = basenames('../accel/simd/assembly', '.ts');
+    const host = basenames('../accel/simd', '.ts');
+    for (const name of reference) {
+      const twin = kernels.includes(name) || host.includes(name);
+      assert.ok(twin !== name in NOT_ON_SIMD, name);
+    }
+    for (const name of Object.keys(PARITY)) assert.ok(kernels.includes(name) || name in NOT_ON_SIMD, name);
   });
 });
