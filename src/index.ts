@@ -16,12 +16,14 @@ export {
   ConfigError,
   DeviceError,
   EmergentError,
+  HubError,
   InputError,
   ShapeError,
   TokenizerError,
 } from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions } from './languageModel.js';
+export type { HubOptions } from './hub/connection.js';
 export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from './tensor.js';
