@@ -78,14 +78,15 @@ export class Connection {
         throw this.#unreachable(`is busy (HTTP ${(answer as Response).status}) and asks to wait ${asked} seconds`);
       }
       if (answer instanceof Response) await answer.body?.cancel();
-      await this.pause(attempt, asked);
+      const fault = answer instanceof HubError ? answer.message : `${this.host} answers HTTP ${answer.status}`;
+      await this.pause(fault, attempt, asked);
     }
   }
 
-  /** Waits before another attempt: as long as the Hub asks, else 1, 2, 4, 8 seconds. */
-  async pause(attempt: number, asked: number | null = null): Promise<void> {
+  /** Waits before another attempt: as long as the Hub asks, else 1, 2, 4, 8 seconds. A long wait is told. */
+  async pause(fault: string, attempt: number, asked: number | null = null): Promise<void> {
     const seconds = asked ?? 2 ** (attempt - 1);
-    if (seconds >= 10) this.note(`${this.host} asks to wait ${seconds} seconds`);
+    if (seconds >= 4) this.note(`${fault}; trying again in ${seconds} seconds`);
     await this.#sleep(seconds * 1000);
     this.options.signal?.throwIfAborted();
   }

@@ -77,11 +77,11 @@ async function receive(
     if (done === file.size) break;
     fruitless = done > furthest ? 0 : fruitless + 1;
     furthest = Math.max(furthest, done);
+    const fault = `${nameOf(file, connection)} broke off after ${done} of ${file.size} bytes`;
     if (fruitless >= TRIES) {
-      const fault = `broke off after ${done} of ${file.size} bytes, ${TRIES} times in a row`;
-      throw new HubError(`${nameOf(file, connection)} ${fault}; what has arrived is kept`, { unreachable: true });
+      throw new HubError(`${fault}, ${TRIES} times in a row; what has arrived is kept`, { unreachable: true });
     }
-    await connection.pause(fruitless + 1);
+    await connection.pause(fault, fruitless + 1);
   }
   await writing(path, () => handle.sync());
   return inOneGo;

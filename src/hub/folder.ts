@@ -27,7 +27,12 @@ export async function openHubFolder(
   if (cached !== null && isCommit(id.revision) && (await cache.holdsModel(cached)))
     return cachedFolder(id, cache, cached);
   if (/^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '')) {
-    if (cached !== null) return cachedFolder(id, cache, cached);
+    if (cached !== null) {
+      connection.note(
+        `HF_HUB_OFFLINE is set: taking what the cache has of ${nameOf(id)}, commit ${cached.slice(0, 8)}`,
+      );
+      return cachedFolder(id, cache, cached);
+    }
     throw new HubError(`${nameOf(id)} is neither a folder here nor in ${cache.path}, and HF_HUB_OFFLINE is set`);
   }
   try {
