@@ -43,9 +43,9 @@ const LARGE = /\.(safetensors|bin|pt|pth|ckpt)$/;
  */
 export class FakeHub {
   readonly seen: Seen[] = [];
-  /** Set to serve nothing without this token. */
+  /** The only token that opens anything; null if none is needed. */
   token: string | null = null;
-  /** What a model is said to be gated by, if its token is not this. */
+  /** Refuses as what is gated does. */
   gated = false;
   readonly #models = new Map<string, { refs: Map<string, string>; commits: Map<string, Files> }>();
   readonly #faults: { ending: string; fault: Fault; left: number }[] = [];
@@ -121,7 +121,8 @@ export class FakeHub {
     // a large file fails where it is delivered
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);
     if (fault.status === undefined && fault.body === undefined) return fault;
-    response.writeHead(fault.status ?? 200, fault.headers).end(fault.body ?? 'a fault');
+    const { status = 200, body = 'a fault', headers: extra } = fault;
+    response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...extra }).end(body);
     return null;
   }
 

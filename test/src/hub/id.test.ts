@@ -12,14 +12,41 @@ describe('ids of the Hub', () => {
   });
 
   it('are no paths', () => {
-    for (const path of ['demo', './demo', '/a/b', 'a/b/c', '../b', 'a/..', '~/b', 'a\\b', 'a/b ', 'a/', '', 'a//b', 'a--b/c']) {
+    for (const path of [
+      'demo',
+      './demo',
+      '/a/b',
+      'a/b/c',
+      '../b',
+      'a/..',
+      '~/b',
+      'a\\b',
+      'a/b ',
+      'a/',
+      '',
+      'a//b',
+      'a--b/c',
+    ]) {
       assert.equal(parseHubId(path), null, path);
     }
     assert.equal(parseHubId(`a/${'b'.repeat(95)}`), null);
   });
 
   it('refuse a revision that could lead out of the cache, and two that differ', () => {
-    for (const revision of ['', '..', '../x', 'a/../../b', '/etc', 'a/', '.git', 'a b', 'a\n', 'a:b', 'a\\b', 'x/./y']) {
+    for (const revision of [
+      '',
+      '..',
+      '../x',
+      'a/../../b',
+      '/etc',
+      'a/',
+      '.git',
+      'a b',
+      'a\n',
+      'a:b',
+      'a\\b',
+      'x/./y',
+    ]) {
       assert.throws(() => parseHubId('a/b', revision), InputError, revision);
       assert.throws(() => parseHubId(`a/b@${revision}`), InputError, revision);
     }
