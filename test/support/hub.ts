@@ -11,7 +11,7 @@ export interface Fault {
   times?: number;
   status?: number;
   headers?: Record<string, string>;
-  /** The connection breaks after so many bytes of the body. */
+  /** The connection breaks after so many bytes of the body, of which the last may be lost. */
   dropAfter?: number;
   /** The body ends in good order after so many bytes, and no length was announced. */
   endAfter?: number;
@@ -220,8 +220,11 @@ function send(
     ...(range && { 'content-range': `bytes ${from}-${to + surplus - 1}/${bytes.length + surplus}` }),
   });
   if (method === 'HEAD') response.end();
-  else if (dropAfter !== undefined) response.write(body.subarray(0, dropAfter), () => stall || response.destroy());
-  else response.end(body.subarray(0, endAfter));
+  else if (dropAfter !== undefined) {
+    response.write(body.subarray(0, dropAfter), () => {
+      if (!stall) response.destroy();
+    });
+  } else response.end(body.subarray(0, endAfter));
 }
 
 export function sha256(bytes: Uint8Array): string {
