@@ -2,17 +2,30 @@
  * The entry for browsers, which reaches no built-in of Node: load a model by URL, generate on whatever computes there.
  * The accelerated backends themselves come in when they are asked for.
  */
+import { keptFolder } from '../src/checkpoint/keptFolder.js';
+import { openStore } from '../src/checkpoint/store.js';
 import { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from '../src/languageModel.js';
+
+export interface LoadByUrlOptions extends UrlFolderOptions {
+  /**
+   * Keep the files for the next visit, which then needs no network: in the Origin Private File System or, where there is
+   * none, the Cache API. An interrupted download goes on where it ended. Where a page may keep nothing, nothing is kept.
+   */
+  keep?: boolean;
+}
 
 /**
  * Loads a model folder by URL: `config.json`, `tokenizer.json`, `model.safetensors` or its shards.
  *
- * @param url of the folder; in a browser it may be relative to the page
+ * @param url of the folder; in a browser it may be relative to the page. `hubUrl('org/name')` is that of a model of the
+ *   Hugging Face Hub.
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function load(url: string | URL, options: UrlFolderOptions = {}): Promise<LanguageModel> {
-  return readLanguageModel(urlFolder(url, options), options.signal ? { signal: options.signal } : {});
+export async function load(url: string | URL, options: LoadByUrlOptions = {}): Promise<LanguageModel> {
+  const store = options.keep ? await openStore() : null;
+  const folder = store ? keptFolder(url, store, options) : urlFolder(url, options);
+  return readLanguageModel(folder, options.signal ? { signal: options.signal } : {});
 }
 
 export {
@@ -24,6 +37,8 @@ export {
   type Session,
   type SessionForwardOptions,
 } from '../src/backend.js';
+export { keptFolder, type KeptFolderOptions } from '../src/checkpoint/keptFolder.js';
+export { openCacheStore, openFileStore, openStore, type Store } from '../src/checkpoint/store.js';
 export { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 export {
   CheckpointError,
@@ -34,5 +49,6 @@ export {
   ShapeError,
   TokenizerError,
 } from '../src/errors.js';
+export { hubUrl } from '../src/hub/id.js';
 export { generateIds, type GenerateOptions } from '../src/generate.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions } from '../src/languageModel.js';
