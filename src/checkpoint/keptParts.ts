@@ -83,11 +83,10 @@ export class KeptParts {
   }
 
   async #read(): Promise<void> {
-    const text = (await (await this.#store.get(this.#key))?.text()) ?? '';
-    const [version, size] = text.split('\n');
-    if (text === '') return;
-    [this.#version, this.#size] = [version, size === '' ? null : Number(size)];
-    this.#partKey = `${this.#key}-${await digest(version)}`;
+    const entry = parseEntry((await (await this.#store.get(this.#key))?.text()) ?? '');
+    if (!entry) return;
+    [this.#version, this.#size] = [entry.version, entry.size];
+    this.#partKey = `${this.#key}-${await digest(entry.version)}`;
     for (;;) {
       const part = await this.#store.get(this.#name(this.#parts.length));
       const due = Math.min(this.#partSize, (this.#size ?? Infinity) - this.#length);
@@ -115,8 +114,22 @@ export class KeptParts {
   }
 
   async #remember(): Promise<void> {
-    const entry = new Blob([`${this.#version}\n${this.#size ?? ''}`]);
-    await this.#store.put(this.#key, entry).catch(() => undefined); // without room nothing is kept
+    const entry: Entry = { version: this.#version, size: this.#size };
+    await this.#store.put(this.#key, new Blob([JSON.stringify(entry)])).catch(() => undefined); // without room nothing is kept
+  }
+}
+
+/** What is kept of a file beside its parts. */
+interface Entry {
+  version: string;
+  size: number | null;
+}
+
+function parseEntry(json: string): Entry | null {
+  try {
+    return JSON.parse(json) as Entry;
+  } catch {
+    return null; // of a page that was closed too early
   }
 }
 
