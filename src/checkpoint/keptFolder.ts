@@ -99,7 +99,7 @@ async function download(
         await parts.clear();
         throw new CheckpointError(`${path} is longer than the ${size} bytes that were announced`);
       }
-      onProgress?.(file, parts.length, parts.size ?? 0);
+      if (chunk) onProgress?.(file, parts.length, parts.size ?? 0);
     }
     signal?.throwIfAborted();
     if (parts.size === null ? !broken : parts.isWhole) {

@@ -108,7 +108,7 @@ export class Connection {
   }
 
   /** An answer that is no success, in words. */
-  #refusal({ status, headers }: Response, url: string, tries: number): HubError {
+  #refusal({ status, headers, url: from }: Response, url: string, tries: number): HubError {
     const { repo, revision } = this.id;
     const known = this.#token !== undefined;
     const code = headers.get('x-error-code');
@@ -119,6 +119,10 @@ export class Connection {
       return this.#unreachable(`has had too many requests (HTTP 429${times}): ${advice}`);
     }
     if (PASSING.includes(status)) return this.#unreachable(`is out of order (HTTP ${status}${times})`);
+    const { origin, host } = new URL(from);
+    if (origin !== new URL(this.endpoint).origin) {
+      return new HubError(`${url} cannot be read: HTTP ${status} from ${host}, which has the large files`);
+    }
     if (status === 401 && !known) {
       return new HubError(`${nowhere} public model of that name; for a private or gated one set HF_TOKEN (HTTP 401)`);
     }
@@ -132,7 +136,9 @@ export class Connection {
       return new HubError(`${repo} has no revision ${JSON.stringify(revision)} (HTTP 404)`);
     }
     if (status === 404 && code === 'EntryNotFound') return new HubError(`${url} does not exist (HTTP 404)`);
-    if (status === 404) return new HubError(`${nowhere} model of that name with a revision ${revision} (HTTP 404)`);
+    if (status === 404 && url.startsWith(`${this.endpoint}/api/`)) {
+      return new HubError(`${nowhere} model of that name with a revision ${revision} (HTTP 404)`);
+    }
     return new HubError(`${url} cannot be read: HTTP ${status}`);
   }
 }

@@ -117,6 +117,13 @@ export class FakeHub {
   /** Notes a request and lets it fail if it is to; the fault if it is one of what is delivered. */
   #begin(by: Seen['by'], request: IncomingMessage, response: ServerResponse): Fault | null {
     const { url = '/', headers } = request;
+    // what the Hub lets pages of other origins see
+    response.setHeader('access-control-allow-origin', '*');
+    response.setHeader(
+      'access-control-expose-headers',
+      'ETag, Content-Range, X-Repo-Commit, X-Linked-Size, X-Linked-ETag',
+    );
+    response.setHeader('cross-origin-resource-policy', 'cross-origin');
     this.seen.push({ by, path: url, range: headers.range, authorization: headers.authorization });
     // a large file fails where it is delivered
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);

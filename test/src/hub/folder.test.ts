@@ -421,8 +421,13 @@ describe('models of the Hub', () => {
         /^HubError: org\/nope is no folder here, and 127\.0\.0\.1:\d+ has no model of that name with a revision main \(HTTP 404\)$/,
       );
       await assert.rejects(openFromHub('org/plain@nope'), /^HubError: org\/plain has no revision "nope" \(HTTP 404\)$/);
-      hub.fail(WEIGHTS, { status: 404, headers: { 'x-error-code': 'EntryNotFound' } });
-      await assert.rejects(fetchWeights(), /^HubError: http[^ ]+\/model\.safetensors does not exist \(HTTP 404\)$/);
+      hub.fail('config.json', { status: 404, headers: { 'x-error-code': 'EntryNotFound' } });
+      await assert.rejects(fetchWeights(), /^HubError: http[^ ]+\/config\.json does not exist \(HTTP 404\)$/);
+      hub.fail(WEIGHTS, { status: 404 });
+      await assert.rejects(
+        fetchWeights(),
+        /^HubError: http[^ ]+\/model\.safetensors cannot be read: HTTP 404 from 127[^ ]+, which has the large files$/,
+      );
       await assertNoWeights();
     });
 
