@@ -38,6 +38,7 @@ describe('ids of the Hub', () => {
       '..',
       '../x',
       'a/../../b',
+      'a..b',
       '/etc',
       'a/',
       '.git',
