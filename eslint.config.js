@@ -3,7 +3,17 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'accel/simd/assembly/', 'accel/simd/binary.ts', 'golden/.venv/', '.mutants/', 'coverage/'] },
+  {
+    ignores: [
+      'dist/',
+      'accel/simd/assembly/',
+      'accel/simd/binary.ts',
+      'bench/peers/.cache/', 'docs-api/', 'examples/',
+      'golden/.venv/',
+      '.mutants/',
+      'coverage/',
+    ],
+  },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

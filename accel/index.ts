@@ -7,12 +7,14 @@ import { openStore } from '../src/checkpoint/store.js';
 import { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from '../src/languageModel.js';
 
-export interface LoadByUrlOptions extends UrlFolderOptions {
+export interface UrlLoadOptions extends UrlFolderOptions {
+  /** What shall compute: `auto` unless told. */
+  backend?: string | undefined;
   /**
    * Keep the files for the next visit, which then needs no network: in the Origin Private File System or, where there is
    * none, the Cache API. An interrupted download goes on where it ended. Where a page may keep nothing, nothing is kept.
    */
-  keep?: boolean;
+  keep?: boolean | undefined;
 }
 
 /**
@@ -22,10 +24,11 @@ export interface LoadByUrlOptions extends UrlFolderOptions {
  *   Hugging Face Hub.
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function load(url: string | URL, options: LoadByUrlOptions = {}): Promise<LanguageModel> {
-  const store = options.keep ? await openStore() : null;
+export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
+  const { backend, keep, signal } = options;
+  const store = keep ? await openStore() : null;
   const folder = store ? keptFolder(url, store, options) : urlFolder(url, options);
-  return readLanguageModel(folder, options.signal ? { signal: options.signal } : {});
+  return readLanguageModel(folder, { backend, signal });
 }
 
 export {

@@ -1,4 +1,5 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
+import { floatModel } from './checkpoint/assemble.js';
 import { InputError } from './errors.js';
 import { openReferenceSession } from './referenceSession.js';
 import type { Tensor } from './tensor.js';
@@ -37,7 +38,7 @@ export interface Session {
 
 /** A model made ready to compute with, which its sessions share. */
 export interface Backend {
-  /** As {@link openBackend} takes it; never `gpu`, but what that turned out to be. */
+  /** As {@link openBackend} takes it; never `auto` or `gpu`, but what that turned out to be. */
   readonly name: string;
   /** What computes, in the words of its driver. */
   readonly adapter: string;
@@ -46,8 +47,10 @@ export interface Backend {
   dispose(): Promise<void>;
 }
 
-/** The names that {@link openBackend} takes. */
+/** The names that {@link openBackend} takes; `simd:4` is `simd` on four threads. */
 export const BACKEND_NAMES: readonly string[] = [
+  'auto',
+  'simd',
   'reference',
   'gpu',
   'gpu:webgpu',
@@ -56,21 +59,30 @@ export const BACKEND_NAMES: readonly string[] = [
   'gpu:cpu',
 ];
 
+const SIMD = /^simd(?::([1-9]\d*))?$/;
+
 /**
- * Turns `gpu` into the best of the GPU backends that works here; other names stay what they are.
+ * Turns `auto` into what is fastest here: a GPU that works, else `simd`, else `reference`; and `gpu` into the best of the
+ * GPU backends that work. Other names stay what they are.
  *
  * @param note is told what was chosen and why
  * @throws InputError if there is no backend of that name, DeviceError if none works.
  */
 export async function resolveBackend(name: string, note?: (line: string) => void): Promise<string> {
-  if (!BACKEND_NAMES.includes(name)) {
+  if (!BACKEND_NAMES.includes(name) && !SIMD.test(name)) {
     throw new InputError(`there is no backend '${name}'; there is: ${BACKEND_NAMES.join(', ')}`);
   }
-  if (name !== 'gpu') return name;
-  const { chooseGpuBackend } = await import('../accel/gpu/choose.js');
-  const { backend, adapter, passedOver } = await chooseGpuBackend();
-  note?.([`gpu: taking gpu:${backend} (${adapter})`, ...passedOver].join('; '));
-  return `gpu:${backend}`;
+  if (name !== 'gpu' && name !== 'auto') return name;
+  const { chooseGpuBackend, chooseRealGpu } = await import('../accel/gpu/choose.js');
+  const { backend, adapter, passedOver } = await (name === 'gpu' ? chooseGpuBackend() : chooseRealGpu());
+  const { hasSimd } = await import('../accel/simd/module.js');
+  const [chosen, runsOn] = backend
+    ? [`gpu:${backend}`, ` (${adapter})`]
+    : hasSimd()
+      ? ['simd', '']
+      : ['reference', '; simd: there is no WebAssembly SIMD here'];
+  note?.([`${name}: taking ${chosen}${runsOn}`, ...passedOver].join('; '));
+  return chosen;
 }
 
 /**
@@ -78,18 +90,36 @@ export async function resolveBackend(name: string, note?: (line: string) => void
  *
  * @throws InputError if there is no backend of that name, DeviceError if it is not there or cannot hold the model.
  */
-export async function openBackend(model: Model, name = 'reference'): Promise<Backend> {
+export async function openBackend(model: Model, name = 'auto'): Promise<Backend> {
   const resolved = await resolveBackend(name);
   if (resolved === 'reference') {
+    const floats = floatModel(model);
     return {
       name: resolved,
       adapter: 'JavaScript',
-      openSession: () => openReferenceSession(model),
+      openSession: () => openReferenceSession(floats),
       dispose: () => Promise.resolve(),
     };
   }
+  const simd = SIMD.exec(resolved);
+  if (simd) {
+    const { openSimdBackend } = await import('../accel/simd/backend.js');
+    return openSimdBackend(model, simd[1] ? Number(simd[1]) : undefined);
+  }
   const { openGpuBackend } = await import('../accel/gpu/backend.js');
-  return openGpuBackend(model, resolved.slice('gpu:'.length) as GpuBackend);
+  return openGpuBackend(floatModel(model), resolved.slice('gpu:'.length) as GpuBackend);
+}
+
+/**
+ * Where a backend likes to have the weights: given to a loader, they are in memory once. `undefined` where it takes copies
+ * anyway.
+ */
+export async function weightsAllocator(resolved: string): Promise<((bytes: number) => Uint8Array) | undefined> {
+  if (!SIMD.test(resolved)) return undefined;
+  const { canShare, SimdMemory } = await import('../accel/simd/memory.js');
+  if (!canShare()) return undefined;
+  const memory = new SimdMemory(true);
+  return (bytes) => memory.allocateBytes(bytes);
 }
 
 /** Starts a session on a backend of its own, which goes when the session is disposed of. */

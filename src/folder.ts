@@ -33,7 +33,8 @@ export async function readJson(
   return bytes === null ? undefined : parseJson(new TextDecoder().decode(bytes), folder.pathOf(file), Fault);
 }
 
-async function readWhole(folder: Folder, file: string): Promise<Uint8Array | null> {
+/** Reads all of a file of a folder; null where there is none. */
+export async function readWhole(folder: Folder, file: string): Promise<Uint8Array | null> {
   const source = await folder.open(file);
   if (!source) return null;
   try {

@@ -8,6 +8,7 @@ export {
   type Session,
   type SessionForwardOptions,
 } from './backend.js';
+export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from './compactTensor.js';
 export { formatConfig, parseConfig, PRESETS, type ConfigReport, type ModelConfig } from './config.js';
 export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
@@ -22,8 +23,8 @@ export {
   TokenizerError,
 } from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
-export { askPrompt, LanguageModel, type GenerateTextOptions } from './languageModel.js';
 export type { HubOptions } from './hub/connection.js';
+export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from './tensor.js';

@@ -1,4 +1,4 @@
-import { openBackend, type Backend, type Session } from './backend.js';
+import { openBackend, resolveBackend, weightsAllocator, type Backend, type Session } from './backend.js';
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from './config.js';
 import type { Folder } from './folder.js';
@@ -10,10 +10,15 @@ import type { Model } from './weights.js';
 export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
   /** Go on past the token that ends a text. */
   ignoreEos?: boolean | undefined;
-  /** Which backend computes; `reference` unless told. */
+  /** Which backend computes, if not the one that the model was loaded for. */
   backend?: string | undefined;
   /** Called with every new token, that which ends the text included. */
   onToken?: ((id: number) => void) | undefined;
+}
+
+export interface LanguageModelOptions extends LoadOptions {
+  /** What shall compute (see {@link openBackend}): `auto` unless told. Weights go where it likes to have them. */
+  backend?: string | undefined;
 }
 
 /** A model with its tokenizer: text in, text out. */
@@ -21,12 +26,15 @@ export class LanguageModel {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
   readonly report: LoadReport;
+  /** What computes unless another is asked for. */
+  readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
 
-  constructor(model: Model, tokenizer: Tokenizer, report: LoadReport) {
+  constructor(model: Model, tokenizer: Tokenizer, report: LoadReport, backend = 'auto') {
     this.model = model;
     this.tokenizer = tokenizer;
     this.report = report;
+    this.backend = backend;
   }
 
   get config(): ModelConfig {
@@ -37,7 +45,7 @@ export class LanguageModel {
    * A session of its own, for those who want logits and activations. The backend is made ready once and kept until
    * {@link dispose}.
    */
-  async openSession(backend = 'reference'): Promise<Session> {
+  async openSession(backend: string = this.backend): Promise<Session> {
     let opened = this.#backends.get(backend);
     if (!opened) {
       opened = openBackend(this.model, backend);
@@ -89,10 +97,12 @@ export class LanguageModel {
  *
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
-export async function readLanguageModel(folder: Folder, options: LoadOptions = {}): Promise<LanguageModel> {
+export async function readLanguageModel(folder: Folder, options: LanguageModelOptions = {}): Promise<LanguageModel> {
+  const { backend: wanted = 'auto', ...rest } = options;
   const tokenizer = await readTokenizer(folder);
-  const { model, report } = await readModel(folder, options);
-  return new LanguageModel(model, tokenizer, report);
+  const backend = await resolveBackend(wanted);
+  const { model, report } = await readModel(folder, { ...rest, allocate: await weightsAllocator(backend) });
+  return new LanguageModel(model, tokenizer, report, backend);
 }
 
 /** Wraps a question as the model card does: the form in which these models were taught to answer. */

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { LoadOptions } from './checkpoint/readModel.js';
 import type { HubOptions } from './hub/connection.js';
-import { readLanguageModel, type LanguageModel } from './languageModel.js';
+import { readLanguageModel, type LanguageModel, type LanguageModelOptions } from './languageModel.js';
 import { openModelFolder } from './modelFolder.js';
 
 /** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
@@ -14,14 +13,15 @@ export function demoFolder(): string {
 }
 
 /**
- * Loads a model folder from disk, or a model of the Hugging Face Hub; see {@link readLanguageModel}.
+ * Loads a model folder from disk, or a model of the Hugging Face Hub: weights as {@link loadModel} does, and
+ * `tokenizer.json`.
  *
  * @param model a folder, or `org/name` or `org/name@revision`; the embedded demo model unless told
  * @throws CheckpointError, ConfigError, TokenizerError or HubError that names the file and the fault.
  */
 export async function load(
   model: string = demoFolder(),
-  options: LoadOptions & HubOptions = {},
+  options: LanguageModelOptions & HubOptions = {},
 ): Promise<LanguageModel> {
   return readLanguageModel(await openModelFolder(model, options), options);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { PARITY } from './accel/gpu/parity.js';
+import { PARITY } from './accel/parity.js';
 import { manifest } from './support/golden.js';
 
 function basenames(folder: string, ending: string): string[] {

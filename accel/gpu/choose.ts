@@ -2,13 +2,14 @@ import { forward as referenceForward } from '../../reference/model.js';
 import { syntheticModel } from '../../src/checkpoint/synthetic.js';
 import { PRESETS } from '../../src/config.js';
 import { DeviceError, messageOf } from '../../src/errors.js';
+import { builtin } from '../builtin.js';
 import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
 import { forward, uploadModel } from './model.js';
 
-/** The backend to take, and why not those before it. */
-export interface Choice {
-  backend: GpuBackend;
+/** What was tried, and why it is not taken. */
+export interface Search<Found> {
+  backend: Found;
   adapter: string;
   passedOver: string[];
 }
@@ -19,9 +20,22 @@ export interface Choice {
  *
  * @throws DeviceError if none works, with the reason for each.
  */
-export async function chooseGpuBackend(): Promise<Choice> {
+export async function chooseGpuBackend(): Promise<Search<GpuBackend>> {
+  const { backend, adapter, passedOver } = await search(GPU_BACKENDS);
+  if (!backend) throw new DeviceError(passedOver.join('; '));
+  return { backend, adapter, passedOver };
+}
+
+/** Finds a GPU that really works, as {@link chooseGpuBackend} does, or says why there is none. */
+export async function chooseRealGpu(): Promise<Search<GpuBackend | null>> {
+  const absent = absentGpu();
+  if (absent) return { backend: null, adapter: '', passedOver: [absent] };
+  return search(['webgpu', 'webgl2']);
+}
+
+async function search(candidates: readonly GpuBackend[]): Promise<Search<GpuBackend | null>> {
   const passedOver: string[] = [];
-  for (const backend of GPU_BACKENDS) {
+  for (const backend of candidates) {
     try {
       const { adapter, software } = await tryOut(backend);
       if (!software) return { backend, adapter, passedOver };
@@ -31,7 +45,20 @@ export async function chooseGpuBackend(): Promise<Choice> {
       passedOver.push(error.message);
     }
   }
-  throw new DeviceError(passedOver.join('; '));
+  return { backend: null, adapter: '', passedOver };
+}
+
+/** On Linux a GPU has a file. Where there is none, its drivers are not asked: they complain on stderr, and take time. */
+function absentGpu(): string | null {
+  const { process } = globalThis as { process?: { platform?: string } };
+  const fs = builtin('node:fs') as NodeFs | undefined;
+  if (!fs || process?.platform !== 'linux') return null;
+  const files = ['/dev/dri', '/dev/nvidiactl', '/dev/kfd', '/dev/dxg', '/dev/mali0'];
+  return files.some((file) => fs.existsSync(file)) ? null : 'there is no GPU here';
+}
+
+interface NodeFs {
+  existsSync: (path: string) => boolean;
 }
 
 async function tryOut(backend: GpuBackend): Promise<{ adapter: string; software: boolean }> {

@@ -1,6 +1,7 @@
 import { DeviceError, messageOf, ShapeError } from '../../src/errors.js';
 import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
+import { Turns } from '../turns.js';
 import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
 
@@ -41,7 +42,7 @@ export class Device {
   readonly #kernels: KernelShortcut[] = [];
   readonly #scopes: Set<DeviceTensor>[] = [];
   #live = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(backend: GpuBackend, gpujs: GpuJs, context: WebGpuContext | null) {
     this.backend = backend;
@@ -172,14 +173,12 @@ export class Device {
 
   /** One caller after the other: sessions that share a device wait for their turn. */
   exclusive<Result>(body: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(body);
-    this.#turn = result.catch(() => undefined);
-    return result;
+    return this.#turns.take(body);
   }
 
   /** Frees kernels, their tables and their threads. */
   async dispose(): Promise<void> {
-    await this.#turn;
+    await this.#turns.take(() => Promise.resolve());
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
     // With a device left, Node would wait for it forever.

@@ -4,6 +4,8 @@ import { WebAssembly, type WasmMemory } from './webAssembly.js';
 const PAGE = 2 ** 16;
 /** What 32-bit addresses reach. */
 const MOST_PAGES = 2 ** 16;
+/** Pages that memory grows by at least: each time V8 sees another array of a gigabyte, and collects garbage for it. */
+const STEP = 2 ** 12;
 /** Every block begins on a cache line of its own. */
 const LINE = 64;
 /** Below this, threads.ts and the compiler keep what is theirs. */
@@ -16,7 +18,7 @@ interface Block {
 
 /**
  * The one memory that the threads of `simd` share: WebAssembly's, handed out in blocks. Weights can be read from a file
- * straight into it (see {@link SimdMemory.allocateFloats}), so that they are in memory once.
+ * straight into it (see {@link SimdMemory.allocateBytes}), so that they are in memory once.
  */
 export class SimdMemory {
   /** Which memory an array lies in. */
@@ -38,9 +40,9 @@ export class SimdMemory {
     }
   }
 
-  /** The memory that an array lies in, if it is one of these. */
-  static of(data: Float32Array): SimdMemory | undefined {
-    return SimdMemory.#owners.get(data.buffer);
+  /** The memory that an array's buffer belongs to, if it is one of these. */
+  static of(buffer: ArrayBufferLike): SimdMemory | undefined {
+    return SimdMemory.#owners.get(buffer);
   }
 
   /** Bytes taken. */
@@ -88,9 +90,9 @@ export class SimdMemory {
     }
   }
 
-  /** An array in this memory. Only shared memory can grow under it; an ordinary one would take it away. */
-  allocateFloats(length: number): Float32Array {
-    return this.floats(this.allocate(4 * length), length);
+  /** Bytes in this memory. Only shared memory can grow under them; an ordinary one would take them away. */
+  allocateBytes(length: number): Uint8Array {
+    return this.bytes(this.allocate(length), length);
   }
 
   /** Views are good until the next {@link allocate}, in shared memory for ever. */
@@ -113,10 +115,11 @@ export class SimdMemory {
   }
 
   #reserve(end: number): void {
-    const missing = Math.ceil((end - this.wasm.buffer.byteLength) / PAGE);
+    const pages = this.wasm.buffer.byteLength / PAGE;
+    const missing = Math.ceil(end / PAGE) - pages;
     if (missing <= 0) return;
     try {
-      this.wasm.grow(missing);
+      this.wasm.grow(Math.max(missing, Math.min(STEP, MOST_PAGES - pages)));
     } catch (error) {
       throw new DeviceError(`simd: there is no memory for ${end} bytes`, { cause: error });
     }

@@ -11,25 +11,30 @@ const OPS = [
 /** What a thread can be told to do. */
 export type PlanOp = Exclude<(typeof OPS)[number], 'end'>;
 
-/** One op with its arguments: addresses and sizes. */
+/** Added to an op that the next need not wait for. */
+const GO_ON = 0x100;
+
+/** One op with its arguments: addresses, sizes, and real numbers by {@link floatBits}. */
 export interface PlannedOp {
   op: PlanOp;
   args: readonly number[];
+  /** The next op does not depend on this one. */
+  goOn?: boolean;
+}
+
+/** Bytes of a plan of so many ops. */
+export function planBytes(ops: number): number {
+  return 4 * WORDS * (ops + 1);
 }
 
 /** Writes ops one after the other for the threads to run, ended by `end`. */
 export function writePlan(memory: SimdMemory, address: number, ops: readonly PlannedOp[]): void {
   const words = memory.words(address, WORDS * (ops.length + 1));
   words.fill(0);
-  ops.forEach(({ op, args }, i) => {
-    words[WORDS * i] = OPS.indexOf(op);
+  ops.forEach(({ op, args, goOn }, i) => {
+    words[WORDS * i] = OPS.indexOf(op) + (goOn ? GO_ON : 0);
     words.set(args, WORDS * i + 1);
   });
-}
-
-/** Bytes of a plan of so many ops. */
-export function planBytes(ops: number): number {
-  return 4 * WORDS * (ops + 1);
 }
 
 const float = new Float32Array(1);

@@ -1,48 +1,13 @@
 import { DeviceError, messageOf } from '../../src/errors.js';
-import { BINARY } from './binary.js';
 import type { SimdMemory } from './memory.js';
-import { WebAssembly, type WasmMemory, type WasmModule } from './webAssembly.js';
+import { compileKernels, instantiate } from './module.js';
+import { startWorker, type WorkerHandle, type WorkerListener } from './worker.js';
 
-/** What all threads look at; assembly/threads.ts has the same addresses. */
+/** The words that all threads look at; assembly/threads.ts has the same. */
 const ORDERED = 0;
 const STOP = 1;
 const PLAN = 4;
-
-/** A worker of Node or of a browser. */
-interface WorkerHandle {
-  /** Whether the process has to wait for it. */
-  hold(held: boolean): void;
-  terminate(): unknown;
-}
-
-/** What workers tell. */
-interface Listener {
-  onDone: () => void;
-  onFault: (message: string) => void;
-}
-
-/** What a worker is given. */
-interface Start {
-  module: WasmModule;
-  memory: WasmMemory;
-  thread: number;
-  threads: number;
-}
-
-/** The whole program of a worker; it is asleep in `work` until a plan is ordered. */
-const PROGRAM = `
-function start({ module, memory, thread, threads }, post) {
-  const env = { memory, done: () => post('done') };
-  new WebAssembly.Instance(module, { env }).exports.work(thread, threads);
-}
-`;
-const NODE_PROGRAM = `${PROGRAM}
-const { parentPort, workerData } = require('node:worker_threads');
-start(workerData, (message) => parentPort.postMessage(message));
-`;
-const WEB_PROGRAM = `${PROGRAM}
-onmessage = ({ data }) => start(data, postMessage);
-`;
+const SHARED_WORDS = 6;
 
 /**
  * Runs plans (plan.ts) on several threads, or on the caller's own where there is one or memory cannot be shared. Threads
@@ -50,33 +15,38 @@ onmessage = ({ data }) => start(data, postMessage);
  */
 export class Threads {
   readonly count: number;
+  readonly relaxed: boolean;
   readonly #memory: SimdMemory;
+  readonly #shared: number;
   readonly #workers: WorkerHandle[] = [];
-  readonly #alone: ((plan: number) => void) | null = null;
+  #alone: ((plan: number) => void) | null = null;
   #running: { resolve: () => void; reject: (error: DeviceError) => void } | null = null;
   #fault: DeviceError | null = null;
 
-  private constructor(memory: SimdMemory, count: number, module: WasmModule) {
-    this.#memory = memory;
+  private constructor(memory: SimdMemory, count: number, relaxed: boolean) {
     this.count = count;
-    if (count > 1) return;
-    const env = { memory: memory.wasm, done: () => undefined };
-    const { runAlone } = new WebAssembly.Instance(module, { env }).exports;
-    this.#alone = runAlone as (plan: number) => void;
+    this.relaxed = relaxed;
+    this.#memory = memory;
+    this.#shared = memory.allocate(4 * SHARED_WORDS);
+    memory.words(this.#shared, SHARED_WORDS).fill(0);
   }
 
   /** @throws DeviceError if there is no SIMD here or a worker cannot be started. */
-  static async start(memory: SimdMemory, count: number): Promise<Threads> {
-    const module = await compile(memory.shared);
-    const threads = new Threads(memory, memory.shared ? count : 1, module);
-    for (let thread = 0; threads.count > 1 && thread < threads.count; thread++) {
-      const start = { module, memory: memory.wasm, thread, threads: threads.count };
-      try {
-        threads.#workers.push(await startWorker(start, threads.#listener()));
-      } catch (error) {
-        threads.dispose();
-        throw new DeviceError(`simd: a thread cannot be started: ${messageOf(error)}`, { cause: error });
+  static async start(memory: SimdMemory, count: number, relaxed: boolean): Promise<Threads> {
+    const module = await compileKernels(memory.shared, relaxed);
+    const threads = new Threads(memory, memory.shared ? count : 1, relaxed);
+    if (threads.count === 1) {
+      threads.#alone = instantiate(module, memory.wasm).runAlone;
+      return threads;
+    }
+    const start = { module, memory: memory.wasm, shared: threads.#shared, threads: threads.count };
+    try {
+      for (let thread = 0; thread < threads.count; thread++) {
+        threads.#workers.push(startWorker({ ...start, thread }, threads.#listener()));
       }
+    } catch (error) {
+      await threads.dispose();
+      throw new DeviceError(`simd: a thread cannot be started: ${messageOf(error)}`, { cause: error });
     }
     return threads;
   }
@@ -84,20 +54,17 @@ export class Threads {
   /**
    * Runs the plan at an address; one at a time.
    *
-   * @throws DeviceError if a thread fails, and ever after.
+   * @throws DeviceError if a thread dies, and ever after.
    */
   async run(plan: number): Promise<void> {
     if (this.#fault) throw this.#fault;
     if (this.#alone) {
-      this.#alone(plan);
+      this.#runHere(plan, this.#alone);
       return;
     }
-    const words = new Int32Array(this.#memory.wasm.buffer, 0, PLAN + 1);
     const done = new Promise<void>((resolve, reject) => (this.#running = { resolve, reject }));
     for (const worker of this.#workers) worker.hold(true);
-    Atomics.store(words, PLAN, plan);
-    Atomics.add(words, ORDERED, 1);
-    Atomics.notify(words, ORDERED);
+    this.#order(PLAN, plan);
     try {
       await done;
     } finally {
@@ -106,110 +73,49 @@ export class Threads {
     }
   }
 
-  /** Ends the threads. */
-  dispose(): void {
-    this.#fault ??= new DeviceError('simd: its threads have ended; open the model again');
-    this.#running?.reject(this.#fault);
-    if (this.#memory.shared) {
-      const words = new Int32Array(this.#memory.wasm.buffer, 0, PLAN + 1);
-      Atomics.store(words, STOP, 1);
-      Atomics.add(words, ORDERED, 1);
-      Atomics.notify(words, ORDERED);
-    }
-    for (const worker of this.#workers) worker.terminate();
+  /** Ends the threads; a plan that is running is rejected. */
+  async dispose(): Promise<void> {
+    if (this.#fault?.message === ENDED) return;
+    await this.#end(new DeviceError(ENDED));
+    this.#memory.free(this.#shared);
   }
 
-  #listener(): Listener {
+  #runHere(plan: number, runAlone: (plan: number) => void): void {
+    try {
+      runAlone(plan);
+    } catch (error) {
+      this.#fault = died(messageOf(error));
+      throw this.#fault;
+    }
+  }
+
+  #listener(): WorkerListener {
     return {
       onDone: () => this.#running?.resolve(),
       onFault: (message) => {
-        this.#fault ??= new DeviceError(`simd: a thread died: ${message}; open the model again`);
-        this.dispose();
+        if (!this.#fault) void this.#end(died(message)); // the others wait for it in vain
       },
     };
   }
-}
 
-/** Modules once compiled serve every model. */
-const modules = new Map<string, Promise<WasmModule>>();
-
-function compile(shared: boolean): Promise<WasmModule> {
-  const relaxed = hasRelaxedSimd();
-  const name = `${relaxed ? 'relaxed' : 'plain'}${shared ? 'Shared' : ''}`;
-  let module = modules.get(name);
-  if (!module) {
-    module = WebAssembly.compile(decode(BINARY[name])).catch((error: unknown) => {
-      throw new DeviceError(`simd: WebAssembly SIMD is not supported here: ${messageOf(error)}`, { cause: error });
-    });
-    modules.set(name, module);
+  async #end(fault: DeviceError): Promise<void> {
+    this.#fault = fault;
+    this.#running?.reject(fault);
+    this.#order(STOP, 1);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
-  return module;
-}
 
-/** Whether multiplication and addition can be one instruction. */
-export function hasRelaxedSimd(): boolean {
-  return WebAssembly.validate(decode(BINARY.relaxed));
-}
-
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-}
-
-async function startWorker(start: Start, { onDone, onFault }: Listener): Promise<WorkerHandle> {
-  const { Worker: WebWorker } = globalThis as { Worker?: new (url: string) => WebWorkerLike };
-  if (WebWorker) {
-    const url = URL.createObjectURL(new Blob([WEB_PROGRAM], { type: 'text/javascript' }));
-    const worker = new WebWorker(url);
-    worker.onmessage = onDone;
-    worker.onerror = ({ message }) => {
-      onFault(message);
-    };
-    worker.postMessage(start);
-    URL.revokeObjectURL(url);
-    return {
-      hold: () => undefined,
-      terminate: () => {
-        worker.terminate();
-      },
-    };
+  /** Sets a word that the threads look at, and wakes them. */
+  #order(index: number, value: number): void {
+    const words = new Int32Array(this.#memory.wasm.buffer, this.#shared, SHARED_WORDS);
+    Atomics.store(words, index, value);
+    Atomics.add(words, ORDERED, 1);
+    Atomics.notify(words, ORDERED);
   }
-  const { Worker } = (await import(/* webpackIgnore: true */ /* @vite-ignore */ NODE_WORKERS)) as NodeWorkers;
-  const worker = new Worker(NODE_PROGRAM, { eval: true, workerData: start });
-  worker.on('message', onDone);
-  worker.on('error', (error) => {
-    onFault(messageOf(error));
-  });
-  worker.on('exit', () => {
-    onFault('it ended');
-  });
-  worker.unref();
-  return {
-    hold: (held) => {
-      if (held) worker.ref();
-      else worker.unref();
-    },
-    terminate: () => worker.terminate(),
-  };
 }
 
-/** Not spelled out in the import, so that bundlers for browsers leave it alone. */
-const NODE_WORKERS = 'node:worker_threads';
+const ENDED = 'simd: its threads have ended; open the model again';
 
-interface NodeWorkers {
-  Worker: new (program: string, options: { eval: true; workerData: Start }) => NodeWorkerLike;
-}
-
-interface NodeWorkerLike {
-  on(event: 'message' | 'exit', listener: () => void): void;
-  on(event: 'error', listener: (error: unknown) => void): void;
-  ref(): void;
-  unref(): void;
-  terminate(): Promise<number>;
-}
-
-interface WebWorkerLike {
-  onmessage: (() => void) | null;
-  onerror: ((event: { message: string }) => void) | null;
-  postMessage(message: Start): void;
-  terminate(): void;
+function died(message: string): DeviceError {
+  return new DeviceError(`simd: a thread died: ${message}; open the model again`);
 }

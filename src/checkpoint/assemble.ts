@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../config.js';
-import type { Tensor } from '../tensor.js';
-import type { BlockWeights, ModelWeights } from '../weights.js';
+import { CompactTensor } from '../compactTensor.js';
+import { tensor, type Tensor } from '../tensor.js';
+import type { BlockWeights, Model, ModelWeights } from '../weights.js';
 
 /** Puts tensors with canonical names where they belong. Every required one is there, which the caller has checked. */
 export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {
@@ -32,6 +33,14 @@ export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeig
   if (finalNorm) put('final_layernorm', finalNorm);
   put('lm_head', lmHead);
   return tensors;
+}
+
+/** The model with all its weights as float32; itself, if they are. */
+export function floatModel(model: Model): Model {
+  const named = Object.entries(namedTensors(model.weights));
+  if (!named.some(([, x]) => x instanceof CompactTensor)) return model;
+  const floats = new Map(named.map(([name, { data, shape }]) => [name, tensor(shape, data)]));
+  return { config: model.config, weights: assemble(model.config, floats) };
 }
 
 const BLOCK_MODULES: readonly (readonly [keyof BlockWeights, string])[] = [

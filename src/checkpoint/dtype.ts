@@ -1,3 +1,5 @@
+import { fromBfloat16, fromFloat16 } from '../compactTensor.js';
+
 /** The types that the safetensors format knows (0.8), with the bits that an element takes. */
 export const DTYPE_BITS: Readonly<Record<string, number>> = {
   ...{ F4: 4, F6_E2M3: 6, F6_E3M2: 6 },
@@ -24,30 +26,13 @@ export function isFloatDtype(dtype: string): dtype is FloatDtype {
  * @param target receives the numbers; a Float32Array rounds those of F64
  */
 export function decodeFloats(bytes: Uint8Array, dtype: FloatDtype, target: Float32Array | Float64Array): void {
+  if (dtype === 'BF16' || dtype === 'F16') {
+    const decode = dtype === 'BF16' ? fromBfloat16 : fromFloat16;
+    for (let i = 0; i < target.length; i++) target[i] = decode(bytes[2 * i] | (bytes[2 * i + 1] << 8));
+    return;
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let i = 0; i < target.length; i++) {
-    if (dtype === 'F32') target[i] = view.getFloat32(4 * i, true);
-    else if (dtype === 'F64') target[i] = view.getFloat64(8 * i, true);
-    else if (dtype === 'F16') target[i] = HALF[view.getUint16(2 * i, true)];
-    else target[i] = bfloat16(view.getUint16(2 * i, true));
+    target[i] = dtype === 'F32' ? view.getFloat32(4 * i, true) : view.getFloat64(8 * i, true);
   }
-}
-
-/** Every float16 by its bits: sign, 5 bits of exponent (bias 15), 10 of fraction. */
-const HALF: Float32Array = Float32Array.from({ length: 65536 }, (_, bits) => {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-});
-
-const word = new Uint32Array(1);
-const wordAsFloat = new Float32Array(word.buffer);
-
-/** A bfloat16 is the upper half of a float32. */
-function bfloat16(bits: number): number {
-  word[0] = bits << 16;
-  return wordAsFloat[0];
 }

@@ -13,7 +13,8 @@ import { writeSafetensors } from './safetensors.js';
 export type { LoadOptions, LoadReport } from './readModel.js';
 
 /**
- * Loads the weights of a model folder on disk or of a model of the Hugging Face Hub; see {@link readModel}.
+ * Loads the weights of a model folder on disk, `config.json` and `model.safetensors` or shards with their index, or of a
+ * model of the Hugging Face Hub. Memory holds the weights and little more.
  *
  * @param model a folder, or `org/name` or `org/name@revision`
  * @throws ConfigError, CheckpointError or HubError, one line that names the file and the fault.
@@ -47,14 +48,24 @@ export async function saveModel(folder: string, { config, weights }: Model): Pro
 /**
  * Makes a model folder and writes its `config.json`.
  *
+ * @param more keys beside those of the model
  * @throws CheckpointError if it cannot be made or written.
  */
-export async function saveConfig(folder: string, config: ModelConfig): Promise<void> {
+export async function saveConfig(
+  folder: string,
+  config: ModelConfig,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await makeFolder(folder);
+  const json = `${JSON.stringify({ ...formatConfig(config), ...more }, null, 2)}\n`;
+  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+}
+
+/** @throws CheckpointError if it cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
     throw new CheckpointError(`${folder} cannot be made: ${messageOf(error)}`);
   }
-  const json = `${JSON.stringify(formatConfig(config), null, 2)}\n`;
-  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
 }

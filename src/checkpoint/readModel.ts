@@ -1,6 +1,7 @@
 import { parseConfig, type ModelConfig } from '../config.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { readJson, type Folder } from '../folder.js';
+import { CompactTensor, type Dtype } from '../compactTensor.js';
 import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
 import type { Model } from '../weights.js';
 import { assemble } from './assemble.js';
@@ -15,16 +16,22 @@ import {
 } from './names.js';
 import { plain } from './quote.js';
 import { isFloatDtype } from './dtype.js';
+import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
+import { dtypeOf, isLossless, readTensor } from './readTensor.js';
 import { readSafetensors } from './reader.js';
 import { openSharded, type TensorStore } from './sharded.js';
 
 export interface LoadOptions {
   /** Names for tensors that cannot be told otherwise. */
   tensorMap?: TensorMap;
+  /** How to hold the matrices of linear layers; as float32 unless told or the checkpoint is quantised. */
+  dtype?: Dtype | undefined;
   /** Called as the weights are read. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends loading between two tensors; its reason is then thrown. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** Gives the memory for weights, on a boundary of 64 bytes; the JavaScript heap's unless told. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
 }
 
 /** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */
@@ -42,6 +49,10 @@ export interface LoadReport {
   config: ModelConfig;
   /** Where the weights are. */
   source: string;
+  /** How the matrices of linear layers are held. */
+  dtype: Dtype;
+  /** Whether every weight is what it is in the file. */
+  lossless: boolean;
   tensors: ReportedTensor[];
   /** Parameters by part of the model. */
   parameters: Record<Part, number>;
@@ -61,19 +72,25 @@ export interface LoadReport {
  */
 export async function readModel(
   folder: Folder,
-  { tensorMap = {}, onProgress, signal }: LoadOptions = {},
+  { tensorMap = {}, dtype, onProgress, signal, allocate = allocateHeap }: LoadOptions = {},
 ): Promise<{ model: Model; report: LoadReport }> {
-  return withCheckpoint(folder, tensorMap, async (store, report, resolution) => {
+  return withCheckpoint(folder, tensorMap, dtype, async (store, report, resolution) => {
     const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
     const loaded = new Map<string, Tensor>();
+    const queue = resolution.tensors.values();
     let done = 0;
-    for (const { name, canonical, transposed } of resolution.tensors) {
-      signal?.throwIfAborted();
-      const stored = await store.readFloat32(name);
-      loaded.set(canonical, transposed ? transpose(stored) : stored);
-      done += store.tensors.get(name)!.bytes;
-      onProgress?.(done, total);
+    async function readSome(): Promise<void> {
+      for (const resolved of queue) {
+        signal?.throwIfAborted();
+        const { shape, bytes } = store.tensors.get(resolved.name)!;
+        const turned = resolved.transposed ? shape.toReversed() : shape;
+        const form = dtypeOf(resolved, shape, report.dtype);
+        loaded.set(resolved.canonical, await readTensor(store, resolved, turned, form, allocate));
+        done += bytes;
+        onProgress?.(done, total);
+      }
     }
+    await Promise.all(Array.from({ length: READERS }, readSome));
     return { model: { config: report.config, weights: assemble(report.config, splitFused(loaded)) }, report };
   });
 }
@@ -83,30 +100,37 @@ export async function readModel(
  *
  * @throws as {@link readModel}
  */
-export async function describeModel(folder: Folder, { tensorMap = {} }: LoadOptions = {}): Promise<LoadReport> {
-  return withCheckpoint(folder, tensorMap, (_, report) => Promise.resolve(report));
+export async function describeModel(folder: Folder, { tensorMap = {}, dtype }: LoadOptions = {}): Promise<LoadReport> {
+  return withCheckpoint(folder, tensorMap, dtype, (_, report) => Promise.resolve(report));
 }
 
 /** Opens a folder's checkpoint, resolves its names, and closes it when `use` is done. */
 async function withCheckpoint<T>(
   folder: Folder,
   tensorMap: TensorMap,
+  dtype: Dtype | undefined,
   use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
 ): Promise<T> {
   const configPath = folder.pathOf('config.json');
   const json = await readJson(folder, 'config.json', ConfigError);
   if (json === undefined) throw new ConfigError(`${configPath} does not exist`);
   const { config, assumed } = parseConfig(json, configPath);
-  const store = await openWeights(folder);
+  const quantization = parseQuantization(json, configPath);
+  if (quantization && dtype && dtype !== 'f32' && dtype !== quantization) {
+    throw new CheckpointError(`${folder.name} is ${quantization}; it can be loaded as that or as f32, not as ${dtype}`);
+  }
+  const store = quantized(await openWeights(folder), config, quantization);
   try {
     const tensors = [...store.tensors.values()];
     const resolution = resolveNames(tensors, config, tensorMap, store.name);
-    checkDtypes(store, resolution);
+    checkDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
     const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
     const report: LoadReport = {
       config,
       source: store.name,
+      dtype: dtype ?? quantization ?? 'f32',
+      lossless: false,
       tensors: tensors.map(({ name, dtype, shape, bytes }) => ({
         ...{ name, dtype, shape, bytes },
         canonical: resolved.get(name)?.canonical ?? null,
@@ -120,6 +144,10 @@ async function withCheckpoint<T>(
         .filter(({ name, dtype }) => dtype === 'F64' && resolved.has(name))
         .map(({ name }) => `${plain(name)} is F64, rounded to float32`),
     };
+    report.lossless = resolution.tensors.every((it) => {
+      const { dtype: stored, shape } = store.tensors.get(it.name)!;
+      return isLossless(stored, dtypeOf(it, shape, report.dtype));
+    });
     return await use(store, report, resolution);
   } finally {
     await store.close();
@@ -142,11 +170,37 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
   throw new CheckpointError(`${folder.name} has neither ${single} nor ${index}`);
 }
 
+/** Tensors that are read at the same time, so that the disk and the decoding need not wait for each other. */
+const READERS = 4;
+
+/** @throws CheckpointError if there is no room. */
+function allocateHeap(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch {
+    throw new CheckpointError(`there is no memory for a tensor of ${bytes} bytes`);
+  }
+}
+
+/** A quantised checkpoint, its scales out of sight. */
+function quantized(store: TensorStore, config: ModelConfig, quantization: Quantization | null): TensorStore {
+  if (!quantization) return store;
+  const tensors = withoutScales([...store.tensors.values()], config, store.name);
+  return {
+    name: store.name,
+    tensors: new Map(tensors.map((info) => [info.name, info])),
+    readFloat32: (name) => store.readFloat32(name),
+    readFloats: (name, target, start) => store.readFloats(name, target, start),
+    readBytes: (name, target) => store.readBytes(name, target),
+    close: () => store.close(),
+  };
+}
+
 /** Weights of a type that cannot be read are found before a gigabyte of others has been. */
-function checkDtypes(store: TensorStore, { tensors }: Resolution): void {
+function checkDtypes(store: TensorStore, { tensors }: Resolution, quantization: Quantization | null): void {
   for (const { name } of tensors) {
     const { dtype } = store.tensors.get(name)!;
-    if (!isFloatDtype(dtype)) {
+    if (!isFloatDtype(dtype) && !(quantization && codesOf(dtype))) {
       throw new CheckpointError(`${store.name}: ${plain(name)} is ${dtype}; weights must be F32, F16, BF16 or F64`);
     }
   }
@@ -186,13 +240,6 @@ function countParameters({ tensors }: Resolution, store: TensorStore, config: Mo
   return counts;
 }
 
-function transpose(x: Tensor): Tensor {
-  const [R, C] = x.shape;
-  const y = tensor([C, R]);
-  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) y.data[c * R + r] = x.data[r * C + c];
-  return y;
-}
-
 /** Gives fused projections as q, k and v: thirds of their rows, sharing memory. */
 function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   const split = new Map<string, Tensor>();
@@ -204,7 +251,8 @@ function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
     const third = x.shape[0] / 3;
     ['q', 'k', 'v'].forEach((part, i) => {
       const target = name.replace('.qkv_proj.', `.${part}_proj.`);
-      if (x.shape.length === 2) split.set(target, rows(x, i * third, (i + 1) * third));
+      if (x instanceof CompactTensor) split.set(target, x.rows(i * third, (i + 1) * third));
+      else if (x.shape.length === 2) split.set(target, rows(x, i * third, (i + 1) * third));
       else split.set(target, tensor([third], x.data.subarray(i * third, (i + 1) * third)));
     });
   }

@@ -36,14 +36,34 @@ export class SafetensorsFile {
    * @throws CheckpointError if there is no such tensor, its dtype is none of these, or it does not fit into memory.
    */
   async readFloat32(name: string): Promise<Tensor> {
-    const { info, dtype } = this.#floats(name);
+    const { info } = this.#floats(name);
     const data = this.#allocate(info, Float32Array);
-    if (dtype === 'F32' && LITTLE_ENDIAN) {
-      await this.#source.readInto(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), this.#position(info));
-    } else {
-      await this.#decode(info, dtype, data);
-    }
+    await this.readFloats(name, data);
     return { data, shape: info.shape };
+  }
+
+  /**
+   * Elements of a tensor from `start` on, as many as `target` has, as {@link readFloat32} gives them.
+   *
+   * @throws CheckpointError as {@link readFloat32}.
+   */
+  async readFloats(name: string, target: Float32Array, start = 0): Promise<void> {
+    const { info, dtype } = this.#floats(name);
+    if (dtype === 'F32' && LITTLE_ENDIAN) {
+      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+      await this.#source.readInto(bytes, this.#position(info) + 4 * start);
+    } else {
+      await this.#decode(info, dtype, target, start);
+    }
+  }
+
+  /**
+   * All bytes of a tensor, as they are stored.
+   *
+   * @throws CheckpointError if they cannot be read.
+   */
+  async readBytes(name: string, target: Uint8Array): Promise<void> {
+    await this.#source.readInto(target, this.#position(this.tensors.get(name)!));
   }
 
   /**
@@ -54,7 +74,7 @@ export class SafetensorsFile {
   async readFloat64(name: string): Promise<{ data: Float64Array; shape: readonly number[] }> {
     const { info, dtype } = this.#floats(name);
     const data = this.#allocate(info, Float64Array);
-    await this.#decode(info, dtype, data);
+    await this.#decode(info, dtype, data, 0);
     return { data, shape: info.shape };
   }
 
@@ -89,14 +109,19 @@ export class SafetensorsFile {
     return this.#dataStart + begin;
   }
 
-  async #decode(info: TensorInfo, dtype: FloatDtype, target: Float32Array | Float64Array): Promise<void> {
+  async #decode(
+    info: TensorInfo,
+    dtype: FloatDtype,
+    target: Float32Array | Float64Array,
+    start: number,
+  ): Promise<void> {
     const bytesEach = DTYPE_BITS[dtype] / 8;
     const step = DECODE_CHUNK / bytesEach;
     const chunk = new Uint8Array(Math.min(DECODE_CHUNK, info.bytes));
-    for (let start = 0; start < target.length; start += step) {
-      const part = target.subarray(start, start + step);
+    for (let done = 0; done < target.length; done += step) {
+      const part = target.subarray(done, done + step);
       const bytes = chunk.subarray(0, part.length * bytesEach);
-      await this.#source.readInto(bytes, this.#position(info) + start * bytesEach);
+      await this.#source.readInto(bytes, this.#position(info) + (start + done) * bytesEach);
       decodeFloats(bytes, dtype, part);
     }
   }

@@ -11,6 +11,8 @@ export interface TensorStore {
   readonly name: string;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readFloat32(name: string): Promise<Tensor>;
+  readFloats(name: string, target: Float32Array, start?: number): Promise<void>;
+  readBytes(name: string, target: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,10 +54,13 @@ export async function openSharded(folder: Folder, indexName: string): Promise<Te
     await close();
     throw error;
   }
+  const shardOf = (tensor: string): SafetensorsFile => shards.get(weightMap[tensor])!;
   return {
     name: path,
     tensors,
-    readFloat32: (tensor) => shards.get(weightMap[tensor])!.readFloat32(tensor),
+    readFloat32: (tensor) => shardOf(tensor).readFloat32(tensor),
+    readFloats: (tensor, target, start) => shardOf(tensor).readFloats(tensor, target, start),
+    readBytes: (tensor, target) => shardOf(tensor).readBytes(tensor, target),
     close,
   };
 }

@@ -10,17 +10,20 @@ export interface WritableTensor {
   readonly shape: readonly number[];
 }
 
+/** What a tensor of each type is written from. Bytes of BF16 and F16 are little-endian already. */
+type LazyData = Float32Array | Float64Array | Uint8Array;
+
 /** A tensor that is made when its turn to be written comes, so that a checkpoint need not be in memory as a whole. */
 export interface LazyTensor {
   readonly name: string;
-  readonly dtype: 'F32' | 'F64';
+  readonly dtype: 'F32' | 'F64' | 'BF16' | 'F16' | 'I8' | 'U8';
   readonly shape: readonly number[];
-  readonly make: () => Float32Array | Float64Array;
+  readonly make: () => LazyData;
 }
 
 /**
- * The bytes of a safetensors file, piece by piece and without a copy of the data: the header, then the tensors, F64
- * before F32 so that each begins at a multiple of its size, else in the order given. The same input gives the same bytes.
+ * The bytes of a safetensors file, piece by piece and without a copy of the data: the header, then the tensors, larger
+ * types before smaller ones so that each begins at a multiple of its size, else in the order given. The same input gives the same bytes.
  *
  * @throws EmergentError if a name is taken twice or cannot be written, or if a tensor's data is not as long as its shape
  *   says.
@@ -33,7 +36,8 @@ export function* encodeLazily(
   yield encodeHeader(ordered, metadata);
   for (const { name, dtype, shape, make } of ordered) {
     const data = make();
-    if (data.length !== sizeOf(shape) || data.BYTES_PER_ELEMENT * 8 !== DTYPE_BITS[dtype]) {
+    const typed = data instanceof Uint8Array || data.BYTES_PER_ELEMENT * 8 === DTYPE_BITS[dtype];
+    if (!typed || data.byteLength * 8 !== sizeOf(shape) * DTYPE_BITS[dtype]) {
       throw new EmergentError(
         `tensor ${quote(name)}, ${dtype} of shape ${show(shape)}, has ${data.length} elements ` +
           `of ${data.BYTES_PER_ELEMENT} bytes`,
@@ -75,9 +79,9 @@ export function encodeSafetensors(
   return encodeLazily(lazy, metadata);
 }
 
-function littleEndian(data: Float32Array | Float64Array): Uint8Array {
+function littleEndian(data: LazyData): Uint8Array {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (LITTLE_ENDIAN) return bytes;
+  if (LITTLE_ENDIAN || data instanceof Uint8Array) return bytes;
   const size = data.BYTES_PER_ELEMENT;
   return bytes.map((_, i) => bytes[i - (i % size) + (size - 1 - (i % size))]);
 }

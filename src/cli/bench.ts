@@ -22,7 +22,8 @@ export function benchCommand(): Command {
     .addHelpText(
       'after',
       `
-Medians, after everything has run once. Memory is the most that this process ever held.
+Medians, after everything has run once; first_token_ms is since the start of the process, by a prompt of one token.
+Memory is the most that the process ever held.
 
 Examples:
   emergent bench --prefill 16,64 --decode 16
@@ -35,7 +36,7 @@ Examples:
       const loadMs = performance.now() - begun;
       const session = backend.openSession();
       await session.forward([0]);
-      const firstTokenMs = performance.now() - begun;
+      const firstTokenMs = performance.now(); // since the process began
       await session.dispose();
       const { prefill, decode, steps } = flags;
       const onProgress = progressBar('measuring', (tokens) => `${tokens} tokens`);
@@ -45,6 +46,7 @@ Examples:
         backend: backend.name,
         adapter: backend.adapter,
         model: model.config.modelType,
+        dtype: report.dtype,
         parameters: Object.values(report.parameters).reduce((sum, count) => sum + count, 0),
         load_ms: round(loadMs),
         first_token_ms: round(firstTokenMs),

@@ -7,7 +7,7 @@ import { syntheticTensors } from '../checkpoint/synthetic.js';
 import { PRESETS } from '../config.js';
 import { sizeOf } from '../tensor.js';
 import { parseInteger } from './options.js';
-import { formatBytes, progressBar } from './output.js';
+import { counted, formatBytes } from './output.js';
 
 export function makeCheckpointCommand(): Command {
   return new Command('make-checkpoint')
@@ -34,15 +34,4 @@ Examples:
       const seconds = (performance.now() - begun) / 1000;
       process.stderr.write(`wrote ${formatBytes(total)} to ${out} in ${seconds.toFixed(1)} s\n`);
     });
-}
-
-/** Passes pieces on and shows how many bytes that makes. */
-function* counted(pieces: Iterable<Uint8Array>, total: number): Generator<Uint8Array> {
-  const show = progressBar('writing');
-  let done = 0;
-  for (const piece of pieces) {
-    yield piece;
-    done += piece.length;
-    show(Math.min(done, total), total);
-  }
 }

@@ -61,3 +61,14 @@ export function progressBar(
     if (done === total) endProgress();
   };
 }
+
+/** Passes pieces of a file on and shows how many bytes that makes. */
+export function* counted(pieces: Iterable<Uint8Array>, total: number): Generator<Uint8Array> {
+  const show = progressBar('writing');
+  let done = 0;
+  for (const piece of pieces) {
+    yield piece;
+    done += piece.length;
+    show(Math.min(done, total), total);
+  }
+}

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import { readTokenizer } from '../tokenizer/read.js';
-import { addModelOption, textArgument, type ModelFlags } from './options.js';
+import { addModelName, textArgument, type ModelFlags } from './options.js';
 import { table } from './output.js';
 
 export function tokenizeCommand(): Command {
-  return addModelOption(new Command('tokenize'))
+  return addModelName(new Command('tokenize'))
     .description('Show the tokens of a text.')
     .argument('<text>', 'the text, or - to read it from standard input')
     .option('--json', 'print the array of ids')

@@ -9,7 +9,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { askPrompt } from '../../src/languageModel.js';
 import { FakeHub } from '../support/hub.js';
 import { filesOf } from '../support/hubSetup.js';
-import { PARITY } from '../accel/gpu/parity.js';
+import { PARITY } from '../accel/parity.js';
 import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
 import type { PageFunctions } from './page.js';
@@ -21,8 +21,28 @@ const FLAGS = [
   ...['--use-webgpu-adapter=swiftshader', '--use-angle=swiftshader', '--ignore-gpu-blocklist'],
 ];
 /** `cpu` and `webasm` are the same program as in Node, where their ops are checked. */
-const OF_THE_BROWSER = ['webgpu', 'webgl2'] as const;
-const BACKENDS = [...OF_THE_BROWSER, 'webasm', 'cpu'] as const;
+const OF_THE_BROWSER = ['webgpu', 'webgl2', 'simd'] as const;
+const GPU_JS = ['webgpu', 'webgl2', 'webasm', 'cpu'] as const;
+
+type Call = <Name extends keyof PageFunctions>(
+  name: Name,
+  ...args: Parameters<PageFunctions[Name]>
+) => Promise<Awaited<ReturnType<PageFunctions[Name]>>>;
+
+/** Calls one of the page's functions there. */
+async function callIn<Name extends keyof PageFunctions>(
+  page: Page,
+  name: Name,
+  ...args: Parameters<PageFunctions[Name]>
+): Promise<Awaited<ReturnType<PageFunctions[Name]>>> {
+  return (await page.evaluate(
+    ([called, values]) =>
+      (globalThis as unknown as { functions: Record<string, (...args: unknown[]) => unknown> }).functions[called](
+        ...values,
+      ),
+    [name as string, args as unknown[]] as const,
+  )) as Awaited<ReturnType<PageFunctions[Name]>>;
+}
 
 const parity: string[][] = [['op', 'backend', 'largest error', 'its bound', 'share', 'compared']];
 const worst = new Map<string, number>();
@@ -33,19 +53,7 @@ const worst = new Map<string, number>();
   let browser: Browser;
   let page: Page;
 
-  /** Calls one of the page's functions there. */
-  async function inPage<Name extends keyof PageFunctions>(
-    name: Name,
-    ...args: Parameters<PageFunctions[Name]>
-  ): Promise<Awaited<ReturnType<PageFunctions[Name]>>> {
-    return (await page.evaluate(
-      ([called, values]) =>
-        (globalThis as unknown as { functions: Record<string, (...args: unknown[]) => unknown> }).functions[called](
-          ...values,
-        ),
-      [name as string, args as unknown[]] as const,
-    )) as Awaited<ReturnType<PageFunctions[Name]>>;
-  }
+  const inPage: Call = (name, ...args) => callIn(page, name, ...args);
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'emergent-browser-'));
@@ -61,6 +69,7 @@ const worst = new Map<string, number>();
     await writeFile(join(folder, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
     server = await serve({
       page: folder,
+      open: folder,
       demo: fileURLToPath(new URL('../../models/demo', import.meta.url)),
       golden: fixture(''),
     });
@@ -128,22 +137,40 @@ const worst = new Map<string, number>();
     });
   });
 
-  for (const backend of BACKENDS) {
-    describe(backend, () => {
-      it('is there', async () => {
-        console.log(`        ${backend} runs on ${await inPage('adapter', backend)}`);
-      });
+  it('simd takes several threads, with relaxed SIMD, on a page that is isolated', async () => {
+    const adapter = await inPage('simdAdapter');
+    console.log(`        simd runs on ${adapter}`);
+    assert.match(adapter, /^WebAssembly relaxed SIMD, \d+ threads$/);
+  });
 
+  it('simd takes one thread on a page that is not', async () => {
+    const other = await browser.newPage();
+    await other.goto(`${server.url}/open/index.html`);
+    const call: Call = (name, ...args) => callIn(other, name, ...args);
+    assert.equal(await call('simdAdapter'), 'WebAssembly relaxed SIMD, 1 thread');
+    assert.equal(await call('ask', 'simd', askPrompt('What is the capital of Japan?')), ' Tokyo');
+    assert.equal(await call('ask', 'simd:4', askPrompt('What is the capital of Peru?')), ' Lima');
+    await other.close();
+  });
+
+  for (const backend of GPU_JS) {
+    it(`${backend} is there`, async () => {
+      console.log(`        ${backend} runs on ${await inPage('adapter', backend)}`);
+    });
+  }
+
+  for (const backend of [...GPU_JS.map((name) => `gpu:${name}`), 'simd']) {
+    describe(backend, () => {
       it('chooses the 40 tokens that PyTorch and the reference choose', async () => {
         const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
         const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
         const inputs = prompts.map(({ tokens }) => tokens);
         const expected = greedy.map(({ tokens }) => tokens);
-        assert.deepEqual(await inPage('generate', `gpu:${backend}`, inputs, 40), expected);
+        assert.deepEqual(await inPage('generate', backend, inputs, 40), expected);
       });
 
       it('answers', async () => {
-        assert.equal(await inPage('ask', `gpu:${backend}`, askPrompt('What is the capital of Japan?')), ' Tokyo');
+        assert.equal(await inPage('ask', backend, askPrompt('What is the capital of Japan?')), ' Tokyo');
       });
     });
   }
@@ -175,7 +202,7 @@ const worst = new Map<string, number>();
     describe(`whole models on ${backend} against PyTorch float64`, () => {
       for (const [name, { about }] of Object.entries(manifest.models)) {
         it(`${name}: ${about}`, async () => {
-          const { over, shares } = await inPage('verifyGolden', backend, name);
+          const { over, shares } = await inPage('verifyGolden', backend === 'simd' ? backend : `gpu:${backend}`, name);
           assert.equal(over, null);
           for (const [op, share] of shares) {
             const key = `${op} ${backend}`;

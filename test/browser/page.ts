@@ -12,13 +12,40 @@ import {
 import { add } from '../../accel/gpu/add.js';
 import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
 import type { TextureHandle } from '../../accel/gpu/gpujs.js';
+import { Engine } from '../../accel/simd/engine.js';
 import { readSafetensors } from '../../src/checkpoint/reader.js';
 import { readModel } from '../../src/checkpoint/readModel.js';
 import { generateIds } from '../../src/generate.js';
 import { readLanguageModel, type LanguageModel } from '../../src/languageModel.js';
 import { parseGolden } from '../../src/verify/golden.js';
 import { verify } from '../../src/verify/verify.js';
-import { Meter, PARITY } from '../accel/gpu/parity.js';
+import { gpuOps } from '../accel/gpu/ops.js';
+import { Meter, PARITY, type AcceleratedOps } from '../accel/parity.js';
+import { simdOps } from '../accel/simd/ops.js';
+
+/** What a check of an op found, and how many tensors it left behind. */
+type Measured = Omit<Meter, 'compare'> & { live: number };
+
+async function measured(
+  op: string,
+  seed: number,
+  ops: AcceleratedOps,
+  device: { dispose(): Promise<void> },
+  live: () => number,
+): Promise<Measured> {
+  fc.configureGlobal({ seed });
+  const meter = new Meter();
+  try {
+    await PARITY[op](ops, meter).catch((error: unknown) => {
+      const { message, cause } = error as Error;
+      throw new Error(`${message}: ${String(cause)}`); // the cause would not leave the browser
+    });
+    const { share, error, bound, compared } = meter;
+    return { share, error, bound, compared, live: live() };
+  } finally {
+    await device.dispose();
+  }
+}
 
 /** Where a browser can keep files: its file system for pages, or its cache. */
 type Place = 'files' | 'cache';
@@ -29,9 +56,9 @@ async function storeIn(place: Place): Promise<Store> {
   return store;
 }
 
-async function answer(model: LanguageModel, question: string, backend?: string): Promise<string> {
+async function answer(model: LanguageModel, question: string): Promise<string> {
   let text = '';
-  for await (const piece of model.generate(question, { backend })) text += piece;
+  for await (const piece of model.generate(question)) text += piece;
   await model.dispose();
   return text;
 }
@@ -45,28 +72,28 @@ const functions = {
     return device.adapter;
   },
 
-  async parity(backend: GpuBackend, op: string, seed: number): Promise<Omit<Meter, 'compare'> & { live: number }> {
-    fc.configureGlobal({ seed });
-    const device = await openDevice(backend);
-    const meter = new Meter();
-    try {
-      await PARITY[op](device, meter).catch((error: unknown) => {
-        const { message, cause } = error as Error;
-        throw new Error(`${message}: ${String(cause)}`); // the cause would not leave the browser
-      });
-      const { share, error, bound, compared } = meter;
-      return { share, error, bound, compared, live: device.live };
-    } finally {
-      await device.dispose();
+  /** What simd runs on. */
+  async simdAdapter(): Promise<string> {
+    const engine = await Engine.open();
+    await engine.dispose();
+    return engine.adapter;
+  },
+
+  async parity(backend: GpuBackend | 'simd', op: string, seed: number): Promise<Measured> {
+    if (backend === 'simd') {
+      const engine = await Engine.open();
+      return measured(op, seed, simdOps(engine), engine, () => 0);
     }
+    const device = await openDevice(backend);
+    return measured(op, seed, gpuOps(device), device, () => device.live);
   },
 
   /** The largest distance of each op from PyTorch float64 as a share of its bound, and where it is over it. */
-  async verifyGolden(backend: GpuBackend, name: string): Promise<{ over: string | null; shares: [string, number][] }> {
+  async verifyGolden(backend: string, name: string): Promise<{ over: string | null; shares: [string, number][] }> {
     const folder = urlFolder(`/golden/models/${name}/`);
     const { model } = await readModel(folder);
     const truth = await readSafetensors((await folder.open('truth.safetensors'))!);
-    const { first, rows } = await verify(model, await parseGolden(truth), `gpu:${backend}`);
+    const { first, rows } = await verify(model, await parseGolden(truth), backend);
     return { over: first?.name ?? null, shares: rows.map(({ op, share }) => [op, share]) };
   },
 
@@ -150,7 +177,7 @@ const functions = {
   },
 
   async ask(backend: string, prompt: string): Promise<string> {
-    return answer(await load('/demo/'), prompt, backend);
+    return answer(await load('/demo/', { backend }), prompt);
   },
 };
 

@@ -5,12 +5,17 @@ import { extname, join, normalize } from 'node:path';
 
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' };
 
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
 export interface Server {
   url: string;
   close(): Promise<void>;
 }
 
-/** Serves folders on this machine, isolated across origins so that pages may share memory between threads. */
+/**
+ * Serves folders on this machine, isolated across origins so that pages may share memory between threads; but for the
+ * folder `open`.
+ */
 export async function serve(folders: Record<string, string>): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -24,8 +29,7 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
     response.writeHead(200, {
       'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
       'content-length': status.size,
-      'cross-origin-opener-policy': 'same-origin',
-      'cross-origin-embedder-policy': 'require-corp',
+      ...(mount === 'open' ? {} : ISOLATED),
     });
     createReadStream(path).pipe(response);
   });

@@ -30,7 +30,7 @@ describe('demo model', () => {
     const truth = await readTruth('demo/truth.safetensors');
     const float32 = await readTruth('demo/float32.safetensors');
     const rows = [['relative L2 to float64', 'reference', 'PyTorch float32']];
-    const session = await openSession(demo.model);
+    const session = await openSession(demo.model, 'reference');
     for (const [n, { text, tokens }] of prompts.entries()) {
       session.reset();
       const key = `prompt${n}`;
@@ -44,7 +44,7 @@ describe('demo model', () => {
 
   it('chooses the 40 tokens that PyTorch chooses', async () => {
     const expected = readFixture('demo/greedy.json') as { tokens: number[]; smallest_margin: number }[];
-    const session = await openSession(demo.model);
+    const session = await openSession(demo.model, 'reference');
     for (const [n, { tokens }] of prompts.entries()) {
       assert.ok(expected[n].smallest_margin > 1e-3, 'a near tie would make this a matter of rounding');
       const chosen: number[] = [];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,9 @@ async function succeed(command: string, args: string[], cwd: string): Promise<st
   assert.equal(code, 0, `${command} ${args.join(' ')}: ${stdout}${stderr}`);
   return stdout;
 }
+
+/** As npm links it. */
+const COMMAND = './node_modules/.bin/emergent';
 
 const USE = `
 import { load, askPrompt, EmergentError, type LanguageModel } from 'emergent-semantics';
@@ -40,7 +43,7 @@ describe('package', () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   it('brings a working command', async () => {
-    const answer = await succeed('npx', ['--no-install', 'emergent', 'ask', 'What is the capital of Japan?'], folder);
+    const answer = await succeed(COMMAND, ['ask', 'What is the capital of Japan?'], folder);
     assert.equal(answer, 'Tokyo\n');
   });
 
@@ -52,13 +55,27 @@ describe('package', () => {
     assert.deepEqual(result, { answer: ' Tokyo', shape: [1, 1024], erf: 0.8427007929497149, refused: true });
   });
 
+  it('runs the examples, each of which type-checks', async () => {
+    const examples = (await readdir(join(root, 'examples'))).filter((name) => name.endsWith('.ts'));
+    assert.ok(examples.length >= 5);
+    for (const name of examples) await copyFile(join(root, 'examples', name), join(folder, name));
+    await cp(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'), { recursive: true });
+    await cp(join(root, 'node_modules/undici-types'), join(folder, 'node_modules/undici-types'), { recursive: true });
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--strict', '--lib', 'es2023', '--types', 'node'];
+    await succeed(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...options, ...examples], folder);
+    const output = new Map<string, string>();
+    for (const name of examples) {
+      output.set(name, await succeed(process.execPath, [name.replace('.ts', '.js')], folder));
+    }
+    assert.match(output.get('ask.ts')!, /^ Tokyo {3}\((simd|gpu:\w+)\)\n$/);
+    assert.match(output.get('manyAtOnce.ts')!, /Peru\? Lima\n.+Japan\? Japanese yen\n.+Kenya\? Africa\n$/);
+    assert.match(output.get('logits.ts')!, /logits \[\d+, 1024\]\n Santiago[^]*\n0 after a reset\n$/);
+    assert.match(output.get('inside.ts')!, /^expanded .+\n(layers\.\d\.resid .+\n){4}$/);
+    assert.match(output.get('fewerBits.ts')!, /^f32 +as in the file, 0\.?0?e\+0 off\n(.+ off\n){4}$/);
+  });
+
   it('says what to install for a backend that needs more', async () => {
-    const { code, stdout, stderr } = await run(
-      'npx',
-      ['--no-install', 'emergent', 'ask', '--backend', 'gpu:webasm', 'x'],
-      '',
-      folder,
-    );
+    const { code, stdout, stderr } = await run(COMMAND, ['ask', '--backend', 'gpu:webasm', 'x'], '', folder);
     assert.match(stderr, /^emergent: the GPU backends need the package gpu\.js: npm install gpu\.js@2\.24 [^\n]+\n$/);
     assert.deepEqual([code, stdout], [2, '']);
   });

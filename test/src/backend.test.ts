@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { KvCache } from '../../accel/gpu/kvCache.js';
 import { forward as deviceForward, uploadModel } from '../../accel/gpu/model.js';
+import { Engine } from '../../accel/simd/engine.js';
+import { KvCache as SimdKvCache } from '../../accel/simd/kvCache.js';
+import { forward as simdForward } from '../../accel/simd/model.js';
+import { uploadModel as uploadSimdModel } from '../../accel/simd/upload.js';
 import { forward } from '../../reference/index.js';
 import { openBackend, openSession, resolveBackend, type Backend, type Session } from '../../src/backend.js';
 import { DeviceError, InputError } from '../../src/errors.js';
@@ -93,6 +98,51 @@ describe('the reference as a backend', () => {
   sessionTests('reference', true);
 });
 
+/** Tokens enough to fill the demo's block_size; every backend's cache has to grow for them. */
+async function takesMoreThanItsCacheBeganWith(backend: string): Promise<void> {
+  const { model: demo } = await load();
+  const long = Array.from({ length: demo.config.blockSize }, (_, t) => (t * 37) % demo.config.vocabSize);
+  const session = await openSession(demo, backend);
+  await session.forward(long.slice(0, 100));
+  const last = await session.forward(long.slice(100));
+  const expected = rows(forward(long, demo), long.length - 1, long.length);
+  assertClose(last.data, expected.data, 1e-4 * largest(expected.data));
+  await session.dispose();
+}
+
+describe('SIMD as a backend', () => {
+  for (const threads of [1, 2, 3]) {
+    describe(`on ${threads} of its threads`, () => {
+      sessionTests(`simd:${threads}`, false);
+    });
+  }
+
+  it('takes the cores there are unless told', async () => {
+    const backend = await openBackend(model, 'simd');
+    assert.equal(backend.name, 'simd');
+    assert.match(backend.adapter, new RegExp(`^WebAssembly (relaxed )?SIMD, ${availableParallelism()} threads?$`));
+    await backend.dispose();
+  });
+
+  it('leaves nothing in its memory: 200 sessions in a row', async () => {
+    const engine = await Engine.open({ threads: 5 }); // more than cores: some wake late
+    const uploaded = uploadSimdModel(model, engine);
+    let after = 0;
+    for (let n = 0; n < 200; n++) {
+      const cache = new SimdKvCache(engine.memory, model.config);
+      await simdForward([1, 2, 3], uploaded, cache, 'last');
+      await simdForward([4], uploaded, cache, 'all');
+      cache.dispose();
+      if (n === 0) after = engine.memory.used;
+      assert.equal(engine.memory.used, after);
+    }
+    await engine.dispose();
+    assert.equal(engine.memory.used, 0);
+  });
+
+  it('takes more tokens than its cache began with', () => takesMoreThanItsCacheBeganWith('simd'));
+});
+
 onEveryBackend('GPU.js as a backend', (backend) => {
   sessionTests(`gpu:${backend}`, false);
   const device = useDevice(backend);
@@ -110,21 +160,15 @@ onEveryBackend('GPU.js as a backend', (backend) => {
     }
   });
 
-  it('takes more tokens than its cache began with', async () => {
-    const { model: demo } = await load();
-    const long = Array.from({ length: demo.config.blockSize }, (_, t) => (t * 37) % demo.config.vocabSize);
-    const session = await openSession(demo, `gpu:${backend}`);
-    await session.forward(long.slice(0, 100));
-    const last = await session.forward(long.slice(100));
-    const expected = rows(forward(long, demo), long.length - 1, long.length);
-    assertClose(last.data, expected.data, 1e-4 * largest(expected.data));
-    await session.dispose();
-  });
+  it('takes more tokens than its cache began with', () => takesMoreThanItsCacheBeganWith(`gpu:${backend}`));
 });
 
 describe('backends', () => {
   it('that do not exist are refused with the names of those that do', async () => {
-    await assert.rejects(openSession(model, 'toaster'), /there is no backend 'toaster'; there is: reference, gpu/);
+    await assert.rejects(
+      openSession(model, 'toaster'),
+      /there is no backend 'toaster'; there is: auto, simd, reference, gpu/,
+    );
     await assert.rejects(openSession(model, 'constructor'), InputError);
   });
 
@@ -136,6 +180,14 @@ describe('backends', () => {
     assert.match(notes[0], new RegExp(`^gpu: taking ${name} \\(.+\\)`));
     if (name === 'gpu:webasm') assert.match(notes[0], /webgpu: .+; webgl2: .+/);
     assert.equal(await resolveBackend('reference'), 'reference');
+  });
+
+  it('auto: here where there is no GPU, simd, and it is said why', async () => {
+    const notes: string[] = [];
+    const name = await resolveBackend('auto', (line) => notes.push(line));
+    if (name.startsWith('gpu:')) assert.match(notes[0], /^auto: taking gpu:(webgpu|webgl2) \(.+\)/);
+    else assert.match(notes[0], /^auto: taking simd; (there is no GPU here|webgpu: .+; webgl2: .+)$/);
+    assert.equal(notes.length, 1);
   });
 
   it('that are not there fail with a clear line', async () => {

@@ -15,7 +15,7 @@ describe('calibrate', () => {
   async function ownText(model: Model, seeds: number): Promise<number[]> {
     const ids: number[] = [];
     for (let seed = 0; seed < seeds; seed++) {
-      const session = await openSession(model);
+      const session = await openSession(model, 'reference');
       const options = { maxNewTokens: model.config.blockSize - 1, temperature: 1, seed };
       ids.push(seed % model.config.vocabSize);
       for await (const id of generateIds(session, model.config, [ids[ids.length - 1]], options)) ids.push(id);

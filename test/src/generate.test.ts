@@ -11,7 +11,7 @@ const model = tinyModel();
 const { blockSize } = model.config;
 
 async function collect(prompt: number[], options: GenerateOptions): Promise<number[]> {
-  const session = await openSession(model);
+  const session = await openSession(model, 'reference');
   const ids: number[] = [];
   for await (const id of generateIds(session, model.config, prompt, options)) ids.push(id);
   await session.dispose();
@@ -54,7 +54,7 @@ describe('generate', () => {
   it('ends cleanly when it is aborted, before the prompt and between tokens', async () => {
     assert.deepEqual(await collect([1], { signal: AbortSignal.abort() }), []);
     const abort = new AbortController();
-    const session = await openSession(model);
+    const session = await openSession(model, 'reference');
     const ids: number[] = [];
     for await (const id of generateIds(session, model.config, [1], { signal: abort.signal })) {
       ids.push(id);

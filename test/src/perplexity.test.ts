@@ -13,7 +13,11 @@ describe('perplexity', () => {
     const { weight, bias } = model.weights.lmHead;
     const lmHead = { weight: tensor(weight.shape), bias: bias && tensor(bias.shape) };
     const guessing = { ...model, weights: { ...model.weights, lmHead } };
-    const { perplexity: value, surprises } = await perplexity(await openSession(guessing), model.config, [1, 2, 3]);
+    const { perplexity: value, surprises } = await perplexity(
+      await openSession(guessing, 'reference'),
+      model.config,
+      [1, 2, 3],
+    );
     assert.ok(Math.abs(value - 40) < 1e-9);
     assert.equal(surprises.length, 2);
   });
@@ -29,17 +33,17 @@ describe('perplexity', () => {
       sum += Math.log(row.reduce((total, x) => total + Math.exp(x), 0)) - row[tokens[t + 1]];
     }
     const expected = Math.exp(sum / (tokens.length - 1));
-    const { perplexity: value } = await perplexity(await openSession(model), model.config, tokens);
+    const { perplexity: value } = await perplexity(await openSession(model, 'reference'), model.config, tokens);
     assert.ok(Math.abs(value / expected - 1) < 1e-6, `${value}, truth ${expected}`);
   });
 
   it('cuts long texts into windows that know nothing of each other', async () => {
     const model = tinyModel();
     const ids = Array.from({ length: 35 }, (_, i) => (i * 7) % 40); // windows of 16, 16 and 3
-    const { surprises } = await perplexity(await openSession(model), model.config, ids);
+    const { surprises } = await perplexity(await openSession(model, 'reference'), model.config, ids);
     assert.equal(surprises.length, 15 + 15 + 2);
-    const last = await perplexity(await openSession(model), model.config, ids.slice(32));
+    const last = await perplexity(await openSession(model, 'reference'), model.config, ids.slice(32));
     assert.deepEqual(surprises.slice(30), last.surprises);
-    await assert.rejects(perplexity(await openSession(model), model.config, [1]), InputError);
+    await assert.rejects(perplexity(await openSession(model, 'reference'), model.config, [1]), InputError);
   });
 });

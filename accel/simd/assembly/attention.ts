@@ -2,36 +2,52 @@ import { madd, sum } from './lanes';
 import { softmaxRow } from './softmax';
 import { take, threadIndex } from './threads';
 
+/** Positions in a page of the cache; kvCache.ts beside this folder has the same. */
+const PAGE: u32 = 64;
+
 /**
- * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D. q and y are [T, H · D], k and v
- * are kept by head, [H, capacity, D], so that a head's keys lie side by side. `scores` has room for past + T numbers
- * of each thread. See reference/attention.ts.
+ * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D: q, y [T, H · D]. `keys` and
+ * `values` are lists of the addresses of pages [H, 64, D], so that a head's keys lie side by side and the cache grows without
+ * being copied. `scores` has room for past + T numbers of each thread. See reference/attention.ts.
  */
 export function attention(
   q: usize,
-  k: usize,
-  v: usize,
+  keys: usize,
+  values: usize,
   y: usize,
   T: u32,
   H: u32,
   D: u32,
   past: u32,
-  capacity: u32,
   scores: usize,
 ): void {
-  const own = scores + ((<usize>threadIndex() * capacity) << 2);
+  const own = scores + ((<usize>threadIndex() * (past + T)) << 2);
   const width = <usize>D << 2;
   const scale = <f32>1 / sqrt<f32>(<f32>D);
-  const head = <usize>capacity * width;
   for (let n = take(1); n < T * H; n = take(1)) {
     const t = T - 1 - n / H; // the longest first, so that no thread is left with them at the end
     const h = n % H;
     const at = <usize>(t * H + h) * width;
     const visible = past + t + 1;
-    scoreKeys(q + at, k + <usize>h * head, own, visible, width, scale);
+    const head = <usize>(h * PAGE) * width;
+    for (let s: u32 = 0; s < visible; s += PAGE) {
+      const k = pageOf(keys, s) + head;
+      scoreKeys(q + at, k, own + (<usize>s << 2), min(PAGE, visible - s), width, scale);
+    }
     softmaxRow(own, own, visible);
-    weigh(own, v + <usize>h * head, y + at, visible, width);
+    memory.fill(y + at, 0, width);
+    for (let s: u32 = 0; s < visible; s += PAGE) {
+      const v = pageOf(values, s) + head;
+      weigh(own + (<usize>s << 2), v, y + at, min(PAGE, visible - s), width);
+    }
   }
+}
+
+/** The page that holds position s. */
+// @ts-ignore: decorator
+@inline
+function pageOf(pages: usize, s: u32): usize {
+  return load<u32>(pages + ((s / PAGE) << 2));
 }
 
 /** q · k[s] · scale for the first `count` keys. */
@@ -46,14 +62,14 @@ function scoreKeys(q: usize, k: usize, scores: usize, count: u32, width: usize, 
   }
 }
 
-/** y = Σₛ weights[s] v[s], 16 elements at a time in four registers. */
+/** y += Σₛ weights[s] v[s], 16 elements at a time in four registers. */
 function weigh(weights: usize, v: usize, y: usize, count: u32, width: usize): void {
   let i: usize = 0;
   for (; i + 64 <= width; i += 64) {
-    let a = f32x4.splat(0);
-    let b = f32x4.splat(0);
-    let c = f32x4.splat(0);
-    let d = f32x4.splat(0);
+    let a = v128.load(y + i);
+    let b = v128.load(y + i, 16);
+    let c = v128.load(y + i, 32);
+    let d = v128.load(y + i, 48);
     let from = v + i;
     for (let s: u32 = 0; s < count; s++, from += width) {
       const w = v128.load32_splat(weights + (<usize>s << 2));
@@ -68,19 +84,20 @@ function weigh(weights: usize, v: usize, y: usize, count: u32, width: usize): vo
     v128.store(y + i, d, 48);
   }
   for (; i < width; i += 4) {
-    let total: f32 = 0;
+    let total = load<f32>(y + i);
     let from = v + i;
     for (let s: u32 = 0; s < count; s++, from += width) total += load<f32>(weights + (<usize>s << 2)) * load<f32>(from);
     store<f32>(y + i, total);
   }
 }
 
-/** Puts x [T, H · D] into a cache [H, capacity, D] at position `past`. */
-export function storeHeads(x: usize, cache: usize, T: u32, H: u32, D: u32, past: u32, capacity: u32): void {
+/** Puts x [T, H · D] into the pages of a cache, at position `past` and behind. */
+export function storeHeads(x: usize, pages: usize, T: u32, H: u32, D: u32, past: u32): void {
   const width = <usize>D << 2;
   for (let t = take(1); t < T; t = take(1)) {
+    const page = pageOf(pages, past + t);
     for (let h: u32 = 0; h < H; h++) {
-      memory.copy(cache + <usize>(h * capacity + past + t) * width, x + <usize>(t * H + h) * width, width);
+      memory.copy(page + <usize>(h * PAGE + (past + t) % PAGE) * width, x + <usize>(t * H + h) * width, width);
     }
   }
 }

@@ -46,14 +46,21 @@ export function loadBf16(at: usize): v128 {
   return i32x4.shl(v128.load16x4_u(at), 16);
 }
 
-/** Four float16 numbers, none infinite: exponent and fraction moved into place, times 2^112 for the other bias. */
+/** Four float16 numbers, none infinite. */
 // @ts-ignore: decorator
 @inline
 export function loadF16(at: usize): v128 {
-  const bits = v128.load16x4_u(at);
-  const magnitude = i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13);
-  const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
-  return v128.or(f32x4.mul(magnitude, i32x4.splat(0x77800000)), sign);
+  return fromUpperF16(i32x4.shl(v128.load16x4_u(at), 16));
+}
+
+/**
+ * float16 numbers in the upper halves of four lanes, none infinite, as float32: exponent and fraction go three places
+ * down, the sign stays, and 2^112 makes up for the other bias.
+ */
+// @ts-ignore: decorator
+@inline
+export function fromUpperF16(v: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shr_s(v, 3), i32x4.splat(0x8fffe000)), i32x4.splat(0x77800000));
 }
 
 /** Weights k to k + n of a row as float32; k and n are multiples of the group, but for the end of the row. */
@@ -68,16 +75,10 @@ export function unpackRow(dtype: u32, row: usize, scales: usize, k: u32, n: u32,
   } else {
     for (; i + 4 <= n; i += 4) v128.store(to + (<usize>i << 2), loadF16(from + (<usize>i << 1)));
     for (; i < n; i++) {
-      const bits = <u32>load<u16>(from + (<usize>i << 1));
-      const one = f32x4.extract_lane(loadF16One(bits), 0);
-      store<f32>(to + (<usize>i << 2), one);
+      const upper = i32x4.splat(<u32>load<u16>(from + (<usize>i << 1)) << 16);
+      store<f32>(to + (<usize>i << 2), f32x4.extract_lane(fromUpperF16(upper), 0));
     }
   }
-}
-
-function loadF16One(bits: u32): v128 {
-  const magnitude = i32x4.splat((bits & 0x7fff) << 13);
-  return v128.or(f32x4.mul(magnitude, i32x4.splat(0x77800000)), i32x4.splat((bits & 0x8000) << 16));
 }
 
 function unpackInt8(from: usize, scales: usize, n: u32, to: usize): void {

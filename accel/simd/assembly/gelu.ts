@@ -49,7 +49,8 @@ function byTanh(x: v128): v128 {
   const one = f32x4.splat(1);
   const cubic = f32x4.mul(f32x4.mul(f32x4.mul(f32x4.splat(0.044715), x), x), x);
   const z = f32x4.mul(f32x4.splat(0.7978845608028654), f32x4.add(x, cubic));
-  // e^88 is as good as infinity here, and exp goes no further
-  const e = exp(f32x4.min(f32x4.mul(f32x4.splat(-2), z), f32x4.splat(88)));
+  const power = f32x4.mul(f32x4.splat(-2), z);
+  const tooMuch = f32x4.gt(power, f32x4.splat(88)); // exp goes no further, and 3e38 e^-88 would be 2
+  const e = v128.bitselect(f32x4.splat(Infinity), exp(power), tooMuch);
   return f32x4.div(x, f32x4.add(one, e));
 }

@@ -1,5 +1,5 @@
 import { run } from './plan';
-import { nextPlan } from './threads';
+import { enter, isLast, nextPlan } from './threads';
 
 /** Tells the host that a plan is done. */
 // @ts-ignore: decorator
@@ -8,15 +8,17 @@ declare function done(): void;
 
 /** Runs one plan on the caller's thread alone. */
 export function runAlone(plan: usize): void {
-  run(plan, 0, 1);
+  enter(0, 0, 1);
+  run(plan);
 }
 
 /** What a worker does all its life: sleeps until a plan is ordered, runs its part of it. */
-export function work(thread: u32, threads: u32): void {
+export function work(shared: usize, thread: u32, threads: u32): void {
+  enter(shared, thread, threads);
   for (let seen: u32 = 0; ; seen++) {
     const plan = nextPlan(seen);
     if (plan == 0) return;
-    run(plan, thread, threads);
-    if (thread == 0) done();
+    run(plan);
+    if (isLast()) done(); // not before: the host writes the next plan over this one
   }
 }

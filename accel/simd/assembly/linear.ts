@@ -1,10 +1,11 @@
 import { Dtype, INT4_GROUP, INT8_GROUP, rowBytes, rowScales } from './dtype';
 import { multiplyMany } from './linearMany';
-import { dotBf16, dotF16, dotF32, dotInt4, dotInt8, quantiseRow } from './linearOne';
+import { dotF32, dotHalves, splitRow } from './linearOne';
+import { dotIntegers, quantiseRow } from './linearOneInteger';
 import { take, threadIndex } from './threads';
 
-/** Bytes of scratch that each thread has. */
-const SCRATCH: usize = 1 << 16;
+/** Bytes of scratch that each thread has; engine.ts beside this folder has the same. */
+const SCRATCH: usize = 1 << 17;
 
 /** Outputs of one token that a thread takes at a time. */
 const PIECE: u32 = 32;
@@ -31,7 +32,9 @@ export function linear(
 
   const row = rowBytes(dtype, K);
   const scaleRow = rowScales(dtype, K);
-  // with integer weights the token becomes integers, too: 16 bits, a scale for each group, one copy a thread
+  // a thread makes its own copy of the token in the form that suits the weights; with integer weights it becomes
+  // integers of 16 bits, a scale for each group
+  if (dtype == Dtype.Bf16 || dtype == Dtype.F16) splitRow(x, K, own);
   if (dtype == Dtype.Int8) quantiseRow(x, K, INT8_GROUP, own);
   if (dtype == Dtype.Int4) quantiseRow(x, K, INT4_GROUP, own);
 
@@ -42,10 +45,8 @@ export function linear(
     const out = y + (<usize>start << 2);
     const count = end - start;
     if (dtype == Dtype.F32) dotF32(x, w, out, K, count);
-    else if (dtype == Dtype.Bf16) dotBf16(x, w, out, K, count);
-    else if (dtype == Dtype.F16) dotF16(x, w, out, K, count);
-    else if (dtype == Dtype.Int8) dotInt8(own, w, s, out, K, count);
-    else dotInt4(own, w, s, out, K, count);
+    else if (dtype == Dtype.Bf16 || dtype == Dtype.F16) dotHalves(dtype == Dtype.Bf16, own, w, out, K, count);
+    else dotIntegers(dtype == Dtype.Int8, own, w, s, out, K, count);
     if (bias) {
       for (let o = start; o < end; o++) {
         const at = y + (<usize>o << 2);

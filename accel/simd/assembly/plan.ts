@@ -1,5 +1,5 @@
 // A plan is a list of records in memory, each an op with its arguments. All threads walk through it side by side, share
-// the work of each op, and wait for each other before the next.
+// the work of each op, and wait for each other before the next, but for ops that the next does not depend on.
 
 import { add } from './add';
 import { attention, storeHeads } from './attention';
@@ -14,6 +14,9 @@ import { barrier, startOp } from './threads';
 
 /** Words of 32 bits a record has: the op, its arguments, and in the last the counter of what has been taken. */
 const WORDS: usize = 12;
+
+/** Added to an op that the next need not wait for. */
+const GO_ON: u32 = 0x100;
 
 /** The ops by number; plan.ts beside this folder has the same list. */
 const enum Op {
@@ -37,12 +40,13 @@ function arg(record: usize, n: usize): u32 {
   return load<u32>(record + ((n + 1) << 2));
 }
 
-/** Runs a plan as one of `threads` threads. */
-export function run(plan: usize, thread: u32, threads: u32): void {
+/** Runs this thread's part of a plan. The last op of a plan is waited for. */
+export function run(plan: usize): void {
   for (let record = plan; ; record += WORDS << 2) {
-    const op = load<u32>(record);
+    const word = load<u32>(record);
+    const op = word & ~GO_ON;
     if (op == Op.End) return;
-    startOp(record + ((WORDS - 1) << 2), thread, threads);
+    startOp(record + ((WORDS - 1) << 2));
     const a = arg(record, 0);
     const b = arg(record, 1);
     const c = arg(record, 2);
@@ -70,13 +74,13 @@ export function run(plan: usize, thread: u32, threads: u32): void {
         rope(a, b, c, d, e, f, g, h);
         break;
       case Op.StoreHeads:
-        storeHeads(a, b, c, d, e, f, g);
+        storeHeads(a, b, c, d, e, f);
         break;
       case Op.Attention:
-        attention(a, b, c, d, e, f, g, h, i, j);
+        attention(a, b, c, d, e, f, g, h, i);
         break;
       case Op.Softmax:
-        softmax(a, b, c, d, e);
+        softmax(a, b, c, d);
         break;
       case Op.Gelu:
         gelu(a, b, c, d);
@@ -87,6 +91,6 @@ export function run(plan: usize, thread: u32, threads: u32): void {
       default:
         unreachable();
     }
-    barrier();
+    if (!(word & GO_ON)) barrier();
   }
 }

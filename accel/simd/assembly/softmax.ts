@@ -1,11 +1,11 @@
 import { exp, largest, sum } from './lanes';
 import { take } from './threads';
 
-/** The softmax of rows of `width` elements, of which the first `visible` + r of row r count; the rest is left as it is. */
-export function softmax(x: usize, y: usize, rows: u32, width: u32, visible: u32): void {
+/** The softmax of rows of `width` elements. Attention, which has rows of its own, takes {@link softmaxRow}. */
+export function softmax(x: usize, y: usize, rows: u32, width: u32): void {
   for (let r = take(1); r < rows; r = take(1)) {
     const at = (<usize>r * width) << 2;
-    softmaxRow(x + at, y + at, min(visible + r, width));
+    softmaxRow(x + at, y + at, width);
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { DEVICES, onEveryBackend, useDevice } from '../../support/devices.js';
 import { printTable } from '../../support/golden.js';
-import { Meter, PARITY } from './parity.js';
+import { Meter, PARITY } from '../parity.js';
+import { gpuOps } from './ops.js';
 
 const report: string[][] = [['op', 'backend', 'largest error', 'its bound', 'share', 'compared']];
 
@@ -10,7 +11,7 @@ onEveryBackend('each op on GPU.js against its oracle', (backend) => {
   for (const [op, check] of Object.entries(PARITY)) {
     it(op, async () => {
       const meter = new Meter();
-      await check(device(), meter);
+      await check(gpuOps(device()), meter);
       const { error, bound, share, compared } = meter;
       report.push([op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2), String(compared)]);
     });

@@ -71,7 +71,7 @@ describe('load', () => {
       },
     });
     await assert.rejects(loading, { name: 'AbortError' });
-    assert.equal(seen, 3);
+    assert.ok(seen < 3 + 4, `${seen} tensors`); // four are read at a time
   });
 
   it('leaves no file open, whether it loads or not', async function () {

@@ -24,7 +24,12 @@ describe('command line', () => {
   it('ask answers on stdout, and on stderr says how fast', async () => {
     const { code, stdout, stderr } = await emergent(['ask', 'What is the capital of Japan?']);
     assert.deepEqual([code, stdout], [0, 'Tokyo\n']);
-    assert.match(stderr, /^4 tokens, first after \d+ ms, then [\d.]+ tokens\/s \(reference\)\n$/);
+    assert.match(stderr, /^4 tokens, first after \d+ ms, then [\d.]+ tokens\/s \((simd|gpu:\w+)\)\n$/);
+  });
+
+  it('ask computes on as many threads as it is told', async () => {
+    const { stderr } = await emergent(['ask', '--backend', 'simd', '--threads', '3', 'What is the capital of Japan?']);
+    assert.match(stderr, /\(simd:3\)\n$/);
   });
 
   it('ask - reads the question from stdin', async () => {
@@ -37,7 +42,8 @@ describe('command line', () => {
     const result = JSON.parse(stdout) as Record<string, unknown>;
     assert.equal(result.text, 'Japanese yen');
     assert.equal(result.prompt, 'Question: What is the currency of Japan?\nAnswer:');
-    assert.deepEqual([result.stop, result.backend, stderr], ['eos', 'reference', '']);
+    assert.match(String(result.backend), /^(simd|gpu:\w+)$/);
+    assert.deepEqual([result.stop, stderr], ['eos', '']);
     assert.ok((result.tokens as number[]).length > 2);
   });
 
@@ -59,7 +65,9 @@ describe('command line', () => {
 
   it('logits writes F32 [T, V], without a tokenizer when tokens are given', async () => {
     const out = path('logits.safetensors');
-    const { code, stdout } = await emergent(['logits', '--model', path('tiny'), '--tokens', '1,2,3', '--out', out]);
+    const { code, stdout } = await emergent([
+      ...['logits', '--model', path('tiny'), '--tokens', '1,2,3', '--out', out, '--backend', 'reference'],
+    ]);
     assert.deepEqual([code, stdout], [0, '']);
     const file = await openSafetensors(out);
     assert.deepEqual([...file.tensors.keys()], ['logits']);
@@ -122,7 +130,7 @@ describe('command line', () => {
     const golden = fixture('models/tanh/truth.safetensors');
     const agrees = await emergent(['verify', '--model', fixture('models/tanh'), '--golden', golden]);
     assert.equal(agrees.code, 0);
-    assert.match(agrees.stdout, /OK: all 32 activations of reference agree with PyTorch/);
+    assert.match(agrees.stdout, /OK: all 32 activations of (simd|gpu:\w+) agree with PyTorch/);
 
     const wrong = path('wrong');
     await mkdir(wrong);
@@ -149,7 +157,7 @@ describe('command line', () => {
     await emergent(['trace', '--model', path('tiny'), '--tokens', '3,1,2', '--out', out]);
     const { code, stdout } = await emergent(['verify', '--model', path('tiny'), '--golden', out]);
     assert.equal(code, 0);
-    assert.match(stdout, /agree with emergent-semantics, reference/);
+    assert.match(stdout, /agree with emergent-semantics, (simd|gpu:\w+) float32/);
   });
 
   it('perplexity, calibrate, logit-lens and neighbours look at texts', async () => {
@@ -207,6 +215,11 @@ describe('command line', () => {
       /^emergent: 129 tokens are over the model's block_size of 128\n$/,
     ],
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
+    [
+      ['ask', '--backend', 'reference', '--threads', '2', 'x'],
+      /^emergent: --threads is for simd, and this is reference\n$/,
+    ],
+    [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be 1 or more, got 0\n$/],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
     [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],
@@ -243,7 +256,9 @@ describe('command line', () => {
       'calibrate',
       'perplexity',
       'logit-lens',
+      'convert',
       'make-checkpoint',
+      'bench',
     ]) {
       assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
       const help = await emergent([name, '--help']);

@@ -1,19 +1,24 @@
 import fc from 'fast-check';
-import { add } from '../../../accel/gpu/add.js';
-import { attention } from '../../../accel/gpu/attention.js';
-import type { Device, DeviceTensor } from '../../../accel/gpu/device.js';
-import { embedding } from '../../../accel/gpu/embedding.js';
-import { gelu } from '../../../accel/gpu/gelu.js';
-import { layerNorm } from '../../../accel/gpu/layerNorm.js';
-import { linear } from '../../../accel/gpu/linear.js';
-import { lmHead } from '../../../accel/gpu/lmHead.js';
-import { repeatInterleave } from '../../../accel/gpu/repeatInterleave.js';
-import { rope, ropeTables } from '../../../accel/gpu/rope.js';
-import { softmax } from '../../../accel/gpu/softmax.js';
-import * as oracle from '../../../reference/index.js';
-import { rows, sizeOf, tensor, type Tensor } from '../../../src/tensor.js';
-import type { LinearWeights } from '../../../src/weights.js';
-import { noise } from '../../support/arbitraries.js';
+import * as oracle from '../../reference/index.js';
+import { rows, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
+import type { LayerNormWeights, LinearWeights } from '../../src/weights.js';
+import { noise } from '../support/arbitraries.js';
+
+/** The ops of an accelerated path as those of the reference, from and to the host. */
+export interface AcceleratedOps {
+  add: (a: Tensor, b: Tensor) => Promise<Tensor>;
+  embedding: (ids: readonly number[], table: Tensor) => Promise<Tensor>;
+  repeatInterleave: (x: Tensor, repeats: number) => Promise<Tensor>;
+  layerNorm: (x: Tensor, weights: LayerNormWeights, eps: number) => Promise<Tensor>;
+  linear: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
+  lmHead: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
+  /** Of T tokens at positions `past` and behind, theta 10000. */
+  rope: (x: Tensor, H: number, past: number, pairing: 'half' | 'interleaved') => Promise<Tensor>;
+  /** Rows of scores [T, H, S], of which those of token t see past + t + 1. */
+  softmax: (scores: Tensor, past: number) => Promise<Tensor>;
+  attention: (q: Tensor, k: Tensor, v: Tensor, H: number) => Promise<Tensor>;
+  gelu: (x: Tensor, approximate: 'none' | 'tanh') => Promise<Tensor>;
+}
 
 /** How far an op was from its oracle. Runs in browsers, too: nothing of Node in here. */
 export class Meter {
@@ -46,7 +51,8 @@ export class Meter {
 const U = 2 ** -24;
 const exact = (): number => 0;
 
-function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Tensor {
+/** Numbers that a seed gives, of the order of `scale` around `offset`. */
+export function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Tensor {
   const next = noise(seed);
   return tensor(
     shape,
@@ -69,50 +75,44 @@ async function overShapes(
   );
 }
 
-/** Runs an op on what it is given and frees all that comes of it. */
-async function result(device: Device, body: () => Promise<DeviceTensor>): Promise<Tensor> {
-  let y: Tensor | null = null;
-  await device.scope(async () => {
-    y = await device.read(await body());
-    return null;
-  });
-  return y!;
+/** How a check of linear layers packs their weights, and what is lost beside roundings: for one token and one output. */
+export interface Packing {
+  pack: (weight: Tensor) => Tensor;
+  loss: (x: Float32Array, weight: Float32Array) => number;
 }
+const PLAIN: Packing = { pack: (weight) => weight, loss: () => 0 };
 
-async function checkLinear(device: Device, meter: Meter, apply: typeof applyLinear, shapes: Shapes): Promise<void> {
+export async function checkLinear(
+  meter: Meter,
+  apply: AcceleratedOps['linear'],
+  shapes: Shapes,
+  { pack, loss }: Packing = PLAIN,
+): Promise<void> {
   await overShapes(shapes, [9, 90, 70], async ([T, K, N], seed) => {
     const x = filled([T, K], seed, 4);
     const layer: LinearWeights = {
-      weight: filled([N, K], seed + 1),
+      weight: pack(filled([N, K], seed + 1)),
       bias: seed % 3 === 0 ? null : filled([N], seed + 2),
     };
+    const weight = tensor([N, K], layer.weight.data);
     const sizes = oracle.linear(
       { ...x, data: x.data.map(Math.abs) },
       {
-        weight: tensor([N, K], layer.weight.data.map(Math.abs)),
+        weight: tensor([N, K], weight.data.map(Math.abs)),
         bias: layer.bias && tensor([N], layer.bias.data.map(Math.abs)),
       },
     );
-    meter.compare(await apply(device, layer, x), oracle.linear(x, layer), (i) => 16 * U * sizes.data[i]);
+    meter.compare(await apply(x, layer), oracle.linear(x, { ...layer, weight }), (i) => {
+      const [t, n] = [Math.floor(i / N), i % N];
+      const lost = loss(rows(x, t, t + 1).data, rows(weight, n, n + 1).data);
+      return 16 * U * sizes.data[i] + lost;
+    });
   });
 }
 
-async function applyLinear(device: Device, layer: LinearWeights, x: Tensor): Promise<Tensor> {
-  // a bank of three, so that a wrong offset shows
-  const other = { weight: filled(layer.weight.shape, 99), bias: null };
-  const [, apply] = await linear(device, [other, layer, other]);
-  return result(device, async () => apply(await device.upload(x)));
-}
-
-async function applyHead(device: Device, layer: LinearWeights, x: Tensor): Promise<Tensor> {
-  const apply = await lmHead(device, layer);
-  return result(device, async () => apply(await device.upload(x)));
-}
-
 /** One check an op, by the name of its file: throws if the op is out of bounds anywhere. */
-export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => Promise<void>>> = {
-  async add(device, meter) {
-    const apply = add(device);
+export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter) => Promise<void>>> = {
+  async add(ops, meter) {
     await overShapes(
       [
         [1, 1],
@@ -122,14 +122,14 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       [9, 70],
       async (shape, seed) => {
         const [a, b] = [filled(shape, seed, 8), filled(shape, seed + 1, 8)];
-        const y = await result(device, async () => apply(await device.upload(a), await device.upload(b)));
+        const y = await ops.add(a, b);
         const expected = oracle.add(a, b);
         meter.compare(y, expected, (i) => 2 * U * Math.abs(expected.data[i]));
       },
     );
   },
 
-  async embedding(device, meter) {
+  async embedding(ops, meter) {
     await overShapes(
       [
         [1, 1, 1],
@@ -141,15 +141,12 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       async ([T, V, E], seed) => {
         const table = filled([V, E], seed);
         const ids = Array.from({ length: T }, (_, t) => (t === 0 ? V - 1 : (seed + 7919 * t) % V));
-        const apply = embedding(device, table);
-        const y = await result(device, async () => apply(await device.upload(tensor([T], Float32Array.from(ids)))));
-        meter.compare(y, oracle.embedding(ids, table), exact);
+        meter.compare(await ops.embedding(ids, table), oracle.embedding(ids, table), exact);
       },
     );
   },
 
-  async repeatInterleave(device, meter) {
-    const apply = repeatInterleave(device);
+  async repeatInterleave(ops, meter) {
     await overShapes(
       [
         [1, 1, 1],
@@ -160,13 +157,12 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       [9, 20, 20],
       async ([T, E, repeats], seed) => {
         const x = filled([T, E], seed);
-        const y = await result(device, async () => apply(await device.upload(x), repeats));
-        meter.compare(y, oracle.repeatInterleave(x, repeats), exact);
+        meter.compare(await ops.repeatInterleave(x, repeats), oracle.repeatInterleave(x, repeats), exact);
       },
     );
   },
 
-  async layerNorm(device, meter) {
+  async layerNorm(ops, meter) {
     const eps = 1e-5;
     await overShapes(
       [
@@ -180,12 +176,8 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
         // constant rows, ordinary ones, and ones far from zero
         const x = filled([T, C], seed, [0, 3, 50][seed % 3], [2, 0, 30][seed % 3]);
         const [weight, bias] = [filled([C], seed + 1, 2), filled([C], seed + 2)];
-        const apply = layerNorm(device, C, eps);
-        const y = await result(device, async () =>
-          apply(await device.upload(x), { weight: await device.upload(weight), bias: await device.upload(bias) }),
-        );
         const expected = oracle.layerNorm(x, { weight, bias }, eps);
-        meter.compare(y, expected, (i) => {
+        meter.compare(await ops.layerNorm(x, { weight, bias }, eps), expected, (i) => {
           const row = rows(x, Math.floor(i / C), Math.floor(i / C) + 1).data;
           const mean = row.reduce((sum, value) => sum + value, 0) / C;
           const sigma = Math.sqrt(row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / C + eps);
@@ -196,8 +188,8 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
     );
   },
 
-  linear: (device, meter) =>
-    checkLinear(device, meter, applyLinear, [
+  linear: (ops, meter) =>
+    checkLinear(meter, ops.linear, [
       [1, 1, 1],
       [1, 1031, 1009],
       [1025, 8, 5],
@@ -205,13 +197,13 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       [6, 64, 64],
     ]),
 
-  lmHead: (device, meter) =>
-    checkLinear(device, meter, applyHead, [
+  lmHead: (ops, meter) =>
+    checkLinear(meter, ops.lmHead, [
       [1, 8, 65536],
       [3, 24, 4099],
     ]),
 
-  async rope(device, meter) {
+  async rope(ops, meter) {
     await overShapes(
       [
         [1, 1, 1],
@@ -223,15 +215,8 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       async ([T, H, half], seed) => {
         const [D, past] = [2 * half, seed % 5];
         const x = filled([T, H * D], seed, 8);
-        const tables = await ropeTables(device, D, 10000, past + T);
         for (const pairing of ['half', 'interleaved'] as const) {
-          const apply = rope(device, H, pairing);
-          const y = await result(device, async () =>
-            apply(await device.upload(x), {
-              cos: await device.rows(tables.cos, past, past + T),
-              sin: await device.rows(tables.sin, past, past + T),
-            }),
-          );
+          const y = await ops.rope(x, H, past, pairing);
           const turned = oracle.ropeTables(D, 10000, past, T);
           const sizes = { cos: turned.cos.map(Math.abs), sin: turned.sin.map((value) => -Math.abs(value)) };
           // |a cos| + |b sin|: the sum of the magnitudes, by the reference with angles whose signs do not cancel
@@ -244,14 +229,11 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
           ).data;
           meter.compare(y, oracle.rope(x, H, turned, pairing), (i) => 4 * U * Math.max(forward[i], backward[i]));
         }
-        device.free(tables.cos);
-        device.free(tables.sin);
       },
     );
   },
 
-  async softmax(device, meter) {
-    const apply = softmax(device);
+  async softmax(ops, meter) {
     await overShapes(
       [
         [1, 1, 1],
@@ -264,7 +246,7 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
         const past = before - 1;
         const S = past + T + (seed % 3); // what lies behind the last position is not looked at
         const scores = filled([T, H, S], seed, [1, 30, 1e4][seed % 3]);
-        const y = await result(device, async () => apply(await device.upload(scores), past));
+        const y = await ops.softmax(scores, past);
         for (let t = 0; t < T; t++) {
           for (let h = 0; h < H; h++) {
             const [start, visible] = [(t * H + h) * S, past + t + 1];
@@ -280,7 +262,7 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
     );
   },
 
-  async attention(device, meter) {
+  async attention(ops, meter) {
     await overShapes(
       [
         [1, 1, 1, 1],
@@ -293,32 +275,22 @@ export const PARITY: Readonly<Record<string, (device: Device, meter: Meter) => P
       async ([T, H, D, before], seed) => {
         const [C, past] = [H * D, before - 1];
         const S = past + T;
-        const capacity = Math.ceil(S / 128) * 128;
-        const [q, k, v] = [
-          filled([T, C], seed, 2),
-          filled([capacity, C], seed + 1, 2),
-          filled([capacity, C], seed + 2, 2),
-        ];
-        const apply = attention(device, H, D);
-        const y = await result(device, async () =>
-          apply(await device.upload(q), await device.upload(k), await device.upload(v), past),
-        );
-        const [keys, values] = [rows(k, 0, S), rows(v, 0, S)];
-        const sizes = oracle.attention(q, keys, tensor(values.shape, values.data.map(Math.abs)), H).data;
-        meter.compare(y, oracle.attention(q, keys, values, H), (i) => (2e-5 + 16 * U) * sizes[i] + 1e-7);
+        const [q, k, v] = [filled([T, C], seed, 2), filled([S, C], seed + 1, 2), filled([S, C], seed + 2, 2)];
+        const y = await ops.attention(q, k, v, H);
+        const sizes = oracle.attention(q, k, tensor(v.shape, v.data.map(Math.abs)), H).data;
+        meter.compare(y, oracle.attention(q, k, v, H), (i) => (2e-5 + 16 * U) * sizes[i] + 1e-7);
       },
     );
   },
 
-  async gelu(device, meter) {
+  async gelu(ops, meter) {
     const special = [
       0, -0, 1e-30, -1e-30, 0.5, -0.5, 3, -3, 5.5, -5.5, 9, -9, 13, -13, 30, -30, 100, -100, 1e4, -1e4, 3e38, -3e38,
     ];
     for (const approximate of ['none', 'tanh'] as const) {
-      const apply = gelu(device, approximate);
       const check = async (x: Tensor): Promise<void> => {
         const expected = oracle.gelu(x, approximate);
-        const y = await result(device, async () => apply(await device.upload(x)));
+        const y = await ops.gelu(x, approximate);
         meter.compare(y, expected, (i) => 4e-7 * Math.abs(expected.data[i]) + 4e-7);
       };
       await check(tensor([1, special.length], Float32Array.from(special)));

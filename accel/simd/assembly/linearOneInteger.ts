@@ -1,0 +1,145 @@
+// One token and integer weights: the token becomes integers of 16 bits, whose products with the codes add up exactly within
+// a group. Rows lie a quarter of the piece apart as in linearOne.ts.
+
+import { groups, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
+import { madd, sum } from './lanes';
+
+/** Names for the compiler to tell the two formats by. */
+class Int8 {}
+class Int4 {}
+
+// @ts-ignore: decorator
+@inline
+function groupOf<Format>(): u32 {
+  return idof<Format>() == idof<Int8>() ? INT8_GROUP : INT4_GROUP;
+}
+
+/** Bytes of a group's codes. */
+// @ts-ignore: decorator
+@inline
+function bytesOf<Format>(): u32 {
+  return idof<Format>() == idof<Int8>() ? INT8_GROUP : INT4_GROUP >> 1;
+}
+
+/** Where quantiseRow puts the scales behind the codes. */
+// @ts-ignore: decorator
+@inline
+function codesEnd(K: u32, group: u32): usize {
+  return <usize>groups(K, group) * (group << 1);
+}
+
+/**
+ * A token as 16-bit integers: codes [groups · group], then a float32 scale for each group. What is off is at most 2^-16 of
+ * the largest number of the group.
+ */
+export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
+  let scales = to + codesEnd(K, group);
+  for (let start: u32 = 0; start < K; start += group, scales += 4) {
+    const end = min(start + group, K);
+    let most: f32 = 0;
+    for (let k = start; k < end; k++) most = max<f32>(most, abs<f32>(load<f32>(x + (<usize>k << 2))));
+    const scale = most / 32767;
+    const inverse: f32 = most > 0 ? <f32>32767 / most : 0;
+    store<f32>(scales, scale);
+    for (let k = start; k < start + group; k++) {
+      const code = k < end ? <i32>nearest<f32>(load<f32>(x + (<usize>k << 2)) * inverse) : 0;
+      store<i16>(to + (<usize>k << 1), <i16>code);
+    }
+  }
+}
+
+/** y[o] = x · w[o] for rows of integer codes, x from {@link quantiseRow}. */
+export function dotIntegers(int8: bool, x: usize, w: usize, scales: usize, y: usize, K: u32, count: u32): void {
+  if (int8) dotRows<Int8>(x, w, scales, y, K, count);
+  else dotRows<Int4>(x, w, scales, y, K, count);
+}
+
+function dotRows<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32, count: u32): void {
+  const n = groups(K, groupOf<Format>());
+  const row = <usize>(n * bytesOf<Format>());
+  const scaleRow = <usize>n << 1;
+  const quarter = count >> 2;
+  const yApart = <usize>quarter << 2;
+  for (let o: u32 = 0; o < quarter; o++, w += row, scales += scaleRow, y += 4) {
+    fourRows<Format>(x, w, quarter * row, scales, quarter * scaleRow, y, yApart, K);
+  }
+  w += 3 * quarter * row;
+  scales += 3 * quarter * scaleRow;
+  y += 3 * yApart;
+  for (let o = quarter << 2; o < count; o++, w += row, scales += scaleRow, y += 4) oneRow<Format>(x, w, scales, y, K);
+}
+
+function fourRows<Format>(
+  x: usize,
+  w: usize,
+  apart: usize,
+  scales: usize,
+  scalesApart: usize,
+  y: usize,
+  yApart: usize,
+  K: u32,
+): void {
+  const end = x + codesEnd(K, groupOf<Format>());
+  let xScale = end;
+  let a = f32x4.splat(0);
+  let b = f32x4.splat(0);
+  let c = f32x4.splat(0);
+  let d = f32x4.splat(0);
+  for (; x < end; x += groupOf<Format>() << 1, w += bytesOf<Format>(), scales += 2, xScale += 4) {
+    const scale = load<f32>(xScale);
+    a = addGroup<Format>(x, w, loadScale(scales) * scale, a);
+    b = addGroup<Format>(x, w + apart, loadScale(scales + scalesApart) * scale, b);
+    c = addGroup<Format>(x, w + 2 * apart, loadScale(scales + 2 * scalesApart) * scale, c);
+    d = addGroup<Format>(x, w + 3 * apart, loadScale(scales + 3 * scalesApart) * scale, d);
+  }
+  store<f32>(y, sum(a));
+  store<f32>(y + yApart, sum(b));
+  store<f32>(y + 2 * yApart, sum(c));
+  store<f32>(y + 3 * yApart, sum(d));
+}
+
+function oneRow<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32): void {
+  const end = x + codesEnd(K, groupOf<Format>());
+  let xScale = end;
+  let total = f32x4.splat(0);
+  for (; x < end; x += groupOf<Format>() << 1, w += bytesOf<Format>(), scales += 2, xScale += 4) {
+    total = addGroup<Format>(x, w, loadScale(scales) * load<f32>(xScale), total);
+  }
+  store<f32>(y, sum(total));
+}
+
+/** total + scale · x · w over a group, in four lanes. The integers add up in 32 bits: 64 · 127 · 32767 is under 2^31. */
+// @ts-ignore: decorator
+@inline
+function addGroup<Format>(x: usize, w: usize, scale: f32, total: v128): v128 {
+  const products = idof<Format>() == idof<Int8>() ? multiplyInt8(x, w) : multiplyInt4(x, w);
+  return madd(f32x4.convert_i32x4_s(products), f32x4.splat(scale), total);
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyInt8(x: usize, w: usize): v128 {
+  let a = i32x4.dot_i16x8_s(v128.load8x8_s(w), v128.load(x));
+  let b = i32x4.dot_i16x8_s(v128.load8x8_s(w, 8), v128.load(x, 16));
+  a = i32x4.add(a, i32x4.dot_i16x8_s(v128.load8x8_s(w, 16), v128.load(x, 32)));
+  b = i32x4.add(b, i32x4.dot_i16x8_s(v128.load8x8_s(w, 24), v128.load(x, 48)));
+  a = i32x4.add(a, i32x4.dot_i16x8_s(v128.load8x8_s(w, 32), v128.load(x, 64)));
+  b = i32x4.add(b, i32x4.dot_i16x8_s(v128.load8x8_s(w, 40), v128.load(x, 80)));
+  a = i32x4.add(a, i32x4.dot_i16x8_s(v128.load8x8_s(w, 48), v128.load(x, 96)));
+  b = i32x4.add(b, i32x4.dot_i16x8_s(v128.load8x8_s(w, 56), v128.load(x, 112)));
+  return i32x4.add(a, b);
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyInt4(x: usize, w: usize): v128 {
+  const bytes = v128.load(w);
+  const eight = i8x16.splat(8);
+  const low = i8x16.sub(v128.and(bytes, i8x16.splat(15)), eight);
+  const high = i8x16.sub(i8x16.shr_u(bytes, 4), eight);
+  const a = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(low), v128.load(x));
+  const b = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(low), v128.load(x, 16));
+  const c = i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(high), v128.load(x, 32));
+  const d = i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(high), v128.load(x, 48));
+  return i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+}

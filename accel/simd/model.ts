@@ -1,0 +1,55 @@
+import { checkTokens } from '../../src/checkTokens.js';
+import { tensor, type Tensor } from '../../src/tensor.js';
+import type { Trace } from '../../src/trace.js';
+import { block } from './block.js';
+import type { KvCache } from './kvCache.js';
+import { Pass, type Activation } from './pass.js';
+import type { SimdModel } from './upload.js';
+
+/** Tokens whose logits are computed and copied at a time: 65,536 of them are 17 MB. */
+const HEAD_TOKENS = 64;
+
+/**
+ * The whole forward pass on the threads of an engine.
+ *
+ * @param cache continues after the tokens held here, and holds these as well
+ * @returns logits [T, V], or [1, V] for `logits: 'last'`
+ * @throws InputError for no tokens, too many, or an id outside of the vocabulary; DeviceError if a thread dies.
+ * @see reference/model.ts
+ */
+export async function forward(
+  ids: readonly number[],
+  model: SimdModel,
+  cache: KvCache,
+  logits: 'all' | 'last',
+  trace?: Trace,
+): Promise<Tensor> {
+  const { config, engine, blocks, finalNorm, tables } = model;
+  const { dModel: C, nEmbed: E, vocabSize: V } = config;
+  const T = ids.length;
+  checkTokens(ids, cache.length, config);
+  cache.reserve(T);
+
+  const pass = new Pass(engine, T);
+  const idsAt = engine.place('ids', 4 * T);
+  engine.memory.words(idsAt, T).set(ids);
+  const codes = pass.embedding('embedding', idsAt, model.embedding, E); // [T, E]
+  let x = pass.repeatInterleave('expanded', codes, C / E); // [T, E] -> [T, C]
+  for (const [n, layer] of blocks.entries()) {
+    x = pass.within(`layers.${n}.`, () => block(pass, x, layer, n, config, tables, cache)); // [T, C]
+  }
+  if (finalNorm) x = pass.layerNorm('final_norm', x, finalNorm);
+  await pass.run(trace);
+
+  const scores = tensor([logits === 'all' ? T : 1, V]);
+  for (let t = logits === 'all' ? 0 : T - 1, row = 0; t < T; t += HEAD_TOKENS, row += HEAD_TOKENS) {
+    const part: Activation = { address: x.address + 4 * t * C, width: C };
+    const head = new Pass(engine, Math.min(HEAD_TOKENS, T - t));
+    const { address } = head.linear('logits', part, model.lmHead);
+    await head.run();
+    scores.data.set(engine.memory.floats(address, head.T * V), row * V);
+  }
+  cache.advance(T);
+  trace?.('logits', scores);
+  return scores;
+}

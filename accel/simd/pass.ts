@@ -1,0 +1,112 @@
+import type { Trace } from '../../src/trace.js';
+import type { Engine } from './engine.js';
+import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
+import type { SimdLayerNorm, SimdLinear, SimdRopeTables } from './upload.js';
+
+/** An activation [T, width] at an address. Layers share it: `q` of one is written over that of the one before. */
+export interface Activation {
+  address: number;
+  width: number;
+}
+
+interface Step extends PlannedOp {
+  name: string | null;
+  y: Activation | null;
+}
+
+/**
+ * A forward pass of T tokens as it is planned, op by op; nothing is computed before {@link run}. The ops are those of
+ * reference/, each with the name of the activation that it makes.
+ */
+export class Pass {
+  readonly T: number;
+  readonly #engine: Engine;
+  readonly #steps: Step[] = [];
+  #prefix = '';
+
+  constructor(engine: Engine, T: number) {
+    this.#engine = engine;
+    this.T = T;
+  }
+
+  /** Plans with `prefix` before all names. */
+  within<Result>(prefix: string, plan: () => Result): Result {
+    this.#prefix = prefix;
+    const result = plan();
+    this.#prefix = '';
+    return result;
+  }
+
+  /** Plans ops that do not depend on each other, so that no thread waits between them. */
+  sideBySide<Result>(plan: () => Result): Result {
+    const first = this.#steps.length;
+    const result = plan();
+    for (const step of this.#steps.slice(first, -1)) step.goOn = true;
+    return result;
+  }
+
+  embedding(name: string, ids: number, table: number, E: number): Activation {
+    return this.#plan('embedding', name, E, (y) => [ids, table, y, this.T, E]);
+  }
+
+  repeatInterleave(name: string, x: Activation, repeats: number): Activation {
+    return this.#plan('repeatInterleave', name, x.width * repeats, (y) => [x.address, y, this.T, x.width, repeats]);
+  }
+
+  layerNorm(name: string, x: Activation, { weight, bias, eps }: SimdLayerNorm): Activation {
+    const { address, width: C } = x;
+    return this.#plan('layerNorm', name, C, (y) => [address, weight, bias, y, this.T, C, floatBits(eps)]);
+  }
+
+  linear(name: string, x: Activation, { weight, bias, N, dtype, scales }: SimdLinear): Activation {
+    const { address, width: K } = x;
+    const { scratch } = this.#engine;
+    return this.#plan('linear', name, N, (y) => [address, weight, bias, y, this.T, K, N, dtype, scales, scratch]);
+  }
+
+  rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, past: number): Activation {
+    const D = x.width / H;
+    const skipped = past * (D / 2) * 4;
+    const turns = [cos + skipped, sin + skipped];
+    return this.#plan('rope', name, x.width, (y) => [x.address, ...turns, y, this.T, H, D, Number(interleaved)]);
+  }
+
+  storeHeads(x: Activation, pages: number, H: number, past: number): void {
+    const args = [x.address, pages, this.T, H, x.width / H, past];
+    this.#steps.push({ op: 'storeHeads', args, name: null, y: null });
+  }
+
+  attention(name: string, q: Activation, pages: { keys: number; values: number }, H: number, past: number): Activation {
+    const { keys, values } = pages;
+    const scores = this.#engine.place('scores', 4 * (past + this.T) * this.#engine.threads);
+    const D = q.width / H;
+    return this.#plan('attention', name, q.width, (y) => [q.address, keys, values, y, this.T, H, D, past, scores]);
+  }
+
+  gelu(name: string, x: Activation, approximate: 'none' | 'tanh'): Activation {
+    const tanh = Number(approximate === 'tanh');
+    return this.#plan('gelu', name, x.width, (y) => [x.address, y, this.T * x.width, tanh]);
+  }
+
+  add(name: string, a: Activation, b: Activation): Activation {
+    return this.#plan('add', name, a.width, (y) => [a.address, b.address, y, this.T * a.width]);
+  }
+
+  /** Computes all that was planned: at one go, or step by step for somebody who looks. */
+  async run(trace?: Trace): Promise<void> {
+    if (!trace) {
+      await this.#engine.run(this.#steps);
+      return;
+    }
+    for (const step of this.#steps) {
+      await this.#engine.run([step]);
+      if (step.name !== null) trace(step.name, this.#engine.read(step.y!.address, [this.T, step.y!.width]));
+    }
+  }
+
+  #plan(op: PlanOp, name: string, width: number, args: (y: number) => readonly number[]): Activation {
+    const y = { address: this.#engine.place(name, 4 * this.T * width), width };
+    this.#steps.push({ op, args: args(y.address), name: this.#prefix + name, y });
+    return y;
+  }
+}

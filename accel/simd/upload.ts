@@ -1,0 +1,109 @@
+import { ropeTables } from '../../reference/rope.js';
+import { CompactTensor, DTYPES } from '../../src/compactTensor.js';
+import type { ModelConfig } from '../../src/config.js';
+import { DeviceError } from '../../src/errors.js';
+import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
+import type { Engine } from './engine.js';
+
+/** Addresses of a layer's weights; a bias that is not there is 0. */
+export interface SimdLinear {
+  weight: number;
+  bias: number;
+  /** Outputs. */
+  N: number;
+  /** How weights are stored: assembly/dtype.ts. */
+  dtype: number;
+  scales: number;
+}
+
+export interface SimdLayerNorm {
+  weight: number;
+  bias: number;
+  eps: number;
+}
+
+/** Cosines and sines of all positions, [block_size, D/2]. */
+export interface SimdRopeTables {
+  cos: number;
+  sin: number;
+  H: number;
+  interleaved: boolean;
+}
+
+export interface SimdBlock {
+  attnNorm: SimdLayerNorm;
+  qProj: SimdLinear;
+  kProj: SimdLinear;
+  vProj: SimdLinear;
+  oProj: SimdLinear;
+  ffnNorm: SimdLayerNorm;
+  ffnUp: SimdLinear;
+  ffnDown: SimdLinear;
+}
+
+/** A model in the memory of an engine: what sessions share. */
+export interface SimdModel {
+  config: ModelConfig;
+  engine: Engine;
+  embedding: number;
+  blocks: SimdBlock[];
+  finalNorm: SimdLayerNorm | null;
+  lmHead: SimdLinear;
+  tables: SimdRopeTables;
+}
+
+/** Puts a model's weights where the threads find them, copying only those that are elsewhere. */
+export function uploadModel({ config, weights }: Model, engine: Engine): SimdModel {
+  const linear = (layer: LinearWeights): SimdLinear => uploadLinear(layer, engine);
+  const norm = (layer: LayerNormWeights): SimdLayerNorm => uploadLayerNorm(layer, config.layerNormEps, engine);
+  return {
+    config,
+    engine,
+    embedding: engine.upload(weights.embedding.data),
+    blocks: weights.blocks.map((block) => ({
+      attnNorm: norm(block.attnNorm),
+      qProj: linear(block.qProj),
+      kProj: linear(block.kProj),
+      vProj: linear(block.vProj),
+      oProj: linear(block.oProj),
+      ffnNorm: norm(block.ffnNorm),
+      ffnUp: linear(block.ffnUp),
+      ffnDown: linear(block.ffnDown),
+    })),
+    finalNorm: weights.finalNorm && norm(weights.finalNorm),
+    lmHead: linear(weights.lmHead),
+    tables: uploadRopeTables(config, engine),
+  };
+}
+
+/** @throws DeviceError if the rows of integer weights are too long for the scratch of a thread. */
+export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): SimdLinear {
+  const [N, K] = weight.shape;
+  const common = { bias: bias ? engine.upload(bias.data) : 0, N };
+  if (!(weight instanceof CompactTensor)) {
+    return { ...common, weight: engine.upload(weight.data), dtype: DTYPES.indexOf('f32'), scales: 0 };
+  }
+  const { dtype, codes, scales } = weight;
+  if (K > LONGEST_ROW) throw new DeviceError(`simd: rows of ${K} weights are over its limit of ${LONGEST_ROW}`);
+  return { ...common, weight: engine.upload(codes), dtype: DTYPES.indexOf(dtype), scales: engine.upload(scales) };
+}
+
+/** A token as 16-bit integers with their scales must fit into what a thread has to itself. */
+const LONGEST_ROW = 60_000;
+
+export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number, engine: Engine): SimdLayerNorm {
+  return { weight: engine.upload(weight.data), bias: bias ? engine.upload(bias.data) : 0, eps };
+}
+
+export function uploadRopeTables(
+  { dModel: C, nHead: H, ropeTheta, ropePairing, blockSize }: ModelConfig,
+  engine: Engine,
+): SimdRopeTables {
+  const { cos, sin } = ropeTables(C / H, ropeTheta, 0, blockSize);
+  return {
+    cos: engine.upload(Float32Array.from(cos)),
+    sin: engine.upload(Float32Array.from(sin)),
+    H,
+    interleaved: ropePairing === 'interleaved',
+  };
+}

@@ -1,0 +1,23 @@
+import { Engine } from '../../accel/simd/engine.js';
+
+const REPEATS = 9;
+const [K, N] = [1024, 2 ** 17];
+
+/**
+ * What threads read from memory, in bytes a second: the dot products of a token with 512 MB of weights, which wait for
+ * nothing else. The fastest of several runs, since others can only slow them down.
+ */
+export async function readBandwidth(threads: number): Promise<number> {
+  const engine = await Engine.open({ threads });
+  const [x, weight, y] = [engine.place('x', 4 * K), engine.place('weight', 4 * K * N), engine.place('y', 4 * N)];
+  engine.memory.floats(x, K).fill(1);
+  engine.memory.floats(weight, K * N).fill(1);
+  const seconds: number[] = [];
+  for (let i = 0; i < REPEATS; i++) {
+    const begun = performance.now();
+    await engine.run([{ op: 'linear', args: [x, weight, 0, y, 1, K, N, 0, 0, engine.scratch] }]);
+    seconds.push((performance.now() - begun) / 1000);
+  }
+  await engine.dispose();
+  return (4 * K * N) / Math.min(...seconds);
+}

@@ -1,0 +1,227 @@
+/**
+ * The full size on this machine: ours and others', each in a process of its own, taking turns:
+ *
+ *     npm run bench:peers [-- --rounds 3] [--only simd,onnxruntime-node] [--out FILE]
+ *
+ * Who computes other logits than PyTorch in float64 is told so and not timed. Writes JSON and a chart beside it.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import { median } from '../../src/bench.js';
+import { openSafetensors } from '../../src/checkpoint/safetensors.js';
+import { progressBar, table } from '../../src/cli/output.js';
+import { messageOf } from '../../src/errors.js';
+import { readGolden } from '../../src/verify/readGolden.js';
+import { chart } from './chart.js';
+import { readBandwidth } from './readBandwidth.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const CHECKPOINT = join(ROOT, 'checkpoints/model_64_float');
+const GOLDEN = join(ROOT, 'golden/full/model_64_float.safetensors');
+const EMERGENT = join(ROOT, 'dist/src/cli/main.js');
+const THREADS = availableParallelism();
+
+const PREFILL = [16, 128, 512];
+const DECODE = [16, 128, 512, 1000];
+const STEPS = 16;
+/** Weights that a token reads, without the embedding, of which it reads a row. */
+const BYTES = 4 * 267_960_320;
+
+interface Timing {
+  version?: string;
+  load_ms: number;
+  first_token_ms: number;
+  prefill_tok_s: Record<string, number>;
+  decode_ms: Record<string, number>;
+  peak_rss_mb: number;
+}
+
+interface Contender {
+  name: string;
+  /** Writes the logits after the golden file's tokens as raw float32, where timing does not do that. */
+  check?: (tokens: readonly number[], file: string) => string[];
+  /** Prints a {@link Timing}. */
+  time: (tokens: readonly number[], file: string) => string[];
+  /** What it loses on purpose, as a relative distance. */
+  allowed: number;
+}
+
+function ours(backend: string, dtype: string, allowed: number): Contender {
+  const common = ['--model', CHECKPOINT, '--backend', backend, '--dtype', dtype];
+  const lists = ['--prefill', PREFILL.join(), '--decode', DECODE.join(), '--steps', String(STEPS)];
+  return {
+    name: dtype === 'f32' ? backend : `${backend} ${dtype}`,
+    check: (tokens, file) => [
+      process.execPath,
+      EMERGENT,
+      'logits',
+      ...common,
+      '--tokens',
+      tokens.join(),
+      '--out',
+      file,
+    ],
+    time: () => [process.execPath, EMERGENT, 'bench', '--json', ...common, ...lists],
+    allowed,
+  };
+}
+
+function plan(tokens: readonly number[]): string {
+  return JSON.stringify({ tokens, prefill: PREFILL, decode: DECODE, steps: STEPS });
+}
+
+function onnxruntime(kind: 'node' | 'web'): Contender {
+  return {
+    name: `onnxruntime-${kind}`,
+    time: (tokens, file) => [
+      ...[process.execPath, join(HERE, 'ort.mjs'), kind, join(HERE, '.cache/model.onnx'), plan(tokens)],
+      ...[String(THREADS), file],
+    ],
+    allowed: 1e-5,
+  };
+}
+
+const CONTENDERS: readonly Contender[] = [
+  ours('simd', 'f32', 1e-5),
+  onnxruntime('node'),
+  onnxruntime('web'),
+  {
+    name: 'PyTorch',
+    time: (tokens, file) => [
+      ...[join(HERE, '.cache/venv/bin/python'), join(HERE, 'model.py'), CHECKPOINT, '--time', plan(tokens)],
+      ...['--threads', String(THREADS), '--logits', file],
+    ],
+    allowed: 1e-5,
+  },
+  ours('simd', 'bf16', 0.02),
+  ours('simd', 'int8', 0.05),
+  ours('simd', 'int4', 0.5),
+];
+
+/** Runs a command to its end and returns what it printed. */
+function run([command, ...args]: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let [output, complaints] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`it ended with ${signal ?? code}: ${complaints.trim().split('\n').at(-1) ?? ''}`));
+    });
+  });
+}
+
+/** How far logits after the last of the golden file's tokens are from its samples of them: relative L2. */
+async function distance(file: string): Promise<number> {
+  const golden = await readGolden(GOLDEN);
+  const { data: truth, step } = golden.tensors.get('logits')!;
+  const bytes = await readFile(file);
+  let logits = new Float32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
+  const V = 65536;
+  if (bytes.length !== 4 * V) {
+    const own = await openSafetensors(file);
+    logits = (await own.readFloat32('logits')).data.slice(-V);
+    await own.close();
+  }
+  const before = (golden.header.tokens.length - 1) * V;
+  let [lost, whole] = [0, 0];
+  truth.forEach((value, i) => {
+    const at = i * step - before;
+    if (at < 0) return;
+    lost += (logits[at] - value) ** 2;
+    whole += value ** 2;
+  });
+  return Math.sqrt(lost / whole);
+}
+
+function medians(timings: readonly Timing[], key: 'prefill_tok_s' | 'decode_ms'): Record<string, number> {
+  return Object.fromEntries(
+    Object.keys(timings[0][key]).map((length) => [length, median(timings.map((timing) => timing[key][length]))]),
+  );
+}
+
+const { rounds, only, out } = new Command()
+  .option('--rounds <n>', 'turns that each takes', Number, 3)
+  .option('--only <names>', 'who takes part', (text) => text.split(','))
+  .option('--out <file>', 'the JSON', join(HERE, '.cache/result.json'))
+  .parse()
+  .opts<{ rounds: number; only?: string[]; out: string }>();
+
+execFileSync('bash', [join(HERE, 'setup.sh')], { stdio: 'inherit' });
+execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+
+const { tokens } = (await readGolden(GOLDEN)).header;
+const folder = await mkdtemp(join(tmpdir(), 'emergent-peers-'));
+const taking = CONTENDERS.filter(({ name }) => !only || only.includes(name));
+const timings = new Map<string, Timing[]>();
+const distances = new Map<string, number>();
+const bandwidths: number[] = [];
+const show = progressBar('turns', String);
+for (let round = 0; round < rounds; round++) {
+  bandwidths.push(await readBandwidth(THREADS));
+  for (const [i, { name, check, time, allowed }] of taking.entries()) {
+    const file = join(folder, name.replaceAll(' ', '-'));
+    try {
+      if (round === 0 && check) await run(check(tokens, file));
+      const timing = JSON.parse(await run(time(tokens, file))) as Timing;
+      if (round === 0) distances.set(name, await distance(file));
+      if (distances.get(name)! > allowed)
+        throw new Error(`its logits are off by ${distances.get(name)!.toExponential(1)}`);
+      timings.set(name, [...(timings.get(name) ?? []), timing]);
+    } catch (error) {
+      process.stderr.write(`${name} is left out of round ${round + 1}: ${messageOf(error)}\n`);
+    }
+    show(round * taking.length + i + 1, rounds * taking.length);
+  }
+}
+await rm(folder, { recursive: true });
+
+const bandwidth = median(bandwidths);
+const results = [...timings].map(([name, all]) => ({
+  name,
+  version: all[0].version ?? 'this',
+  distance: distances.get(name)!,
+  load_ms: median(all.map(({ load_ms }) => load_ms)),
+  first_token_ms: median(all.map(({ first_token_ms }) => first_token_ms)),
+  prefill_tok_s: medians(all, 'prefill_tok_s'),
+  decode_ms: medians(all, 'decode_ms'),
+  spread: all.map(({ decode_ms }) => decode_ms['128']),
+  peak_rss_mb: median(all.map(({ peak_rss_mb }) => peak_rss_mb)),
+}));
+const report = { machine: cpus()[0].model, threads: THREADS, rounds, read_gb_s: bandwidth / 1e9, results };
+await writeFile(out, `${JSON.stringify(report, null, 1)}\n`);
+await writeFile(out.replace(/(\.json)?$/, '.svg'), chart(results));
+
+const round1 = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(value < 100 ? 1 : 0));
+console.log(
+  `${report.machine}, ${THREADS} threads, memory read at ${report.read_gb_s.toFixed(1)} GB/s; medians of ${rounds}\n`,
+);
+console.log(
+  table([
+    [
+      '',
+      'first token s',
+      ...PREFILL.map((n) => `prefill ${n} tok/s`),
+      ...DECODE.map((n) => `decode @${n} ms`),
+      'of reading',
+      'peak MB',
+      'rel. L2',
+    ],
+    ...results.map(({ name, first_token_ms, prefill_tok_s, decode_ms, peak_rss_mb, distance: off }) => [
+      name,
+      (first_token_ms / 1000).toFixed(2),
+      ...PREFILL.map((n) => round1(prefill_tok_s[n])),
+      ...DECODE.map((n) => round1(decode_ms[n])),
+      / (bf16|int)/.test(name) ? '' : `${((100 * BYTES) / bandwidth / (decode_ms['128'] / 1000)).toFixed(0)} %`,
+      peak_rss_mb.toFixed(0),
+      off.toExponential(1),
+    ]),
+  ]),
+);

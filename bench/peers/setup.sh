@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes what the peers need, in this folder's .cache: packages, a virtual environment, the checkpoint, its export to ONNX.
+set -euo pipefail
+cd "$(dirname "$0")"
+mkdir -p .cache
+[ -d node_modules ] || npm ci --ignore-scripts --no-audit --no-fund --silent # their install scripts fetch GPU builds
+if ! cmp -s requirements.txt .cache/installed.txt; then
+  echo "peers: installing PyTorch and onnx" >&2
+  python3 -m venv .cache/venv
+  .cache/venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+  cp requirements.txt .cache/installed.txt
+fi
+checkpoint=../../checkpoints/model_64_float
+[ -f $checkpoint/model.safetensors ] ||
+  npm run --silent --prefix ../.. emergent -- make-checkpoint --preset model_64_float --out "$PWD/$checkpoint"
+if [ ! -f .cache/model.onnx ]; then
+  echo "peers: exporting to ONNX" >&2
+  .cache/venv/bin/python model.py $checkpoint --export .cache/export.onnx >/dev/null
+  mv .cache/export.onnx .cache/model.onnx
+fi

@@ -1,0 +1,14 @@
+/** What happens on the way: how long the residual stream is after each layer, in the rms of its elements. */
+import { load } from 'emergent-semantics';
+
+const model = await load();
+const session = await model.openSession('reference');
+await session.forward(model.tokenizer.encode('Question: What is the capital of Kenya?'), {
+  trace(name, { data }) {
+    if (!/^expanded|resid$/.test(name)) return;
+    const rms = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+    console.log(`${name.padEnd(16)} ${'#'.repeat(Math.round(10 * rms))} ${rms.toFixed(2)}`);
+  },
+});
+await session.dispose();
+await model.dispose();

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
+import { DTYPE_BITS } from '../checkpoint/dtype.js';
+import { makeFolder, saveConfig } from '../checkpoint/load.js';
+import { writeFileWhole } from '../checkpoint/nodeFile.js';
+import { encodeLazily } from '../checkpoint/safetensors.js';
+import type { Dtype } from '../compactTensor.js';
+import { InputError } from '../errors.js';
+import { readWhole } from '../folder.js';
+import { sizeOf } from '../tensor.js';
+import { addModelSource, dtypeOption, openModel, type ModelFlags } from './options.js';
+import { counted, formatBytes } from './output.js';
+
+interface ConvertFlags extends ModelFlags {
+  dtype: Dtype;
+  out: string;
+  force?: boolean;
+}
+
+const WEIGHTS = 'model.safetensors';
+const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+
+export function convertCommand(): Command {
+  return addModelSource(new Command('convert'))
+    .description('Write a model folder anew, its weights in fewer bits, so that it loads faster and takes less room.')
+    .addOption(dtypeOption().makeOptionMandatory())
+    .requiredOption('--out <dir>', 'the new model folder')
+    .option('--force', 'write over a model that is there')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  emergent convert --dtype int8 --out demo-int8
+  emergent convert --model path/to/model --dtype bf16 --out path/to/other`,
+    )
+    .action(async (flags: ConvertFlags) => {
+      const { model: from, out, dtype, force } = flags;
+      if (resolve(out) === resolve(from.name)) throw new InputError(`--out is the model itself: ${out}`);
+      if (!force && existsSync(join(out, WEIGHTS))) {
+        throw new InputError(`${join(out, WEIGHTS)} is there already; --force writes over it`);
+      }
+      const { model, report } = await openModel(flags);
+      const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
+      const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
+      const tensors = checkpointTensors(model, embedding);
+      await makeFolder(out);
+      const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+      const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
+      await writeFileWhole(join(out, WEIGHTS), counted(encodeLazily(tensors, { format: 'pt' }), after));
+      await saveConfig(out, model.config, checkpointKeys(dtype)); // last: what was broken off does not load
+      for (const file of TOKENIZER) {
+        const bytes = await readWhole(from, file);
+        if (bytes) await writeFileWhole(join(out, file), [bytes]);
+      }
+      process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
+    });
+}

@@ -1,0 +1,85 @@
+import { add } from '../../../accel/gpu/add.js';
+import { attention } from '../../../accel/gpu/attention.js';
+import type { Device, DeviceTensor } from '../../../accel/gpu/device.js';
+import { embedding } from '../../../accel/gpu/embedding.js';
+import { gelu } from '../../../accel/gpu/gelu.js';
+import { layerNorm } from '../../../accel/gpu/layerNorm.js';
+import { linear } from '../../../accel/gpu/linear.js';
+import { lmHead } from '../../../accel/gpu/lmHead.js';
+import { repeatInterleave } from '../../../accel/gpu/repeatInterleave.js';
+import { rope, ropeTables } from '../../../accel/gpu/rope.js';
+import { softmax } from '../../../accel/gpu/softmax.js';
+import { tensor, type Tensor } from '../../../src/tensor.js';
+import { filled, type AcceleratedOps } from '../parity.js';
+
+/** Rows of a cache are there by the hundred; what lies behind the last position is not looked at. */
+const STEP = 128;
+
+/** The ops of GPU.js on a device. Runs in browsers, too. */
+export function gpuOps(device: Device): AcceleratedOps {
+  /** Runs an op on what it is given and frees all that comes of it. */
+  async function result(body: () => Promise<DeviceTensor>): Promise<Tensor> {
+    let y: Tensor | null = null;
+    await device.scope(async () => {
+      y = await device.read(await body());
+      return null;
+    });
+    return y!;
+  }
+  // of any shape: compiled once
+  const [sum, repeat, weights] = [add(device), repeatInterleave(device), softmax(device)];
+  const gelus = { none: gelu(device, 'none'), tanh: gelu(device, 'tanh') };
+
+  async function room(x: Tensor): Promise<DeviceTensor> {
+    const [S, C] = x.shape;
+    const longer = filled([Math.ceil(S / STEP) * STEP, C], 1);
+    longer.data.set(x.data);
+    return device.upload(longer);
+  }
+
+  return {
+    add: (a, b) => result(async () => sum(await device.upload(a), await device.upload(b))),
+    embedding: (ids, table) =>
+      result(async () => embedding(device, table)(await device.upload(tensor([ids.length], Float32Array.from(ids))))),
+    repeatInterleave: (x, repeats) => result(async () => repeat(await device.upload(x), repeats)),
+    layerNorm: (x, { weight, bias }, eps) =>
+      result(async () =>
+        layerNorm(
+          device,
+          x.shape[1],
+          eps,
+        )(await device.upload(x), {
+          weight: await device.upload(weight),
+          bias: await device.upload(bias!),
+        }),
+      ),
+    async linear(x, layer) {
+      // a bank of three, so that a wrong offset shows
+      const other = { weight: filled(layer.weight.shape, 99), bias: null };
+      const [, apply] = await linear(device, [other, layer, other]);
+      return result(async () => apply(await device.upload(x)));
+    },
+    async lmHead(x, layer) {
+      const apply = await lmHead(device, layer);
+      return result(async () => apply(await device.upload(x)));
+    },
+    rope: (x, H, past, pairing) =>
+      result(async () => {
+        const [T, C] = x.shape;
+        const { cos, sin } = await ropeTables(device, C / H, 10000, past + T);
+        const turns = { cos: await device.rows(cos, past, past + T), sin: await device.rows(sin, past, past + T) };
+        const y = await rope(device, H, pairing)(await device.upload(x), turns);
+        device.free(cos);
+        device.free(sin);
+        return y;
+      }),
+    softmax: (scores, past) => result(async () => weights(await device.upload(scores), past)),
+    attention: (q, k, v, H) =>
+      result(async () => {
+        const D = q.shape[1] / H;
+        const past = k.shape[0] - q.shape[0];
+        return attention(device, H, D)(await device.upload(q), await room(k), await room(v), past);
+      }),
+    gelu: (x, approximate) => result(async () => gelus[approximate](await device.upload(x))),
+  };
+}

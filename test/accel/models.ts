@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { openBackend, type Backend } from '../../src/backend.js';
+import { loadModel } from '../../src/checkpoint/load.js';
+import { generateIds } from '../../src/generate.js';
+import type { LanguageModel } from '../../src/languageModel.js';
+import { load } from '../../src/load.js';
+import { readGolden } from '../../src/verify/readGolden.js';
+import { verify } from '../../src/verify/verify.js';
+import { fixture, manifest, printTable, readFixture, readTruth } from '../support/golden.js';
+
+const worst = new Map<string, number>();
+const backends: string[] = [];
+
+/** Every golden model and the demo on a backend, against PyTorch. */
+export function modelTests(backend: string): void {
+  before(() => backends.push(backend));
+
+  for (const [name, { about }] of Object.entries(manifest.models)) {
+    it(`${name}: ${about}`, async () => {
+      const { model } = await loadModel(fixture(`models/${name}`));
+      const golden = await readGolden(fixture(`models/${name}/truth.safetensors`));
+      const { first, rows } = await verify(model, golden, backend);
+      assert.equal(first, null, `${first?.name ?? ''} is off by ${first?.share ?? 0} times its bound`);
+      for (const { op, share } of rows) {
+        worst.set(`${op} ${backend}`, Math.max(worst.get(`${op} ${backend}`) ?? 0, share));
+      }
+    });
+  }
+
+  describe('the demo', () => {
+    const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
+    let demo: LanguageModel;
+    let opened: Backend;
+    before(async () => {
+      demo = await load();
+      opened = await openBackend(demo.model, backend);
+    });
+    after(() => opened.dispose());
+
+    it('has logits within 1e-4 of their rms', async () => {
+      const truth = await readTruth('demo/truth.safetensors');
+      const session = opened.openSession();
+      for (const [n, { tokens }] of prompts.entries()) {
+        session.reset();
+        const { data } = await session.forward(tokens, { logits: n === 0 ? 'all' : 'last' });
+        const expected = truth.get(`prompt${n}`)!;
+        const rms = Math.sqrt(expected.reduce((sum, x) => sum + x * x, 0) / expected.length);
+        expected.forEach((value, i) => assert.ok(Math.abs(data[i] - value) <= 1e-4 * rms, `prompt ${n}, ${i}`));
+      }
+      await session.dispose();
+    });
+
+    it('chooses the 40 tokens that PyTorch chooses', async () => {
+      const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
+      const session = opened.openSession();
+      for (const [n, { tokens }] of prompts.entries()) {
+        const chosen: number[] = [];
+        for await (const id of generateIds(session, demo.config, tokens, { maxNewTokens: 40 })) chosen.push(id);
+        assert.deepEqual(chosen, greedy[n].tokens);
+      }
+      await session.dispose();
+    });
+  });
+}
+
+after(() => {
+  if (backends.length === 0) return;
+  const ops = [...new Set([...worst.keys()].map((key) => key.split(' ')[0]))];
+  console.log('\n      largest distance from PyTorch float64 as a share of its bound (src/verify/tolerance.ts)');
+  printTable([
+    ['op', ...backends],
+    ...ops.map((op) => [op, ...backends.map((backend) => (worst.get(`${op} ${backend}`) ?? 0).toFixed(2))]),
+  ]);
+});

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { Engine } from '../../../accel/simd/engine.js';
+import { SimdMemory } from '../../../accel/simd/memory.js';
+import type { PlannedOp } from '../../../accel/simd/plan.js';
+import { DeviceError } from '../../../src/errors.js';
+
+/** y = a + b over so many elements of zero. */
+function addition(engine: Engine, size: number): PlannedOp {
+  const [a, b, y] = ['a', 'b', 'y'].map((name) => engine.place(name, 4 * size));
+  for (const address of [a, b]) engine.memory.floats(address, size).fill(1);
+  return { op: 'add', args: [a, b, y, size] };
+}
+
+describe('the engine of SIMD', () => {
+  let engine: Engine;
+  beforeEach(async () => {
+    engine = await Engine.open({ threads: 2 });
+  });
+  afterEach(() => engine.dispose());
+
+  it('sleeps while there is nothing to do', async () => {
+    await engine.run([addition(engine, 100)]);
+    const before = process.cpuUsage();
+    const begun = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const { user, system } = process.cpuUsage(before);
+    const share = (user + system) / 1000 / (performance.now() - begun);
+    assert.ok(share < 0.3, `it took ${share} of a core`); // a thread that spins takes all of one
+  });
+
+  it('fails, and does not hang, when a thread dies; and ever after', async () => {
+    const alone = await Engine.open({ threads: 1 });
+    const bad: PlannedOp = { op: 'add', args: [0, 0, 2 ** 32 - 64, 4096] }; // behind the end of memory
+    const dies = (error: Error): boolean => {
+      assert.ok(error instanceof DeviceError);
+      assert.match(error.message, /^simd: a thread died: memory access out of bounds; open the model again$/);
+      return true;
+    };
+    for (const it of [engine, alone]) {
+      await assert.rejects(it.run([bad]), dies);
+      await assert.rejects(it.run([addition(it, 100)]), dies);
+    }
+    await alone.dispose();
+  });
+
+  it('rejects what runs when it is disposed of', async () => {
+    const long = Array.from({ length: 200 }, () => addition(engine, 1e6));
+    const running = engine.run(long);
+    const refused = assert.rejects(running, /its threads have ended/);
+    await engine.dispose();
+    await refused;
+    await assert.rejects(engine.run(long), /its threads have ended/);
+    await engine.dispose();
+  });
+
+  it('does not keep Node from ending', () => {
+    const url = new URL('../../../accel/simd/engine.ts', import.meta.url).href;
+    const program = `const { Engine } = await import('${url}'); await Engine.open({ threads: 2 }); console.log('opened');`;
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program];
+    assert.equal(execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 }), 'opened\n');
+  });
+
+  it('computes on one thread in memory that cannot be shared', async () => {
+    const alone = await Engine.open({ memory: new SimdMemory(false), threads: 4 });
+    assert.equal(alone.threads, 1);
+    const op = addition(alone, 1000);
+    await alone.run([op]);
+    assert.deepEqual([...alone.memory.floats(op.args[2], 1000)], new Array(1000).fill(2));
+    await alone.dispose();
+  });
+
+  it('says so when there is no room', () => {
+    assert.throws(() => engine.place('too much', 2 ** 33), /^DeviceError: simd: there is no memory for \d+ bytes/);
+  });
+});

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { Engine } from '../../../accel/simd/engine.js';
+import { GROUP } from '../../../src/compactTensor.js';
+import { packTensor } from '../../../src/pack.js';
+import { printTable } from '../../support/golden.js';
+import { checkLinear, Meter, PARITY } from '../parity.js';
+import { simdOps } from './ops.js';
+
+// Node 20 knows relaxed SIMD but has it switched off; later ones have it on
+setFlagsFromString('--experimental-wasm-relaxed-simd');
+
+const report: string[][] = [['op', 'threads', 'largest error', 'its bound', 'share', 'compared']];
+
+/** Linear layers of weights in fewer bits, against the reference with the same weights. */
+const COMPACT = (['bf16', 'f16', 'int8', 'int4'] as const).map((dtype): [string, (typeof PARITY)[string]] => [
+  `linear ${dtype}`,
+  async (ops, meter) => {
+    const group = dtype === 'int8' || dtype === 'int4' ? GROUP[dtype] : 0;
+    await checkLinear(
+      meter,
+      ops.linear,
+      [
+        [1, 1, 1],
+        [1, 1031, 1009],
+        [1, 4096, 131],
+        [1025, 8, 5],
+        [3, 2048, 1027],
+        [6, 64, 64],
+      ],
+      {
+        pack: (weight) => packTensor(weight, dtype),
+        loss: (x, weight) => (group === 0 ? 0 : tokenLoss(x, weight, group)),
+      },
+    );
+  },
+]);
+
+/** What a token loses as 16-bit integers with a scale for each group: half a step of the largest over 32767. */
+function tokenLoss(x: Float32Array, weight: Float32Array, group: number): number {
+  let loss = 0;
+  for (let k = 0; k < x.length; k += group) {
+    const most = x.subarray(k, k + group).reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const sizes = weight.subarray(k, k + group).reduce((sum, value) => sum + Math.abs(value), 0);
+    loss += (most / 32767 / 2) * sizes;
+  }
+  return loss;
+}
+
+describe('each op on SIMD against its oracle', () => {
+  for (const { threads, relaxed } of [
+    { threads: 1, relaxed: false },
+    { threads: 3, relaxed: false },
+    { threads: 2, relaxed: true },
+  ]) {
+    const name = `${threads}${relaxed ? ', relaxed' : ''}`;
+    describe(`on threads: ${name}`, () => {
+      let engine: Engine;
+      before(async () => {
+        engine = await Engine.open({ threads, relaxed });
+        assert.equal(engine.adapter.includes('relaxed'), relaxed);
+        assert.equal(engine.threads, threads);
+      });
+      after(() => engine.dispose());
+
+      for (const [op, check] of [...Object.entries(PARITY), ...COMPACT]) {
+        it(op, async () => {
+          const meter = new Meter();
+          await check(simdOps(engine), meter);
+          const { error, bound, share, compared } = meter;
+          const figures = [error.toExponential(1), bound.toExponential(1), share.toFixed(2), String(compared)];
+          report.push([op, name, ...figures]);
+        });
+      }
+    });
+  }
+});
+
+after(() => {
+  if (report.length === 1) return;
+  console.log('');
+  printTable(report);
+});

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { namedTensors } from '../../../src/checkpoint/assemble.js';
+import { inspectModel, loadModel, saveModel } from '../../../src/checkpoint/load.js';
+import { CompactTensor, DTYPES, type Dtype } from '../../../src/compactTensor.js';
+import { CheckpointError, ConfigError } from '../../../src/errors.js';
+import type { Model } from '../../../src/weights.js';
+import { tinyModel } from '../../support/arbitraries.js';
+import { emergent } from '../../support/cli.js';
+import { fixture } from '../../support/golden.js';
+
+/** What a model holds, tensor by tensor. */
+function held({ weights }: Model): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(namedTensors(weights)).map(([name, x]) => [
+      name,
+      x instanceof CompactTensor ? [x.dtype, x.shape, [...x.codes], [...x.scales]] : ['f32', x.shape, [...x.data]],
+    ]),
+  );
+}
+
+describe('convert', () => {
+  let folder: string;
+  const plain = (): string => join(folder, 'plain');
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'emergent-convert-'));
+    await saveModel(plain(), tinyModel({ dModel: 40, nHead: 2, nEmbed: 8 })); // rows that end within a group
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  async function converted(dtype: Dtype): Promise<string> {
+    const out = join(folder, dtype);
+    const { code, stderr } = await emergent(['convert', '--force', '--model', plain(), '--dtype', dtype, '--out', out]);
+    assert.equal(code, 0, stderr);
+    return out;
+  }
+
+  for (const dtype of DTYPES) {
+    it(`${dtype}: what is written and read is what loading would have made`, async () => {
+      const packed = await loadModel(plain(), { dtype });
+      const { model, report } = await loadModel(await converted(dtype), dtype.includes('16') ? { dtype } : {});
+      assert.deepEqual(held(model), held(packed.model));
+      assert.deepEqual([report.dtype, report.lossless], [dtype, true]);
+      assert.equal(packed.report.lossless, dtype === 'f32');
+    });
+  }
+
+  it('int4 leaves eight bits to the head, and float32 to the embedding, norms and biases', async () => {
+    const { model } = await loadModel(plain(), { dtype: 'int4' });
+    const forms = Object.entries(namedTensors(model.weights)).map(
+      ([name, x]) => `${name} ${x instanceof CompactTensor ? x.dtype : 'f32'}`,
+    );
+    assert.ok(forms.includes('lm_head.weight int8'));
+    assert.ok(forms.includes('token_embeddings.weight f32'));
+    assert.equal(forms.filter((it) => it.endsWith('int4')).length, 2 * 6);
+    assert.ok(forms.every((it) => !/bias|norm/.test(it) || it.endsWith('f32')));
+  });
+
+  it('says that bfloat16 from bfloat16 loses nothing', async () => {
+    const { report } = await loadModel(fixture('models/bfloat16'), { dtype: 'bf16' });
+    assert.equal(report.lossless, true);
+    assert.equal((await inspectModel(fixture('models/bfloat16'), { dtype: 'f16' })).lossless, false);
+  });
+
+  it('puts every weight where the caller wants it', async () => {
+    const room = new SharedArrayBuffer(2 ** 20);
+    for (const dtype of DTYPES) {
+      let used = 0;
+      const allocate = (bytes: number): Uint8Array => {
+        used = Math.ceil((used + bytes) / 64) * 64;
+        return new Uint8Array(room, used - Math.ceil(bytes / 64) * 64, bytes);
+      };
+      const { model } = await loadModel(plain(), { dtype, allocate });
+      for (const [name, x] of Object.entries(namedTensors(model.weights))) {
+        assert.equal((x instanceof CompactTensor ? x.codes : x.data).buffer, room, name);
+      }
+      assert.deepEqual(held(model), held((await loadModel(plain(), { dtype })).model));
+    }
+  });
+
+  it('refuses a number that float16 cannot hold', async () => {
+    const model = tinyModel();
+    model.weights.blocks[0].qProj.weight.data[5] = 70_000;
+    await saveModel(join(folder, 'large'), model);
+    await assert.rejects(loadModel(join(folder, 'large'), { dtype: 'f16' }), (error: Error) => {
+      assert.ok(error instanceof CheckpointError);
+      assert.match(error.message, /q_proj\.weight holds 70000, which float16 cannot; bfloat16 can$/);
+      return true;
+    });
+  });
+
+  it('refuses to quantise again, to write over a model, or into it', async () => {
+    const int8 = await converted('int8');
+    await assert.rejects(
+      loadModel(int8, { dtype: 'int4' }),
+      /is int8; it can be loaded as that or as f32, not as int4$/,
+    );
+    const again = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', int8]);
+    assert.deepEqual([again.code, again.stderr.includes('is there already; --force')], [2, true]);
+    const itself = await emergent(['convert', '--force', '--model', int8, '--dtype', 'int8', '--out', int8]);
+    assert.deepEqual([itself.code, itself.stderr.includes('--out is the model itself')], [2, true]);
+  });
+
+  const FAULTS: [string, (text: string) => string, RegExp][] = [
+    ['an unknown method', (config) => config.replace('"int8"', '"int7"'), /method must be int8 or int4, got "int7"$/],
+    ['another group', (config) => config.replace('64', '63'), /group_size must be 64 for int8, got 63$/],
+    [
+      'nothing about it',
+      (config) => config.replace('"quantization"', '"other"'),
+      /no role, or no single one, for .*\.scales/,
+    ],
+  ];
+  for (const [what, edit, message] of FAULTS) {
+    it(`refuses a config.json that says ${what}`, async () => {
+      const int8 = await converted('int8');
+      const path = join(int8, 'config.json');
+      await writeFile(path, edit(await readFile(path, 'utf8')));
+      await assert.rejects(loadModel(int8), (error: Error) => {
+        assert.ok(error instanceof ConfigError || error instanceof CheckpointError);
+        assert.match(error.message, message);
+        return true;
+      });
+    });
+  }
+
+  it('refuses codes without scales, scales of another shape, and scales that are no numbers', async () => {
+    const int8 = await converted('int8');
+    const path = join(int8, 'model.safetensors');
+    const bytes = await readFile(path);
+    const text = bytes.toString('latin1');
+    const write = (edited: string): Promise<void> => writeFile(path, edited, 'latin1');
+    await write(text.replace('"lm_head.weight.scales"', '"lm_head.weight.scalez"'));
+    await assert.rejects(loadModel(int8), /there is no tensor lm_head\.weight\.scales$/);
+    await write(text.replace('"dtype":"I8","shape":[40,64]', '"dtype":"I8","shape":[64,40]'));
+    await assert.rejects(loadModel(int8), /must be I8 \[40, 64\], and is I8 \[64, 40\]$/);
+    const info = JSON.parse(text.slice(8, 8 + bytes.readUInt32LE(0))) as Record<string, { data_offsets: number[] }>;
+    const nan = Buffer.from(bytes);
+    nan.writeUInt16LE(0x7fc0, 8 + bytes.readUInt32LE(0) + info['lm_head.weight.scales'].data_offsets[0]);
+    await writeFile(path, nan);
+    await assert.rejects(loadModel(int8), /lm_head\.weight has a scale of NaN in row 0$/);
+  });
+});
