@@ -2,23 +2,33 @@
  * The entry for browsers, which reaches no built-in of Node: load a model by URL, generate on whatever computes there.
  * The accelerated backends themselves come in when they are asked for.
  */
+import { keptFolder } from '../src/checkpoint/keptFolder.js';
+import { openStore } from '../src/checkpoint/store.js';
 import { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from '../src/languageModel.js';
 
 export interface UrlLoadOptions extends UrlFolderOptions {
   /** What shall compute: `auto` unless told. */
   backend?: string | undefined;
+  /**
+   * Keep the files for the next visit, which then needs no network: in the Origin Private File System or, where there is
+   * none, the Cache API. An interrupted download goes on where it ended. Where a page may keep nothing, nothing is kept.
+   */
+  keep?: boolean | undefined;
 }
 
 /**
  * Loads a model folder by URL: `config.json`, `tokenizer.json`, `model.safetensors` or its shards.
  *
- * @param url of the folder; in a browser it may be relative to the page
+ * @param url of the folder; in a browser it may be relative to the page. `hubUrl('org/name')` is that of a model of the
+ *   Hugging Face Hub.
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
 export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
-  const { backend, signal } = options;
-  return readLanguageModel(urlFolder(url, options), { backend, signal });
+  const { backend, keep, signal } = options;
+  const store = keep ? await openStore() : null;
+  const folder = store ? keptFolder(url, store, options) : urlFolder(url, options);
+  return readLanguageModel(folder, { backend, signal });
 }
 
 export {
@@ -30,6 +40,8 @@ export {
   type Session,
   type SessionForwardOptions,
 } from '../src/backend.js';
+export { keptFolder, type KeptFolderOptions } from '../src/checkpoint/keptFolder.js';
+export { openCacheStore, openFileStore, openStore, type Store } from '../src/checkpoint/store.js';
 export { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 export {
   CheckpointError,
@@ -40,5 +52,6 @@ export {
   ShapeError,
   TokenizerError,
 } from '../src/errors.js';
+export { hubUrl } from '../src/hub/id.js';
 export { generateIds, type GenerateOptions } from '../src/generate.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions } from '../src/languageModel.js';

@@ -36,6 +36,18 @@ export class DeviceError extends EmergentError {
   override name = 'DeviceError';
 }
 
+/** A model that the Hugging Face Hub does not give: unknown, gated, out of reach, or not what was announced. */
+export class HubError extends EmergentError {
+  override name = 'HubError';
+  /** The Hub could not be asked, so that what an earlier download left may stand in. */
+  readonly unreachable: boolean;
+
+  constructor(message: string, { unreachable = false }: { unreachable?: boolean } = {}) {
+    super(message);
+    this.unreachable = unreachable;
+  }
+}
+
 /** What `error` has to say, whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 import type { ByteSource } from './checkpoint/byteSource.js';
-import { messageOf, type EmergentError } from './errors.js';
+import { CheckpointError, messageOf, type EmergentError } from './errors.js';
 
-/** A model folder, wherever it lies: on disk, behind a URL. */
+/** A model folder, wherever it lies: on disk, behind a URL, on the Hugging Face Hub. */
 export interface Folder {
   /** What messages call it. */
   readonly name: string;
@@ -28,12 +28,13 @@ export async function readJson(
   Fault: new (message: string) => EmergentError,
 ): Promise<unknown> {
   const bytes = await readWhole(folder, file).catch((error: unknown) => {
-    throw new Fault(messageOf(error));
+    throw error instanceof CheckpointError ? new Fault(error.message) : error;
   });
   return bytes === null ? undefined : parseJson(new TextDecoder().decode(bytes), folder.pathOf(file), Fault);
 }
 
-async function readWhole(folder: Folder, file: string): Promise<Uint8Array | null> {
+/** Reads all of a file of a folder; null where there is none. */
+export async function readWhole(folder: Folder, file: string): Promise<Uint8Array | null> {
   const source = await folder.open(file);
   if (!source) return null;
   try {

@@ -17,11 +17,13 @@ export {
   ConfigError,
   DeviceError,
   EmergentError,
+  HubError,
   InputError,
   ShapeError,
   TokenizerError,
 } from './errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
+export type { HubOptions } from './hub/connection.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';

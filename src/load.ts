@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { openFolder } from './checkpoint/diskFolder.js';
+import type { HubOptions } from './hub/connection.js';
 import { readLanguageModel, type LanguageModel, type LanguageModelOptions } from './languageModel.js';
+import { openModelFolder } from './modelFolder.js';
 
 /** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
 export function demoFolder(): string {
@@ -12,11 +13,15 @@ export function demoFolder(): string {
 }
 
 /**
- * Loads a model folder from disk: weights as {@link loadModel} does, and `tokenizer.json`.
+ * Loads a model folder from disk, or a model of the Hugging Face Hub: weights as {@link loadModel} does, and
+ * `tokenizer.json`.
  *
- * @param folder the embedded demo model unless told
- * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
+ * @param model a folder, or `org/name` or `org/name@revision`; the embedded demo model unless told
+ * @throws CheckpointError, ConfigError, TokenizerError or HubError that names the file and the fault.
  */
-export async function load(folder: string = demoFolder(), options: LanguageModelOptions = {}): Promise<LanguageModel> {
-  return readLanguageModel(await openFolder(folder), options);
+export async function load(
+  model: string = demoFolder(),
+  options: LanguageModelOptions & HubOptions = {},
+): Promise<LanguageModel> {
+  return readLanguageModel(await openModelFolder(model, options), options);
 }

@@ -2,9 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatConfig, type ModelConfig } from '../config.js';
 import { CheckpointError, messageOf } from '../errors.js';
+import type { HubOptions } from '../hub/connection.js';
+import { openModelFolder } from '../modelFolder.js';
 import type { Model } from '../weights.js';
 import { namedTensors } from './assemble.js';
-import { openFolder } from './diskFolder.js';
 import { writeFileWhole } from './nodeFile.js';
 import { describeModel, readModel, type LoadOptions, type LoadReport } from './readModel.js';
 import { writeSafetensors } from './safetensors.js';
@@ -12,25 +13,26 @@ import { writeSafetensors } from './safetensors.js';
 export type { LoadOptions, LoadReport } from './readModel.js';
 
 /**
- * Loads a model folder from disk: `config.json` and `model.safetensors`, or shards with their index. Memory holds the
- * weights and little more.
+ * Loads the weights of a model folder on disk, `config.json` and `model.safetensors` or shards with their index, or of a
+ * model of the Hugging Face Hub. Memory holds the weights and little more.
  *
- * @throws ConfigError or CheckpointError, one line that names the file and the fault.
+ * @param model a folder, or `org/name` or `org/name@revision`
+ * @throws ConfigError, CheckpointError or HubError, one line that names the file and the fault.
  */
 export async function loadModel(
-  folder: string,
-  options: LoadOptions = {},
+  model: string,
+  options: LoadOptions & HubOptions = {},
 ): Promise<{ model: Model; report: LoadReport }> {
-  return readModel(await openFolder(folder), options);
+  return readModel(await openModelFolder(model, options), options);
 }
 
 /**
- * Says what a model folder on disk holds, reading no weights.
+ * Says what a model folder on disk or a model of the Hugging Face Hub holds, reading no weights.
  *
  * @throws as {@link loadModel}
  */
-export async function inspectModel(folder: string, options: LoadOptions = {}): Promise<LoadReport> {
-  return describeModel(await openFolder(folder), options);
+export async function inspectModel(model: string, options: LoadOptions & HubOptions = {}): Promise<LoadReport> {
+  return describeModel(await openModelFolder(model, options), options);
 }
 
 /**

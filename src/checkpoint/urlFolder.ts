@@ -35,7 +35,8 @@ export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOp
   };
 }
 
-function folderUrl(url: string | URL): URL {
+/** The URL of a folder; in a browser, relative to the page. */
+export function folderUrl(url: string | URL): URL {
   const page = (globalThis as { location?: { href: string } }).location?.href;
   if (!URL.canParse(String(url), page)) throw new CheckpointError(`${String(url)} is not a URL`);
   const base = new URL(url, page);
@@ -59,9 +60,14 @@ export function blobSource(blob: Blob, name: string): ByteSource {
   };
 }
 
-async function ask(path: string, signal: AbortSignal | undefined): Promise<Response> {
+/**
+ * Asks a server for a file.
+ *
+ * @throws CheckpointError if it cannot be reached, the signal's reason if that ends it.
+ */
+export async function ask(path: string, signal: AbortSignal | undefined, init: RequestInit = {}): Promise<Response> {
   try {
-    return await fetch(path, signal ? { signal } : {});
+    return await fetch(path, signal ? { ...init, signal } : init);
   } catch (error) {
     signal?.throwIfAborted();
     throw new CheckpointError(`${path} cannot be reached: ${messageOf(error)}`);

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
@@ -9,6 +8,7 @@ import { writeFileWhole } from '../checkpoint/nodeFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import type { Dtype } from '../compactTensor.js';
 import { InputError } from '../errors.js';
+import { readWhole } from '../folder.js';
 import { sizeOf } from '../tensor.js';
 import { addModelSource, dtypeOption, openModel, type ModelFlags } from './options.js';
 import { counted, formatBytes } from './output.js';
@@ -37,7 +37,7 @@ Examples:
     )
     .action(async (flags: ConvertFlags) => {
       const { model: from, out, dtype, force } = flags;
-      if (resolve(out) === resolve(from)) throw new InputError(`--out is the model itself: ${out}`);
+      if (resolve(out) === resolve(from.name)) throw new InputError(`--out is the model itself: ${out}`);
       if (!force && existsSync(join(out, WEIGHTS))) {
         throw new InputError(`${join(out, WEIGHTS)} is there already; --force writes over it`);
       }
@@ -51,7 +51,8 @@ Examples:
       await writeFileWhole(join(out, WEIGHTS), counted(encodeLazily(tensors, { format: 'pt' }), after));
       await saveConfig(out, model.config, checkpointKeys(dtype)); // last: what was broken off does not load
       for (const file of TOKENIZER) {
-        if (existsSync(join(from, file))) await copyFile(join(from, file), join(out, file));
+        const bytes = await readWhole(from, file);
+        if (bytes) await writeFileWhole(join(out, file), [bytes]);
       }
       process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
     });

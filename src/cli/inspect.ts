@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { inspectModel, type LoadReport } from '../checkpoint/load.js';
+import { describeModel, type LoadReport } from '../checkpoint/readModel.js';
 import { formatConfig } from '../config.js';
 import { addModelOptions, loadOptions, type ModelFlags } from './options.js';
 import { formatBytes, table } from './output.js';
@@ -16,7 +16,7 @@ Examples:
   emergent inspect --model path/to/model --json`,
     )
     .action(async (flags: ModelFlags & { json?: boolean }) => {
-      const report = await inspectModel(flags.model, await loadOptions(flags));
+      const report = await describeModel(flags.model, await loadOptions(flags));
       const total = Object.values(report.parameters).reduce((sum, count) => sum + count, 0);
       if (flags.json) {
         const { config, parameters, ...rest } = report;

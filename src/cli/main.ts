@@ -13,6 +13,7 @@ import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { neighboursCommand } from './neighbours.js';
+import { endProgress } from './output.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
 import { traceCommand } from './trace.js';
@@ -76,6 +77,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
+  endProgress();
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : BAD_INPUT; // already printed
   } else if (error instanceof EmergentError) {

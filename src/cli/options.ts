@@ -1,21 +1,22 @@
 import { setFlagsFromString } from 'node:v8';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { BACKEND_NAMES, resolveBackend, weightsAllocator } from '../backend.js';
-import { loadModel, type LoadOptions, type LoadReport } from '../checkpoint/load.js';
+import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../compactTensor.js';
 import { InputError } from '../errors.js';
-import { parseJson } from '../folder.js';
+import { parseJson, type Folder } from '../folder.js';
 import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
-import { loadTokenizer } from '../tokenizer/load.js';
+import { openModelFolder } from '../modelFolder.js';
+import { readTokenizer } from '../tokenizer/read.js';
 import { readText } from './textFile.js';
 import type { Model } from '../weights.js';
-import { progressBar } from './output.js';
+import { note, progressBar } from './output.js';
 
-/** The options of every command that loads a model. */
+/** The options of every command that loads a model. `--model` is opened before the command gets it. */
 export interface ModelFlags {
-  model: string;
+  model: Folder;
   tensorMap?: string;
   dtype?: Dtype;
   /** What computes, for commands that do, and why. */
@@ -25,9 +26,28 @@ export interface ModelFlags {
 
 /** Where a model comes from. */
 export function addModelSource(command: Command): Command {
+  return addModelName(command).option(
+    '--tensor-map <file>',
+    'JSON object from tensor names to canonical names, null to leave one out',
+  );
+}
+
+/** Which model it is: a folder or an id of the Hub. The command gets it opened. */
+export function addModelName(command: Command): Command {
+  const option = new Option(
+    '--model <model>',
+    'model folder, or org/name or org/name@revision of the Hugging Face Hub',
+  );
   return command
-    .addOption(new Option('--model <dir>', 'model folder').default(demoFolder(), 'the embedded demo'))
-    .option('--tensor-map <file>', 'JSON object from tensor names to canonical names, null to leave one out');
+    .addOption(option.default(demoFolder(), 'the embedded demo'))
+    .option('--revision <name>', 'branch, tag or commit of a model of the Hugging Face Hub')
+    .hook('preAction', async (_, action) => {
+      const { model, revision } = action.opts<{ model: string; revision?: string }>();
+      action.setOptionValue(
+        'model',
+        await openModelFolder(model, { revision, onDownload: downloadBar(), onNote: note }),
+      );
+    });
 }
 
 /** How the weights of linear layers are to be held. */
@@ -67,10 +87,10 @@ function allowRelaxedSimd(): void {
 
 /** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */
 export async function openModel(flags: ModelFlags): Promise<{ model: Model; report: LoadReport }> {
-  const loaded = await loadModel(flags.model, await loadOptions(flags));
-  for (const warning of loaded.report.warnings) process.stderr.write(`emergent: warning: ${warning}\n`);
-  if (flags.dtype) process.stderr.write(`emergent: ${describeDtype(loaded.report)}\n`);
-  if (flags.backendNote !== undefined) process.stderr.write(`emergent: ${flags.backendNote}\n`);
+  const loaded = await readModel(flags.model, await loadOptions(flags));
+  for (const warning of loaded.report.warnings) note(`warning: ${warning}`);
+  if (flags.dtype) note(describeDtype(loaded.report));
+  if (flags.backendNote !== undefined) note(flags.backendNote);
   return loaded;
 }
 
@@ -86,9 +106,19 @@ function describeDtype({ dtype, lossless }: LoadReport): string {
 
 /** As {@link openModel}, with the tokenizer, which is read first because it is the quicker to fail. */
 export async function openLanguageModel(flags: ModelFlags): Promise<LanguageModel> {
-  const tokenizer = await loadTokenizer(flags.model);
+  const tokenizer = await readTokenizer(flags.model);
   const { model, report } = await openModel(flags);
   return new LanguageModel(model, tokenizer, report, flags.backend);
+}
+
+/** Shows one file after the other as it is downloaded. */
+function downloadBar(): (file: string, done: number, total: number) => void {
+  const bars = new Map<string, (done: number, total: number) => void>();
+  return (file, done, total) => {
+    const bar = bars.get(file) ?? progressBar(`downloading ${file}`);
+    bars.set(file, bar);
+    bar(done, total);
+  };
 }
 
 /** What the flags say of how a model is to be loaded. */

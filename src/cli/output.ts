@@ -1,5 +1,20 @@
 import { SingleBar } from 'cli-progress';
 
+/** The bar that is on the terminal now. */
+let shown: SingleBar | null = null;
+
+/** Takes the bar from the terminal, and with it the timer that would keep this process alive. */
+export function endProgress(): void {
+  shown?.stop();
+  shown = null;
+}
+
+/** Says something on stderr beside the result. */
+export function note(line: string): void {
+  endProgress();
+  process.stderr.write(`emergent: ${line}\n`);
+}
+
 /** A number of bytes as people read it. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
@@ -33,12 +48,17 @@ export function progressBar(
   let bar: SingleBar | null = null;
   return (done, total) => {
     if (!bar && (done === total || Date.now() - begun < 300)) return;
-    if (!bar) {
-      bar = new SingleBar({ format: `${what} {bar} {done} of {all}`, clearOnComplete: true, stream: process.stderr });
+    if (!bar || bar !== shown) {
+      endProgress();
+      shown = bar = new SingleBar({
+        format: `${what} {bar} {done} of {all}`,
+        clearOnComplete: true,
+        stream: process.stderr,
+      });
       bar.start(total, 0, { done: '', all: '' });
     }
     bar.update(done, { done: format(done), all: format(total) });
-    if (done === total) bar.stop();
+    if (done === total) endProgress();
   };
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InputError, messageOf } from '../errors.js';
-import { loadTokenizer } from '../tokenizer/load.js';
+import type { Folder } from '../folder.js';
+import { readTokenizer } from '../tokenizer/read.js';
 
 /** @throws InputError if the file does not exist or cannot be read. */
 export async function readText(path: string): Promise<string> {
@@ -17,8 +18,8 @@ export async function readText(path: string): Promise<string> {
  *
  * @throws InputError if the file cannot be read.
  */
-export async function tokensOfFile(path: string, folder: string, most: number): Promise<number[]> {
+export async function tokensOfFile(path: string, folder: Folder, most: number): Promise<number[]> {
   const text = await readText(path);
   if (most < 2) throw new InputError(`--max-tokens must be at least 2, got ${most}`);
-  return (await loadTokenizer(folder)).encode(text).slice(0, most);
+  return (await readTokenizer(folder)).encode(text).slice(0, most);
 }

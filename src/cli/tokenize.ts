@@ -1,16 +1,12 @@
-import { Command, Option } from 'commander';
-import { demoFolder } from '../load.js';
-import { loadTokenizer } from '../tokenizer/load.js';
-import { textArgument } from './options.js';
+import { Command } from 'commander';
+import { readTokenizer } from '../tokenizer/read.js';
+import { addModelName, textArgument, type ModelFlags } from './options.js';
 import { table } from './output.js';
 
 export function tokenizeCommand(): Command {
-  return new Command('tokenize')
+  return addModelName(new Command('tokenize'))
     .description('Show the tokens of a text.')
     .argument('<text>', 'the text, or - to read it from standard input')
-    .addOption(
-      new Option('--model <dir>', 'folder that holds a tokenizer.json').default(demoFolder(), 'the embedded demo'),
-    )
     .option('--json', 'print the array of ids')
     .addHelpText(
       'after',
@@ -19,8 +15,8 @@ Examples:
   emergent tokenize "hello the test"
   emergent tokenize --json --model bvv241-2-3 "hello the test"`,
     )
-    .action(async (argument: string, { model, json }: { model: string; json?: boolean }) => {
-      const tokenizer = await loadTokenizer(model);
+    .action(async (argument: string, { model, json }: ModelFlags & { json?: boolean }) => {
+      const tokenizer = await readTokenizer(model);
       const ids = tokenizer.encode(await textArgument(argument));
       if (json) process.stdout.write(`${JSON.stringify(ids)}\n`);
       else if (ids.length > 0)

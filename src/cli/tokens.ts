@@ -1,7 +1,8 @@
 import { Option, type Command } from 'commander';
 import type { ModelConfig } from '../config.js';
 import { InputError } from '../errors.js';
-import { loadTokenizer } from '../tokenizer/load.js';
+import type { Folder } from '../folder.js';
+import { readTokenizer } from '../tokenizer/read.js';
 import { parseIds } from './options.js';
 
 /** What a model is to be fed: ids as they are, or text. */
@@ -23,11 +24,11 @@ export function addTokenOptions(command: Command): Command {
  */
 export async function tokensOf(
   { tokens, text }: TokenFlags,
-  folder: string,
+  folder: Folder,
   { blockSize }: ModelConfig,
 ): Promise<number[]> {
   if (tokens === undefined && text === undefined) throw new InputError('give --tokens 1,2,3 or --text "..."');
-  const ids = tokens ?? (await loadTokenizer(folder)).encode(text ?? '');
+  const ids = tokens ?? (await readTokenizer(folder)).encode(text ?? '');
   if (ids.length === 0) throw new InputError('--text is empty: the model needs at least one token');
   if (ids.length > blockSize) {
     throw new InputError(`${ids.length} tokens are over the model's block_size of ${blockSize}`);

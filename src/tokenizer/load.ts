@@ -1,12 +1,14 @@
-import { openFolder } from '../checkpoint/diskFolder.js';
+import type { HubOptions } from '../hub/connection.js';
+import { openModelFolder } from '../modelFolder.js';
 import { readTokenizer } from './read.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /**
- * Loads the tokenizer of a model folder on disk.
+ * Loads the tokenizer of a model folder on disk or of a model of the Hugging Face Hub.
  *
- * @throws TokenizerError that names the file and what is wrong with it, CheckpointError if there is no such folder.
+ * @throws TokenizerError that names the file and what is wrong with it, CheckpointError or HubError if there is no such
+ *   model.
  */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  return readTokenizer(await openFolder(folder));
+export async function loadTokenizer(model: string, options: HubOptions = {}): Promise<Tokenizer> {
+  return readTokenizer(await openModelFolder(model, options));
 }

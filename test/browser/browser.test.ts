@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { askPrompt } from '../../src/languageModel.js';
+import { FakeHub } from '../support/hub.js';
+import { filesOf } from '../support/hubSetup.js';
 import { PARITY } from '../accel/parity.js';
 import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
@@ -92,6 +94,47 @@ const worst = new Map<string, number>();
     assert.match(await inPage('refusal', '/nothing/'), /tokenizer\.json does not exist/);
     assert.match(await inPage('refusal', 'http://127.0.0.1:1/'), /cannot be reached/);
     assert.match(await inPage('refusal', 'http://'), /is not a URL/);
+  });
+
+  describe('with a model of the Hub', () => {
+    const hub = new FakeHub();
+    const question = askPrompt('What is the capital of Japan?');
+    const WEIGHTS = 'model.safetensors';
+    let commit: string;
+    before(async () => {
+      await hub.open();
+      const files = await filesOf(fileURLToPath(new URL('../../models/demo', import.meta.url)));
+      commit = hub.commit('org/demo', files);
+    });
+    after(() => hub.close());
+    afterEach(() => hub.reset());
+
+    for (const place of ['files', 'cache'] as const) {
+      it(`keeps it (${place}): left in the middle, gone on with, then without a network`, async () => {
+        const url = await inPage('hubUrl', 'org/demo', place === 'files' ? 'main' : commit, hub.url);
+        hub.fail(WEIGHTS, { dropAfter: 1_700_000, stall: true });
+        await inPage('beginKept', url, place, 1_700_000);
+        hub.reset();
+        await page.reload();
+        const whole = await inPage('kept', url, place, question);
+        assert.equal(whole.said, ' Tokyo');
+        assert.deepEqual(whole.downloaded, [WEIGHTS]);
+        assert.equal(hub.asked(WEIGHTS)[0].range, 'bytes=1500000-', 'it goes on with the parts that are whole');
+        hub.fail('', { times: Infinity, status: 503 });
+        hub.seen.length = 0;
+        await page.reload();
+        assert.deepEqual(await inPage('kept', url, place, question), { said: ' Tokyo', downloaded: [] });
+        if (place === 'cache') assert.deepEqual(hub.seen, [], 'a commit is asked for again');
+      });
+    }
+
+    it('load(hubUrl(id), { keep: true }) answers, online and then offline', async () => {
+      const url = await inPage('hubUrl', 'org/demo@main', 'main', hub.url);
+      assert.equal(await inPage('askKept', url, question), ' Tokyo');
+      await hub.close();
+      assert.equal(await inPage('askKept', url, question), ' Tokyo');
+      await hub.open();
+    });
   });
 
   it('simd takes several threads, with relaxed SIMD, on a page that is isolated', async () => {

@@ -1,5 +1,14 @@
 import fc from 'fast-check';
-import { load, openBackend, urlFolder } from '../../accel/index.js';
+import {
+  hubUrl,
+  keptFolder,
+  load,
+  openBackend,
+  openCacheStore,
+  openFileStore,
+  urlFolder,
+  type Store,
+} from '../../accel/index.js';
 import { add } from '../../accel/gpu/add.js';
 import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
 import type { TextureHandle } from '../../accel/gpu/gpujs.js';
@@ -7,7 +16,7 @@ import { Engine } from '../../accel/simd/engine.js';
 import { readSafetensors } from '../../src/checkpoint/reader.js';
 import { readModel } from '../../src/checkpoint/readModel.js';
 import { generateIds } from '../../src/generate.js';
-import type { LanguageModel } from '../../src/languageModel.js';
+import { readLanguageModel, type LanguageModel } from '../../src/languageModel.js';
 import { parseGolden } from '../../src/verify/golden.js';
 import { verify } from '../../src/verify/verify.js';
 import { gpuOps } from '../accel/gpu/ops.js';
@@ -36,6 +45,22 @@ async function measured(
   } finally {
     await device.dispose();
   }
+}
+
+/** Where a browser can keep files: its file system for pages, or its cache. */
+type Place = 'files' | 'cache';
+
+async function storeIn(place: Place): Promise<Store> {
+  const store = await (place === 'files' ? openFileStore() : openCacheStore());
+  if (!store) throw new Error(`this browser has no ${place}`);
+  return store;
+}
+
+async function answer(model: LanguageModel, question: string): Promise<string> {
+  let text = '';
+  for await (const piece of model.generate(question)) text += piece;
+  await model.dispose();
+  return text;
 }
 
 /** What the test calls in the browser: everything goes in and comes out as JSON. */
@@ -106,6 +131,33 @@ const functions = {
       (error: unknown) => String(error),
     ),
 
+  /** What an id of the Hub is by URL. */
+  hubUrl: (id: string, revision: string, endpoint: string): string => hubUrl(id, revision, endpoint),
+
+  /** Begins to load a model that is kept in one of the two places, until so many bytes of its weights are here. */
+  async beginKept(url: string, place: Place, bytes: number): Promise<void> {
+    const store = await storeIn(place);
+    await new Promise<void>((resolve, reject) => {
+      const onProgress = (file: string, done: number): void => {
+        if (file === 'model.safetensors' && done >= bytes) resolve();
+      };
+      readLanguageModel(keptFolder(url, store, { partSize: 500_000, onProgress })).catch(reject);
+    });
+  },
+
+  /** Loads a model that is kept: the answer to a question, and the files that were downloaded. */
+  async kept(url: string, place: Place, question: string): Promise<{ said: string; downloaded: string[] }> {
+    const downloaded = new Set<string>();
+    const onProgress = (file: string): unknown => downloaded.add(file);
+    const model = await readLanguageModel(keptFolder(url, await storeIn(place), { partSize: 500_000, onProgress }));
+    return { said: await answer(model, question), downloaded: [...downloaded] };
+  },
+
+  /** Loads as a page would, keeping what comes, and answers. */
+  async askKept(url: string, question: string): Promise<string> {
+    return answer(await load(url, { keep: true }), question);
+  },
+
   async generate(backend: string, prompts: number[][], maxNewTokens: number): Promise<number[][]> {
     const { model, config } = await demo();
     const opened = await openBackend(model, backend);
@@ -125,11 +177,7 @@ const functions = {
   },
 
   async ask(backend: string, prompt: string): Promise<string> {
-    const model = await load('/demo/', { backend });
-    let text = '';
-    for await (const piece of model.generate(prompt)) text += piece;
-    await model.dispose();
-    return text;
+    return answer(await load('/demo/', { backend }), prompt);
   },
 };
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export interface Outcome {
   code: number | null;
@@ -7,11 +8,15 @@ export interface Outcome {
   stderr: string;
 }
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The command line's source. */
+export const MAIN: string = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+
+/** By its place, so that a command can run in any folder. */
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 /** Runs the command line from its sources. */
-export function emergent(args: readonly string[], input = ''): Promise<Outcome> {
-  return run(process.execPath, ['--import', 'tsx', main, ...args], input);
+export function emergent(args: readonly string[], input = '', cwd?: string): Promise<Outcome> {
+  return run(process.execPath, ['--import', TSX, MAIN, ...args], input, cwd);
 }
 
 /** Runs a program to its end. */

@@ -1,0 +1,64 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Connection, type HubOptions } from '../../src/hub/connection.js';
+import { openHubFolder } from '../../src/hub/folder.js';
+import { parseHubId } from '../../src/hub/id.js';
+import type { Folder } from '../../src/folder.js';
+import { FakeHub, type Files } from './hub.js';
+
+const VARIABLES = ['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_TOKEN', 'HF_HUB_OFFLINE'];
+
+/** A Hub of its own and an empty cache for each test, and the environment that leads there: never to the real one. */
+export function useHub(): { hub: FakeHub; readonly home: string } {
+  const hub = new FakeHub();
+  const former = new Map<string, string | undefined>();
+  const here = { hub, home: '' };
+  before(() => hub.open());
+  after(() => hub.close());
+  beforeEach(async () => {
+    hub.reset();
+    here.home = await mkdtemp(join(tmpdir(), 'emergent-hub-'));
+    for (const name of VARIABLES) {
+      former.set(name, process.env[name]);
+      Reflect.deleteProperty(process.env, name);
+    }
+    process.env.HF_ENDPOINT = hub.url;
+    process.env.HF_HOME = here.home;
+  });
+  afterEach(async () => {
+    for (const [name, value] of former) {
+      if (value === undefined) Reflect.deleteProperty(process.env, name);
+      else process.env[name] = value;
+    }
+    await rm(here.home, { recursive: true, force: true });
+  });
+  return here;
+}
+
+/** Opens a model of the Hub without really waiting; `waits` gets the seconds that would have been waited. */
+export async function openFromHub(id: string, options: HubOptions = {}, waits: number[] = []): Promise<Folder> {
+  const parsed = parseHubId(id, options.revision)!;
+  const sleep = (ms: number): Promise<void> => {
+    waits.push(ms / 1000);
+    return Promise.resolve();
+  };
+  return openHubFolder(parsed, options, new Connection(parsed, options, sleep));
+}
+
+/** Every byte of a file; null where there is none. */
+export async function readAll(folder: Folder, file: string): Promise<Buffer | null> {
+  const source = await folder.open(file);
+  if (!source) return null;
+  const bytes = Buffer.alloc(source.size);
+  await source.readInto(bytes, 0);
+  await source.close();
+  return bytes;
+}
+
+/** The files of a folder on disk. */
+export async function filesOf(folder: string): Promise<Files> {
+  const files: Files = {};
+  for (const name of await readdir(folder)) files[name] = await readFile(join(folder, name));
+  return files;
+}
