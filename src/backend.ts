@@ -1,5 +1,5 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
-import { floatModel } from './checkpoint/assemble.js';
+import { floatModel, unsharedModel } from './checkpoint/assemble.js';
 import { InputError } from './errors.js';
 import { openReferenceSession } from './referenceSession.js';
 import type { Tensor } from './tensor.js';
@@ -107,7 +107,7 @@ export async function openBackend(model: Model, name = 'auto'): Promise<Backend>
     return openSimdBackend(model, simd[1] ? Number(simd[1]) : undefined);
   }
   const { openGpuBackend } = await import('../accel/gpu/backend.js');
-  return openGpuBackend(floatModel(model), resolved.slice('gpu:'.length) as GpuBackend);
+  return openGpuBackend(unsharedModel(model), resolved.slice('gpu:'.length) as GpuBackend);
 }
 
 /**

@@ -67,9 +67,28 @@ async function lastLogits(
   return logits;
 }
 
-/** Lets timers, signals and output have their turn: a backend that computes on this thread would starve them. */
+/**
+ * Lets timers, signals and output have their turn: a backend that computes on this thread would starve them. A timer of
+ * its own would wait for one millisecond in Node, for four in browsers.
+ */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve);
+    if (typeof setImmediate === 'function') {
+      setImmediate(resolve);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel() as unknown as { port1: Port; port2: Port };
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
   });
+}
+
+/** As browsers have it. */
+interface Port {
+  onmessage: (() => void) | null;
+  postMessage(message: null): void;
+  close(): void;
 }

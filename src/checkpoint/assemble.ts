@@ -37,10 +37,25 @@ export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeig
 
 /** The model with all its weights as float32; itself, if they are. */
 export function floatModel(model: Model): Model {
+  return remade(model, (x) => x instanceof CompactTensor);
+}
+
+/** As {@link floatModel}, with nothing in memory that threads share: drivers of GPUs crash on such arrays. */
+export function unsharedModel(model: Model): Model {
+  const shared = (x: Tensor): boolean => !(x.data.buffer instanceof ArrayBuffer);
+  return remade(model, (x) => x instanceof CompactTensor || shared(x));
+}
+
+/** The model with copies of some of its tensors. */
+function remade(model: Model, isToCopy: (x: Tensor) => boolean): Model {
   const named = Object.entries(namedTensors(model.weights));
-  if (!named.some(([, x]) => x instanceof CompactTensor)) return model;
-  const floats = new Map(named.map(([name, { data, shape }]) => [name, tensor(shape, data)]));
-  return { config: model.config, weights: assemble(model.config, floats) };
+  if (!named.some(([, x]) => isToCopy(x))) return model;
+  const copies = named.map(([name, x]): [string, Tensor] => {
+    if (!isToCopy(x)) return [name, x];
+    const { data } = x;
+    return [name, tensor(x.shape, x instanceof CompactTensor ? data : data.slice())];
+  });
+  return { config: model.config, weights: assemble(model.config, new Map(copies)) };
 }
 
 const BLOCK_MODULES: readonly (readonly [keyof BlockWeights, string])[] = [

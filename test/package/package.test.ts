@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,6 +41,22 @@ describe('package', () => {
     await succeed('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], folder);
   });
   after(() => rm(folder, { recursive: true, force: true }));
+
+  it('says what it brings along', async () => {
+    const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, unknown>;
+    };
+    const installed = Object.keys(lock.packages).filter((path) => path !== '');
+    const kilobytes = (await succeed('du', ['-sk', 'node_modules'], folder)).split('\t')[0];
+    const direct = Object.keys(dependencies).length;
+    const size = (Number(kilobytes) / 1e3).toFixed(1);
+    console.log(`      ${direct} runtime dependencies, ${installed.length - 1} with theirs; ${size} MB with the demo`);
+    assert.ok(installed.includes('node_modules/emergent-semantics'));
+    for (const name of Object.keys(dependencies)) assert.ok(installed.includes(`node_modules/${name}`), name);
+  });
 
   it('brings a working command', async () => {
     const answer = await succeed(COMMAND, ['ask', 'What is the capital of Japan?'], folder);

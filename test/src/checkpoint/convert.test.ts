@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { namedTensors } from '../../../src/checkpoint/assemble.js';
+import { floatModel, namedTensors, unsharedModel } from '../../../src/checkpoint/assemble.js';
 import { inspectModel, loadModel, saveModel } from '../../../src/checkpoint/load.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../../src/compactTensor.js';
 import { CheckpointError, ConfigError } from '../../../src/errors.js';
@@ -77,6 +77,9 @@ describe('convert', () => {
         assert.equal((x instanceof CompactTensor ? x.codes : x.data).buffer, room, name);
       }
       assert.deepEqual(held(model), held((await loadModel(plain(), { dtype })).model));
+      const own = unsharedModel(model);
+      for (const x of Object.values(namedTensors(own.weights))) assert.ok(x.data.buffer instanceof ArrayBuffer);
+      assert.deepEqual(held(own), held(floatModel(model)));
     }
   });
 
