@@ -119,8 +119,9 @@ async function withCheckpoint<T>(
   if (quantization && dtype && dtype !== 'f32' && dtype !== quantization) {
     throw new CheckpointError(`${folder.name} is ${quantization}; it can be loaded as that or as f32, not as ${dtype}`);
   }
-  const store = quantized(await openWeights(folder), config, quantization);
+  const file = await openWeights(folder);
   try {
+    const store = quantized(file, config, quantization);
     const tensors = [...store.tensors.values()];
     const resolution = resolveNames(tensors, config, tensorMap, store.name);
     checkDtypes(store, resolution, quantization);
@@ -150,7 +151,7 @@ async function withCheckpoint<T>(
     });
     return await use(store, report, resolution);
   } finally {
-    await store.close();
+    await file.close();
   }
 }
 

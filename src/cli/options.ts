@@ -80,7 +80,7 @@ export function addBackendOption(command: Command): Command {
     });
 }
 
-/** Node 20 can multiply and add in one instruction of WebAssembly, but waits to be told. It makes prompts 1.4 times as fast. */
+/** Node 20 can multiply and add in one instruction of WebAssembly, but waits to be told. It makes prompts faster. */
 function allowRelaxedSimd(): void {
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
