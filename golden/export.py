@@ -9,6 +9,7 @@ for the layout. The same machine writes the same bytes every time.
 import argparse
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def run_op(op, case, inputs, attributes, dtype):
     if op == "layerNorm":
         return F.layer_norm(x["x"], x["x"].shape[-1:], x["weight"], x.get("bias"), a["eps"])
     if op == "linear":
-        return F.linear(x["x"], x["weight"], x.get("bias"))
+        return exact_linear(x) if dtype == torch.float64 else F.linear(x["x"], x["weight"], x.get("bias"))
     if op == "rope":
         return run_rope(x["x"], **a)
     if op == "attention":
@@ -61,6 +62,16 @@ def run_op(op, case, inputs, attributes, dtype):
         raised = F.linear(x["x"], x["up.weight"], x["up.bias"])
         return F.linear(F.gelu(raised, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
     raise KeyError(op)
+
+
+def exact_linear(x):
+    """Each sum rounded once. Processors add in different orders, and where a sum cancels even float64 shows which.
+    Products of float32 numbers are exact in float64."""
+    N = x["weight"].shape[0]
+    products = x["x"][:, None] * x["weight"]  # [T, N, K]
+    biases = x["bias"].tolist() if "bias" in x else [0.0] * N
+    sums = [[math.fsum([*row, bias]) for row, bias in zip(rows, biases)] for rows in products.tolist()]
+    return torch.tensor(sums, dtype=torch.float64)
 
 
 def run_rope(x, heads, pairing, theta, start):
