@@ -3,6 +3,9 @@ import type { Engine } from './engine.js';
 import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
 import type { SimdLayerNorm, SimdLinear, SimdRopeTables } from './upload.js';
 
+/** Rows of scores that a thread needs room for; assembly/attention.ts has the same. */
+const ATTENTION_ROWS = 8;
+
 /** An activation [T, width] at an address. Layers share it: `q` of one is written over that of the one before. */
 export interface Activation {
   address: number;
@@ -78,7 +81,7 @@ export class Pass {
 
   attention(name: string, q: Activation, pages: { keys: number; values: number }, H: number, past: number): Activation {
     const { keys, values } = pages;
-    const scores = this.#engine.place('scores', 4 * (past + this.T) * this.#engine.threads);
+    const scores = this.#engine.place('scores', 4 * ATTENTION_ROWS * (past + this.T) * this.#engine.threads);
     const D = q.width / H;
     return this.#plan('attention', name, q.width, (y) => [q.address, keys, values, y, this.T, H, D, past, scores]);
   }

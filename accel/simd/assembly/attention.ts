@@ -1,14 +1,21 @@
 import { madd, sum } from './lanes';
 import { softmaxRow } from './softmax';
-import { take, threadIndex } from './threads';
+import { take, threadCount, threadIndex } from './threads';
 
 /** Positions in a page of the cache; kvCache.ts beside this folder has the same. */
 const PAGE: u32 = 64;
 
 /**
+ * Rows of the result, each a head of a token, that a thread computes side by side, page by page: heads of one token, whose
+ * keys are neighbours in memory, so that longer stretches of it are read; or many tokens that look at the same keys.
+ * pass.ts beside this folder has the same.
+ */
+const ROWS: u32 = 8;
+
+/**
  * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D: q, y [T, H · D]. `keys` and
  * `values` are lists of the addresses of pages [H, 64, D], so that a head's keys lie side by side and the cache grows without
- * being copied. `scores` has room for past + T numbers of each thread. See reference/attention.ts.
+ * being copied. `scores` has room for eight rows of past + T numbers of each thread. See reference/attention.ts.
  */
 export function attention(
   q: usize,
@@ -21,26 +28,53 @@ export function attention(
   past: u32,
   scores: usize,
 ): void {
-  const own = scores + ((<usize>threadIndex() * (past + T)) << 2);
+  const length = past + T;
+  const room = <usize>length << 2;
+  const own = scores + <usize>(threadIndex() * ROWS) * room;
   const width = <usize>D << 2;
   const scale = <f32>1 / sqrt<f32>(<f32>D);
-  for (let n = take(1); n < T * H; n = take(1)) {
-    const t = T - 1 - n / H; // the longest first, so that no thread is left with them at the end
-    const h = n % H;
-    const at = <usize>(t * H + h) * width;
-    const visible = past + t + 1;
-    const head = <usize>(h * PAGE) * width;
-    for (let s: u32 = 0; s < visible; s += PAGE) {
-      const k = pageOf(keys, s) + head;
-      scoreKeys(q + at, k, own + (<usize>s << 2), min(PAGE, visible - s), width, scale);
+  const size = max(1, min(ROWS, (T * H) / (2 * threadCount())));
+  // Row n is head n / T of a token, the last first: it has the most to do, and no thread is left with it at the end.
+  for (let start = take(size); start < T * H; start = take(size)) {
+    const end = min(start + size, T * H);
+    for (let s: u32 = 0; s < length; s += PAGE) {
+      const page = pageOf(keys, s);
+      for (let n = start; n < end; n++) {
+        const visible = length - (n % T);
+        if (s >= visible) continue;
+        const row = own + <usize>(n - start) * room + (<usize>s << 2);
+        scoreKeys(q + rowAt(n, T, H, width), page + headAt(n, T, width), row, min(PAGE, visible - s), width, scale);
+      }
     }
-    softmaxRow(own, own, visible);
-    memory.fill(y + at, 0, width);
-    for (let s: u32 = 0; s < visible; s += PAGE) {
-      const v = pageOf(values, s) + head;
-      weigh(own + (<usize>s << 2), v, y + at, min(PAGE, visible - s), width);
+    for (let n = start; n < end; n++) {
+      const row = own + <usize>(n - start) * room;
+      softmaxRow(row, row, length - (n % T));
+      memory.fill(y + rowAt(n, T, H, width), 0, width);
+    }
+    for (let s: u32 = 0; s < length; s += PAGE) {
+      const page = pageOf(values, s);
+      for (let n = start; n < end; n++) {
+        const visible = length - (n % T);
+        if (s >= visible) continue;
+        const row = own + <usize>(n - start) * room + (<usize>s << 2);
+        weigh(row, page + headAt(n, T, width), y + rowAt(n, T, H, width), min(PAGE, visible - s), width);
+      }
     }
   }
+}
+
+/** Where row n begins in q and y. */
+// @ts-ignore: decorator
+@inline
+function rowAt(n: u32, T: u32, H: u32, width: usize): usize {
+  return <usize>((T - 1 - (n % T)) * H + n / T) * width;
+}
+
+/** Where the head of row n begins in a page. */
+// @ts-ignore: decorator
+@inline
+function headAt(n: u32, T: u32, width: usize): usize {
+  return <usize>((n / T) * PAGE) * width;
 }
 
 /** The page that holds position s. */

@@ -37,6 +37,13 @@ export function threadIndex(): u32 {
   return self;
 }
 
+/** How many threads share the work. */
+// @ts-ignore: decorator
+@inline
+export function threadCount(): u32 {
+  return count;
+}
+
 /** Takes the next `size` pieces of the op: the first of them. */
 // @ts-ignore: decorator
 @inline
