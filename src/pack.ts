@@ -1,6 +1,8 @@
 import { CompactTensor, fromBfloat16, GROUP, rowLayout, type CompactDtype } from './compactTensor.js';
 import type { Tensor } from './tensor.js';
 
+const { fround } = Math;
+
 /** A matrix [N, K] in fewer bits. */
 export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): CompactTensor {
   const [N, K] = shape;
@@ -15,8 +17,17 @@ export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): Compac
  *
  * @param values whole rows
  * @param codes and `scales`: as many rows
- * @returns false if a number is too large for float16, whose infinities nothing here computes with
+ * @returns whether the form {@link canHold} them all; what was packed is else of no use
  */
+export type PackRows = (
+  dtype: CompactDtype,
+  values: Float32Array,
+  K: number,
+  codes: Uint8Array,
+  scales: Uint16Array,
+) => boolean;
+
+/** {@link PackRows} in float32 arithmetic, one weight at a time: accel/simd/assembly/pack.ts makes the same bits. */
 export function packRows(
   dtype: CompactDtype,
   values: Float32Array,
@@ -24,41 +35,48 @@ export function packRows(
   codes: Uint8Array,
   scales: Uint16Array,
 ): boolean {
-  if (dtype === 'bf16') packHalves(values, codes, toBfloat16);
-  else if (dtype === 'f16') return packHalves(values, codes, toFloat16);
-  else {
-    const pack = dtype === 'int8' ? packInt8 : packInt4;
-    const { bytes, groups } = rowLayout(dtype, K);
-    const [size, width] = [GROUP[dtype], bytes / groups];
-    for (let n = 0; n * K < values.length; n++) {
-      for (let g = 0; g < groups; g++) {
-        const start = n * K + g * size;
-        const end = Math.min(start + size, (n + 1) * K);
-        scales[n * groups + g] = pack(values, start, end, codes, n * bytes + g * width);
-      }
+  if (dtype === 'bf16' || dtype === 'f16') {
+    packHalves(values, codes, dtype === 'bf16' ? toBfloat16 : toFloat16);
+    return canHold(dtype, values);
+  }
+  const pack = dtype === 'int8' ? packInt8 : packInt4;
+  const { bytes, groups } = rowLayout(dtype, K);
+  const [size, width] = [GROUP[dtype], bytes / groups];
+  for (let n = 0; n * K < values.length; n++) {
+    for (let g = 0; g < groups; g++) {
+      const start = n * K + g * size;
+      const end = Math.min(start + size, (n + 1) * K);
+      scales[n * groups + g] = pack(values, start, end, codes, n * bytes + g * width);
     }
   }
-  return true;
+  return canHold(dtype, values);
 }
 
-function packHalves(values: Float32Array, codes: Uint8Array, convert: (value: number) => number): boolean {
-  let finite = true;
+/** What rounds to the number after the largest float16. */
+const TOO_LARGE = 65520;
+
+/** Whether a form can hold numbers: bf16 all, float16 those that do not become infinite, integers what is finite. */
+export function canHold(dtype: CompactDtype, values: Float32Array): boolean {
+  if (dtype === 'bf16') return true;
+  const limit = dtype === 'f16' ? TOO_LARGE : Infinity;
+  return values.every((value) => Math.abs(value) < limit);
+}
+
+function packHalves(values: Float32Array, codes: Uint8Array, convert: (value: number) => number): void {
   for (let i = 0; i < values.length; i++) {
     const bits = convert(values[i]);
     codes[2 * i] = bits & 0xff;
     codes[2 * i + 1] = bits >> 8;
-    if ((bits & 0x7c00) === 0x7c00) finite = false; // of float16: infinite or NaN
   }
-  return finite;
 }
 
-/** Codes to the nearest; the largest weight is 127. @returns the scale's bits */
+/** Codes −127 to 127, to the nearest. @returns the scale's bits */
 function packInt8(values: Float32Array, start: number, end: number, codes: Uint8Array, at: number): number {
   const bits = toBfloat16(Math.abs(largestOf(values, start, end)) / 127);
   const scale = fromBfloat16(bits);
   codes.fill(0, at, at + GROUP.int8);
   if (scale === 0) return bits;
-  for (let i = start; i < end; i++) codes[at++] = nearest(values[i] / scale, -127, 127);
+  for (let i = start; i < end; i++) codes[at++] = nearest(fround(values[i] / scale), -127, 127);
   return bits;
 }
 
@@ -73,11 +91,7 @@ function packInt4(values: Float32Array, start: number, end: number, codes: Uint8
     const bits = toBfloat16(largest / extreme);
     const scale = fromBfloat16(bits);
     if (scale === 0) continue;
-    let error = 0;
-    for (let i = start; i < end; i++) {
-      const missed = values[i] - scale * nearest(values[i] / scale, -8, 7);
-      error += missed * missed;
-    }
+    const error = lostByInt4(values, start, end, scale, fround(scale / largest));
     if (error < least) [best, least] = [bits, error];
   }
   const half = GROUP.int4 / 2;
@@ -85,7 +99,7 @@ function packInt4(values: Float32Array, start: number, end: number, codes: Uint8
   const scale = fromBfloat16(best);
   if (scale === 0) return best;
   for (let i = start; i < end; i++) {
-    const code = nearest(values[i] / scale, -8, 7) + 8;
+    const code = nearest(fround(values[i] / scale), -8, 7) + 8;
     const j = i - start;
     if (j < half) codes[at + j] = (codes[at + j] & 0xf0) | code;
     else codes[at + j - half] = (codes[at + j - half] & 0x0f) | (code << 4);
@@ -93,15 +107,36 @@ function packInt4(values: Float32Array, start: number, end: number, codes: Uint8
   return best;
 }
 
-/** The value that is furthest from zero, with its sign. */
-function largestOf(values: Float32Array, start: number, end: number): number {
-  let largest = 0;
-  for (let i = start; i < end; i++) if (Math.abs(values[i]) > Math.abs(largest)) largest = values[i];
-  return largest;
+/** Float32 sums of every fourth square, as four lanes of a vector take them. */
+const squares = new Float32Array(4);
+
+/** Σ ((x / scale − code) · scale / largest)²: what is lost, whatever the size of the weights. */
+function lostByInt4(values: Float32Array, start: number, end: number, scale: number, ratio: number): number {
+  squares.fill(0);
+  for (let i = start; i < end; i++) {
+    const x = fround(values[i] / scale);
+    const missed = fround(fround(x - nearest(x, -8, 7)) * ratio);
+    squares[(i - start) % 4] += fround(missed * missed);
+  }
+  return fround(fround(squares[0] + squares[2]) + fround(squares[1] + squares[3]));
 }
 
+/** The value that is furthest from zero, with its sign; the positive one of two. */
+function largestOf(values: Float32Array, start: number, end: number): number {
+  let [most, least] = [0, 0];
+  for (let i = start; i < end; i++) {
+    if (values[i] > most) most = values[i];
+    if (values[i] < least) least = values[i];
+  }
+  return -least > most ? least : most;
+}
+
+/** Float32 numbers of this size are 1 apart: added to it, others are rounded to whole ones, ties to even. */
+const WHOLE = 1.5 * 2 ** 23;
+
+/** The nearest integer to a float32 below 2²² in size, within limits. */
 function nearest(x: number, least: number, most: number): number {
-  const code = Math.floor(x + 0.5);
+  const code = fround(fround(x + WHOLE) - WHOLE);
   return code < least ? least : code > most ? most : code;
 }
 
@@ -122,7 +157,7 @@ export function toFloat16(value: number): number {
   const sign = (word[0] >>> 16) & 0x8000;
   const bits = word[0] & 0x7fffffff;
   if (bits > 0x7f800000) return sign | 0x7e00; // NaN
-  if (bits >= 0x477ff000) return sign | 0x7c00; // 65520 and more
+  if (bits >= 0x477ff000) return sign | 0x7c00; // TOO_LARGE and more
   if (bits < 0x38800000) return sign | roundToEven(Math.abs(float[0]) * 2 ** 24); // below 2^-14: multiples of 2^-24
   return sign | ((bits - 0x38000000 + 0xfff + ((bits >>> 13) & 1)) >>> 13);
 }

@@ -104,6 +104,10 @@ export class SimdMemory {
     return new Uint32Array(this.#buffer(), address, length);
   }
 
+  halves(address: number, length: number): Uint16Array {
+    return new Uint16Array(this.#buffer(), address, length);
+  }
+
   bytes(address: number, length: number): Uint8Array {
     return new Uint8Array(this.#buffer(), address, length);
   }

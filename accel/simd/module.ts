@@ -6,6 +6,7 @@ import { WebAssembly, type WasmMemory, type WasmModule } from './webAssembly.js'
 export interface Kernels {
   runAlone: (plan: number) => void;
   work: (shared: number, thread: number, threads: number) => void;
+  packRows: (dtype: number, values: number, K: number, N: number, codes: number, scales: number) => number;
 }
 
 /** Modules once compiled serve every model. */

@@ -2,6 +2,7 @@ import { parseConfig, type ModelConfig } from '../config.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { readJson, type Folder } from '../folder.js';
 import { CompactTensor, type Dtype } from '../compactTensor.js';
+import { packRows, type PackRows } from '../pack.js';
 import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
 import type { Model } from '../weights.js';
 import { assemble } from './assemble.js';
@@ -76,6 +77,7 @@ export async function readModel(
 ): Promise<{ model: Model; report: LoadReport }> {
   return withCheckpoint(folder, tensorMap, dtype, async (store, report, resolution) => {
     const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
+    const pack = await packerFor(report.dtype);
     const loaded = new Map<string, Tensor>();
     const queue = resolution.tensors.values();
     let done = 0;
@@ -85,7 +87,7 @@ export async function readModel(
         const { shape, bytes } = store.tensors.get(resolved.name)!;
         const turned = resolved.transposed ? shape.toReversed() : shape;
         const form = dtypeOf(resolved, shape, report.dtype);
-        loaded.set(resolved.canonical, await readTensor(store, resolved, turned, form, allocate));
+        loaded.set(resolved.canonical, await readTensor(store, resolved, turned, form, allocate, pack));
         done += bytes;
         onProgress?.(done, total);
       }
@@ -173,6 +175,13 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
 
 /** Tensors that are read at the same time, so that the disk and the decoding need not wait for each other. */
 const READERS = 4;
+
+/** What packs weights: WebAssembly where it has vectors. */
+async function packerFor(dtype: Dtype): Promise<PackRows> {
+  if (dtype === 'f32') return packRows; // there is nothing to pack
+  const { openPacker } = await import('../../accel/simd/pack.js');
+  return (await openPacker()) ?? packRows;
+}
 
 /** @throws CheckpointError if there is no room. */
 function allocateHeap(bytes: number): Uint8Array {

@@ -1,6 +1,6 @@
 import { CompactTensor, rowLayout, type CompactDtype, type Dtype } from '../compactTensor.js';
 import { CheckpointError } from '../errors.js';
-import { packRows } from '../pack.js';
+import { canHold, packRows, type PackRows } from '../pack.js';
 import { sizeOf, tensor, type Tensor } from '../tensor.js';
 import type { ResolvedTensor } from './names.js';
 import { codesOf, SCALES } from './quantized.js';
@@ -34,6 +34,7 @@ export async function readTensor(
   shape: readonly number[],
   dtype: Dtype,
   allocate: Allocate,
+  pack: PackRows,
 ): Promise<Tensor> {
   const stored = store.tensors.get(name)!.dtype;
   const codes = codesOf(stored);
@@ -45,7 +46,10 @@ export async function readTensor(
   const size = sizeOf(shape);
   if (transposed) {
     const turned = transpose(await store.readFloat32(name));
-    return dtype === 'f32' ? copied(turned, allocate) : pack(turned, dtype, store, name, allocate);
+    if (dtype === 'f32') return copied(turned, allocate);
+    const compact = room(shape, dtype, allocate);
+    packInto(compact, turned.data, pack, store, name);
+    return compact;
   }
   if (dtype === 'f32') {
     const data = floats(allocate(4 * size), size);
@@ -58,11 +62,13 @@ export async function readTensor(
     return compact;
   }
   const [N, K] = compact.shape;
-  const step = Math.max(1, Math.floor(SLAB / K));
+  const step = Math.min(N, Math.max(1, Math.floor(SLAB / K)));
+  const slab = new Float32Array(step * K);
   for (let n = 0; n < N; n += step) {
-    const slab = new Float32Array((Math.min(n + step, N) - n) * K);
-    await store.readFloats(name, slab, n * K);
-    packInto(compact.rows(n, n + slab.length / K), slab, store, name);
+    const end = Math.min(n + step, N);
+    const values = slab.subarray(0, (end - n) * K);
+    await store.readFloats(name, values, n * K);
+    packInto(compact.rows(n, end), values, pack, store, name);
   }
   return compact;
 }
@@ -85,16 +91,16 @@ async function readCodes(store: TensorStore, name: string, { codes, scales, shap
   packRows('bf16', values, values.length, new Uint8Array(scales.buffer, scales.byteOffset, scales.byteLength), scales);
 }
 
-function pack(x: Tensor, dtype: CompactDtype, store: TensorStore, name: string, allocate: Allocate): CompactTensor {
-  const compact = room(x.shape, dtype, allocate);
-  packInto(compact, x.data, store, name);
-  return compact;
-}
-
-function packInto(part: CompactTensor, values: Float32Array, store: TensorStore, name: string): void {
-  if (packRows(part.dtype, values, part.shape[1], part.codes, part.scales)) return;
-  const largest = values.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
-  throw new CheckpointError(`${store.name}: ${plain(name)} holds ${largest}, which float16 cannot; bfloat16 can`);
+function packInto(
+  { dtype, shape: [, K], codes, scales }: CompactTensor,
+  values: Float32Array,
+  pack: PackRows,
+  store: TensorStore,
+  name: string,
+): void {
+  if (pack(dtype, values, K, codes, scales)) return;
+  const bad = values.find((value) => !canHold(dtype, Float32Array.of(value)))!;
+  throw new CheckpointError(`${store.name}: ${plain(name)} holds ${bad}, which ${dtype} cannot; bf16 can`);
 }
 
 /** A matrix yet to be filled. */

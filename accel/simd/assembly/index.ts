@@ -1,6 +1,8 @@
 import { run } from './plan';
 import { enter, isLast, nextPlan } from './threads';
 
+export { packRows } from './pack';
+
 /** Tells the host that a plan is done. */
 // @ts-ignore: decorator
 @external('env', 'done')

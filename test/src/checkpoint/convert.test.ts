@@ -83,15 +83,22 @@ describe('convert', () => {
     }
   });
 
-  it('refuses a number that float16 cannot hold', async () => {
+  it('refuses a number that the new form cannot hold', async () => {
     const model = tinyModel();
-    model.weights.blocks[0].qProj.weight.data[5] = 70_000;
-    await saveModel(join(folder, 'large'), model);
-    await assert.rejects(loadModel(join(folder, 'large'), { dtype: 'f16' }), (error: Error) => {
-      assert.ok(error instanceof CheckpointError);
-      assert.match(error.message, /q_proj\.weight holds 70000, which float16 cannot; bfloat16 can$/);
-      return true;
-    });
+    for (const [dtype, value] of [
+      ['f16', 70_000],
+      ['int8', NaN],
+      ['int4', -Infinity],
+    ] as const) {
+      model.weights.blocks[0].qProj.weight.data[5] = value;
+      await saveModel(join(folder, dtype), model);
+      await assert.rejects(loadModel(join(folder, dtype), { dtype }), (error: Error) => {
+        assert.ok(error instanceof CheckpointError);
+        assert.match(error.message, new RegExp(`q_proj\\.weight holds ${value}, which ${dtype} cannot; bf16 can$`));
+        return true;
+      });
+      await loadModel(join(folder, dtype), { dtype: 'bf16' });
+    }
   });
 
   it('refuses to quantise again, to write over a model, or into it', async () => {
