@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict';
+import { CompactTensor } from '../src/compactTensor.js';
+
+describe('the modules under test', () => {
+  it('are there once, however they are imported', async () => {
+    // a loader that turns some into CommonJS would have `instanceof` compare two classes of one name
+    const again = await import('../src/compactTensor.js');
+    assert.equal(again.CompactTensor, CompactTensor);
+  });
+});
