@@ -1,3 +1,4 @@
+import { DTYPES, GROUP } from '../../src/compactTensor.js';
 import type { Trace } from '../../src/trace.js';
 import type { Engine } from './engine.js';
 import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
@@ -26,6 +27,8 @@ export class Pass {
   readonly #engine: Engine;
   readonly #steps: Step[] = [];
   #prefix = '';
+  /** What was quantised last. */
+  #tokens: { x: Activation; group: number } | null = null;
 
   constructor(engine: Engine, T: number) {
     this.#engine = engine;
@@ -44,7 +47,7 @@ export class Pass {
   sideBySide<Result>(plan: () => Result): Result {
     const first = this.#steps.length;
     const result = plan();
-    for (const step of this.#steps.slice(first, -1)) step.goOn = true;
+    for (const step of this.#steps.slice(first, -1)) step.goOn = step.op !== 'quantiseTokens';
     return result;
   }
 
@@ -62,9 +65,11 @@ export class Pass {
   }
 
   linear(name: string, x: Activation, { weight, bias, N, dtype, scales }: SimdLinear): Activation {
-    const { address, width: K } = x;
+    const { width: K } = x;
     const { scratch } = this.#engine;
-    return this.#plan('linear', name, N, (y) => [address, weight, bias, y, this.T, K, N, dtype, scales, scratch]);
+    const from = this.T > 1 && (dtype === 'int8' || dtype === 'int4') ? this.#quantised(x, GROUP[dtype]) : x.address;
+    const form = DTYPES.indexOf(dtype);
+    return this.#plan('linear', name, N, (y) => [from, weight, bias, y, this.T, K, N, form, scales, scratch]);
   }
 
   rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, past: number): Activation {
@@ -105,6 +110,23 @@ export class Pass {
       await this.#engine.run([step]);
       if (step.name !== null) trace(step.name, this.#engine.read(step.y!.address, [this.T, step.y!.width]));
     }
+  }
+
+  /** Many tokens as the integers that integer weights are multiplied with; planned once for layers with the same input. */
+  #quantised(x: Activation, group: number): number {
+    const tokens = 4 * Math.ceil(this.T / 4);
+    const groups = Math.ceil(x.width / group);
+    const address = this.#engine.place(`tokens ${x.width} ${group}`, tokens * groups * (2 * group + 4));
+    if (this.#tokens?.x !== x || this.#tokens.group !== group) {
+      this.#steps.push({
+        op: 'quantiseTokens',
+        args: [x.address, address, this.T, x.width, group],
+        name: null,
+        y: null,
+      });
+      this.#tokens = { x, group };
+    }
+    return address;
   }
 
   #plan(op: PlanOp, name: string, width: number, args: (y: number) => readonly number[]): Activation {

@@ -4,8 +4,8 @@ import type { SimdMemory } from './memory.js';
 const WORDS = 12;
 // prettier-ignore
 const OPS = [
-  'end', 'embedding', 'repeatInterleave', 'layerNorm', 'linear', 'rope', 'storeHeads', 'attention', 'softmax', 'gelu',
-  'add',
+  'end', 'embedding', 'repeatInterleave', 'layerNorm', 'quantiseTokens', 'linear', 'rope', 'storeHeads', 'attention',
+  'softmax', 'gelu', 'add',
 ] as const;
 
 /** What a thread can be told to do. */

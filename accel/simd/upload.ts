@@ -1,5 +1,5 @@
 import { ropeTables } from '../../reference/rope.js';
-import { CompactTensor, DTYPES } from '../../src/compactTensor.js';
+import { CompactTensor, type Dtype } from '../../src/compactTensor.js';
 import type { ModelConfig } from '../../src/config.js';
 import { DeviceError } from '../../src/errors.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
@@ -11,8 +11,7 @@ export interface SimdLinear {
   bias: number;
   /** Outputs. */
   N: number;
-  /** How weights are stored: assembly/dtype.ts. */
-  dtype: number;
+  dtype: Dtype;
   scales: number;
 }
 
@@ -81,11 +80,11 @@ export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): S
   const [N, K] = weight.shape;
   const common = { bias: bias ? engine.upload(bias.data) : 0, N };
   if (!(weight instanceof CompactTensor)) {
-    return { ...common, weight: engine.upload(weight.data), dtype: DTYPES.indexOf('f32'), scales: 0 };
+    return { ...common, weight: engine.upload(weight.data), dtype: 'f32', scales: 0 };
   }
   const { dtype, codes, scales } = weight;
   if (K > LONGEST_ROW) throw new DeviceError(`simd: rows of ${K} weights are over its limit of ${LONGEST_ROW}`);
-  return { ...common, weight: engine.upload(codes), dtype: DTYPES.indexOf(dtype), scales: engine.upload(scales) };
+  return { ...common, weight: engine.upload(codes), dtype, scales: engine.upload(scales) };
 }
 
 /** A token as 16-bit integers with their scales must fit into what a thread has to itself. */

@@ -63,10 +63,8 @@ export function fromUpperF16(v: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shr_s(v, 3), i32x4.splat(0x8fffe000)), i32x4.splat(0x77800000));
 }
 
-/** Weights k to k + n of a row as float32; k and n are multiples of the group, but for the end of the row. */
-export function unpackRow(dtype: u32, row: usize, scales: usize, k: u32, n: u32, to: usize): void {
-  if (dtype == Dtype.Int8) return unpackInt8(row + k, scales + <usize>((k / INT8_GROUP) << 1), n, to);
-  if (dtype == Dtype.Int4) return unpackInt4(row + (k >> 1), scales + <usize>((k / INT4_GROUP) << 1), n, to);
+/** Weights k to k + n of a row of bfloat16 or float16 numbers as float32. */
+export function unpackRow(dtype: u32, row: usize, k: u32, n: u32, to: usize): void {
   const from = row + (<usize>k << 1);
   let i: u32 = 0;
   if (dtype == Dtype.Bf16) {
@@ -79,39 +77,4 @@ export function unpackRow(dtype: u32, row: usize, scales: usize, k: u32, n: u32,
       store<f32>(to + (<usize>i << 2), f32x4.extract_lane(fromUpperF16(upper), 0));
     }
   }
-}
-
-function unpackInt8(from: usize, scales: usize, n: u32, to: usize): void {
-  for (let i: u32 = 0; i < n; i += INT8_GROUP, scales += 2) {
-    const scale = f32x4.splat(loadScale(scales));
-    for (let j: u32 = i; j < i + INT8_GROUP; j += 8) {
-      const codes = v128.load8x8_s(from + j);
-      const at = to + (<usize>j << 2);
-      v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(codes))));
-      v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(codes))), 16);
-    }
-  }
-}
-
-/** A group's 16 bytes hold weights 0 to 15 in their lower halves and 16 to 31 in their upper ones, each plus 8. */
-function unpackInt4(from: usize, scales: usize, n: u32, to: usize): void {
-  for (let i: u32 = 0; i < n; i += INT4_GROUP, scales += 2) {
-    const scale = f32x4.splat(loadScale(scales));
-    const bytes = v128.load(from + (i >> 1));
-    const eight = i8x16.splat(8);
-    const at = to + (<usize>i << 2);
-    storeInt8(i8x16.sub(v128.and(bytes, i8x16.splat(15)), eight), scale, at);
-    storeInt8(i8x16.sub(i8x16.shr_u(bytes, 4), eight), scale, at + 64);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function storeInt8(codes: v128, scale: v128, at: usize): void {
-  const low = i16x8.extend_low_i8x16_s(codes);
-  const high = i16x8.extend_high_i8x16_s(codes);
-  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low))));
-  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low))), 16);
-  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high))), 32);
-  v128.store(at, f32x4.mul(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high))), 48);
 }

@@ -1,5 +1,6 @@
 import { Dtype, INT4_GROUP, INT8_GROUP, rowBytes, rowScales } from './dtype';
 import { multiplyMany } from './linearMany';
+import { multiplyManyIntegers } from './linearManyInteger';
 import { dotF32, dotHalves, splitRow } from './linearOne';
 import { dotIntegers, quantiseRow } from './linearOneInteger';
 import { take, threadIndex } from './threads';
@@ -12,8 +13,8 @@ const PIECE: u32 = 32;
 
 /**
  * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]: x [T, K], weight [N, K] of `dtype` with `scales`, bias [N] or 0 for none,
- * y [T, N]. One token reads every weight once and is bound by memory; many go through panels of weights in the caches.
- * See reference/linear.ts.
+ * y [T, N]. One token reads every weight once and is bound by memory; many go through panels of weights in the caches. Of
+ * many tokens and integer weights `x` has been through quantiseTokens. See reference/linear.ts.
  */
 export function linear(
   x: usize,
@@ -28,7 +29,9 @@ export function linear(
   scratch: usize,
 ): void {
   const own = scratch + <usize>threadIndex() * SCRATCH;
-  if (T > 1) return multiplyMany(x, weight, bias, y, T, K, N, dtype, scales, own);
+  const integers = dtype == Dtype.Int8 || dtype == Dtype.Int4;
+  if (T > 1 && integers) return multiplyManyIntegers(x, weight, bias, y, T, K, N, dtype, scales, own);
+  if (T > 1) return multiplyMany(x, weight, bias, y, T, K, N, dtype, own);
 
   const row = rowBytes(dtype, K);
   const scaleRow = rowScales(dtype, K);

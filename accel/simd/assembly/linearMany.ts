@@ -1,8 +1,8 @@
-// Many tokens: eight rows of weights at a time are turned into a panel [k][8] of float32, whatever they were stored as,
+// Many tokens and weights that are no integers: eight rows of weights at a time are turned into a panel [k][8] of float32, whatever they were stored as,
 // and each panel serves all tokens, four at a time, from the nearest cache.
 
-import { Dtype, rowBytes, rowScales, unpackRow } from './dtype';
-import { madd } from './lanes';
+import { Dtype, rowBytes, unpackRow } from './dtype';
+import { madd, transpose } from './lanes';
 import { take } from './threads';
 
 /** Rows of weights in a panel: two registers of outputs for each of four tokens leave none over. */
@@ -21,17 +21,15 @@ export function multiplyMany(
   K: u32,
   N: u32,
   dtype: u32,
-  scales: usize,
   scratch: usize,
 ): void {
   const row = rowBytes(dtype, K);
-  const scaleRow = rowScales(dtype, K);
   for (let n = take(ROWS); n < N; n = take(ROWS)) {
     const rows = min(ROWS, N - n);
     for (let k: u32 = 0; k < K; k += DEPTH) {
       const depth = min(DEPTH, K - k);
       const w = weight + <usize>n * row;
-      makePanel(w, row, scales + <usize>n * scaleRow, scaleRow, dtype, k, depth, rows, scratch);
+      makePanel(w, row, dtype, k, depth, rows, scratch);
       for (let t: u32 = 0; t < T; t += 4) {
         const from = x + ((<usize>t * K + k) << 2);
         const to = y + ((<usize>t * N + n) << 2);
@@ -49,8 +47,6 @@ export function multiplyMany(
 function makePanel(
   w: usize,
   row: usize,
-  scales: usize,
-  scaleRow: usize,
   dtype: u32,
   k: u32,
   depth: u32,
@@ -62,7 +58,7 @@ function makePanel(
   let stride = row;
   if (dtype != Dtype.F32) {
     for (let r: u32 = 0; r < rows; r++) {
-      unpackRow(dtype, w + <usize>r * row, scales + <usize>r * scaleRow, k, depth, unpacked + <usize>(r * DEPTH * 4));
+      unpackRow(dtype, w + <usize>r * row, k, depth, unpacked + <usize>(r * DEPTH * 4));
     }
     from = unpacked;
     stride = DEPTH * 4;
@@ -72,8 +68,8 @@ function makePanel(
     for (; j + 4 <= depth; j += 4) {
       const at = from + (<usize>j << 2);
       const to = panel + <usize>(j * ROWS * 4);
-      transpose(at, stride, to);
-      transpose(at + 4 * stride, stride, to + 16);
+      transposeRows(at, stride, to);
+      transposeRows(at + 4 * stride, stride, to + 16);
     }
   }
   for (; j < depth; j++) {
@@ -84,22 +80,12 @@ function makePanel(
   }
 }
 
-/** Four numbers of each of four rows become four rows of four, 32 bytes apart. */
+/** Four numbers of each of four rows. */
 // @ts-ignore: decorator
 @inline
-function transpose(from: usize, stride: usize, to: usize): void {
-  const a = v128.load(from);
-  const b = v128.load(from + stride);
-  const c = v128.load(from + 2 * stride);
-  const d = v128.load(from + 3 * stride);
-  const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-  const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-  const AB = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-  const CD = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-  v128.store(to, v128.shuffle<f32>(ab, cd, 0, 1, 4, 5));
-  v128.store(to, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7), 32);
-  v128.store(to, v128.shuffle<f32>(AB, CD, 0, 1, 4, 5), 64);
-  v128.store(to, v128.shuffle<f32>(AB, CD, 2, 3, 6, 7), 96);
+function transposeRows(from: usize, stride: usize, to: usize): void {
+  const third = from + 2 * stride;
+  transpose(v128.load(from), v128.load(from + stride), v128.load(third), v128.load(third + stride), to);
 }
 
 /** Four tokens K apart times a panel: adds to four rows of eight outputs, or begins them. */

@@ -7,6 +7,7 @@ import { embedding } from './embedding';
 import { gelu } from './gelu';
 import { layerNorm } from './layerNorm';
 import { linear } from './linear';
+import { quantiseTokens } from './linearManyInteger';
 import { repeatInterleave } from './repeatInterleave';
 import { rope } from './rope';
 import { softmax } from './softmax';
@@ -24,6 +25,7 @@ const enum Op {
   Embedding,
   RepeatInterleave,
   LayerNorm,
+  QuantiseTokens,
   Linear,
   Rope,
   StoreHeads,
@@ -66,6 +68,9 @@ export function run(plan: usize): void {
         break;
       case Op.LayerNorm:
         layerNorm(a, b, c, d, e, f, reinterpret<f32>(g));
+        break;
+      case Op.QuantiseTokens:
+        quantiseTokens(a, b, c, d, e);
         break;
       case Op.Linear:
         linear(a, b, c, d, e, f, g, h, i, j);

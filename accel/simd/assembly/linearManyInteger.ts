@@ -1,0 +1,214 @@
+// Many tokens and integer weights. Tokens become integers of 16 bits, codes are widened to as many, and their products are
+// taken in pairs (i32x4.dot_i16x8_s), twice as many an instruction as of float32, and add up exactly within a group.
+
+import { Dtype, groups, INT4_GROUP, INT8_GROUP, loadScale, rowBytes, rowScales } from './dtype';
+import { largest, madd, transpose } from './lanes';
+import { take } from './threads';
+
+/** Tokens and rows of weights in a tile: two registers of sums for each of four tokens leave none over. */
+const TOKENS: u32 = 4;
+const ROWS: u32 = 8;
+
+/** Elements of K in a panel, whose codes (4 KB) and their part of four tokens (2 KB) stay in the first cache. */
+const DEPTH: u32 = 256;
+
+/**
+ * T tokens of K elements as 16-bit integers, in tiles of four: codes [tiles, K/2, 4, 2], pairs of one token side by side,
+ * then float32 scales [tiles, groups, 4]. What is off is at most 2^-16 of the largest number of the group.
+ */
+export function quantiseTokens(x: usize, to: usize, T: u32, K: u32, group: u32): void {
+  const tiles = tilesOf(T);
+  const n = groups(K, group);
+  const scales = to + codesEnd(T, K, group);
+  for (let i = take(1); i < tiles * TOKENS; i = take(1)) {
+    const tile = i / TOKENS;
+    const lane = i % TOKENS;
+    const token = x + ((<usize>min(i, T - 1) * K) << 2); // the last tile is filled up with the last token
+    for (let g: u32 = 0; g < n; g++) {
+      const k = g * group;
+      const codes = to + ((<usize>(tile * n + g) * group * TOKENS) << 1) + (<usize>lane << 2);
+      const scale = scales + (<usize>((tile * n + g) * TOKENS + lane) << 2);
+      quantiseGroup(token + (<usize>k << 2), min(group, K - k), group, codes, scale);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function tilesOf(T: u32): u32 {
+  return (T + TOKENS - 1) / TOKENS;
+}
+
+/** Bytes of the codes of T tokens, behind which their scales are. */
+// @ts-ignore: decorator
+@inline
+function codesEnd(T: u32, K: u32, group: u32): usize {
+  return (<usize>(tilesOf(T) * TOKENS) * groups(K, group) * group) << 1;
+}
+
+/** `count` elements, and zeros up to a whole group; pairs of codes lie 16 bytes apart. */
+function quantiseGroup(from: usize, count: u32, group: u32, codes: usize, scaleAt: usize): void {
+  const whole = count & ~7;
+  let most = f32x4.splat(0);
+  for (let i: u32 = 0; i < whole; i += 4) most = f32x4.max(most, f32x4.abs(v128.load(from + (<usize>i << 2))));
+  let top = largest(most);
+  for (let i = whole; i < count; i++) top = max<f32>(top, abs<f32>(load<f32>(from + (<usize>i << 2))));
+  store<f32>(scaleAt, top / 32767);
+  const inverse: f32 = top > 0 ? <f32>32767 / top : 0;
+  const inverses = f32x4.splat(inverse);
+  for (let i: u32 = 0; i < whole; i += 8, codes += 64) {
+    const at = from + (<usize>i << 2);
+    const low = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at), inverses)));
+    const high = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at, 16), inverses)));
+    const pairs = i16x8.narrow_i32x4_s(low, high);
+    v128.store32_lane(codes, pairs, 0);
+    v128.store32_lane(codes, pairs, 1, 16);
+    v128.store32_lane(codes, pairs, 2, 32);
+    v128.store32_lane(codes, pairs, 3, 48);
+  }
+  for (let i = whole; i < group; i++) {
+    const code = i < count ? <i32>nearest<f32>(load<f32>(from + (<usize>i << 2)) * inverse) : 0;
+    const j = i - whole;
+    store<i16>(codes + (<usize>(j >> 1) << 4) + (<usize>(j & 1) << 1), <i16>code);
+  }
+}
+
+/**
+ * See linear; `tokens` from {@link quantiseTokens}. `scratch` is this thread's: a panel of codes, its scales, a tile of the
+ * result.
+ */
+export function multiplyManyIntegers(
+  tokens: usize,
+  weight: usize,
+  bias: usize,
+  y: usize,
+  T: u32,
+  K: u32,
+  N: u32,
+  dtype: u32,
+  scales: usize,
+  scratch: usize,
+): void {
+  const group = dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP;
+  const n = groups(K, group);
+  const row = rowBytes(dtype, K);
+  const scaleRow = rowScales(dtype, K);
+  const tokenScales = tokens + codesEnd(T, K, group);
+  const panelScales = scratch + ROWS * DEPTH * 2;
+  const tile = panelScales + (DEPTH / INT4_GROUP) * ROWS * 4;
+  for (let o = take(ROWS); o < N; o = take(ROWS)) {
+    const rows = min(ROWS, N - o);
+    const w = weight + <usize>o * row;
+    const s = scales + <usize>o * scaleRow;
+    for (let g: u32 = 0; g < n; g += DEPTH / group) {
+      const count = min(DEPTH / group, n - g);
+      makePanel(dtype, w, row, rows, g * group, count * group, scratch);
+      for (let i: u32 = 0; i < count; i++) {
+        for (let r: u32 = 0; r < ROWS; r++) {
+          const scale = loadScale(s + <usize>min(r, rows - 1) * scaleRow + <usize>((g + i) << 1));
+          store<f32>(panelScales + <usize>((i * ROWS + r) << 2), scale);
+        }
+      }
+      for (let t: u32 = 0; t < T; t += TOKENS) {
+        const at = <usize>(t / TOKENS) * n + g;
+        const codes = tokens + ((at * group * TOKENS) << 1);
+        multiplyTile(codes, tokenScales + ((at * TOKENS) << 2), scratch, panelScales, count, group, tile);
+        for (let i: u32 = 0; i < min(TOKENS, T - t); i++) {
+          const to = y + (<usize>((t + i) * N + o) << 2);
+          put(tile + <usize>(i * ROWS * 4), to, rows, g == 0, bias ? bias + (<usize>o << 2) : 0);
+        }
+      }
+    }
+  }
+}
+
+/** Codes k to k + depth of eight rows, of which `rows` count, as pairs [depth/2, 8, 2]. */
+function makePanel(dtype: u32, w: usize, row: usize, rows: u32, k: u32, depth: u32, panel: usize): void {
+  for (let r: u32 = 0; r < ROWS; r += 4) {
+    const a = w + <usize>min(r, rows - 1) * row;
+    const b = w + <usize>min(r + 1, rows - 1) * row;
+    const c = w + <usize>min(r + 2, rows - 1) * row;
+    const d = w + <usize>min(r + 3, rows - 1) * row;
+    const to = panel + (<usize>r << 2);
+    for (let j: u32 = 0; j < depth; j += 8) {
+      const at = to + <usize>(j * ROWS * 2);
+      if (dtype == Dtype.Int8) {
+        const i = k + j;
+        transpose(v128.load8x8_s(a + i), v128.load8x8_s(b + i), v128.load8x8_s(c + i), v128.load8x8_s(d + i), at);
+      } else {
+        const i = (((k + j) / INT4_GROUP) << 4) + (j & 8);
+        const upper = (j & 16) != 0;
+        transpose(nibbles(a + i, upper), nibbles(b + i, upper), nibbles(c + i, upper), nibbles(d + i, upper), at);
+      }
+    }
+  }
+}
+
+/** The lower or upper halves of eight bytes, less 8. */
+// @ts-ignore: decorator
+@inline
+function nibbles(at: usize, upper: bool): v128 {
+  const bytes = v128.load8x8_u(at);
+  return i16x8.sub(upper ? i16x8.shr_u(bytes, 4) : v128.and(bytes, i16x8.splat(15)), i16x8.splat(8));
+}
+
+/** Four tokens times a panel: four rows of eight. */
+function multiplyTile(
+  codes: usize,
+  tokenScales: usize,
+  panel: usize,
+  panelScales: usize,
+  count: u32,
+  group: u32,
+  tile: usize,
+): void {
+  memory.fill(tile, 0, TOKENS * ROWS * 4);
+  for (let g: u32 = 0; g < count; g++, panelScales += 32, tokenScales += 16) {
+    let a0 = i32x4.splat(0);
+    let a1 = i32x4.splat(0);
+    let b0 = i32x4.splat(0);
+    let b1 = i32x4.splat(0);
+    let c0 = i32x4.splat(0);
+    let c1 = i32x4.splat(0);
+    let d0 = i32x4.splat(0);
+    let d1 = i32x4.splat(0);
+    const end = codes + (<usize>group << 3);
+    for (; codes < end; codes += 16, panel += 32) {
+      const w0 = v128.load(panel);
+      const w1 = v128.load(panel, 16);
+      let v = v128.load32_splat(codes);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(v, w0));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(v, w1));
+      v = v128.load32_splat(codes, 4);
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(v, w0));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(v, w1));
+      v = v128.load32_splat(codes, 8);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(v, w0));
+      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(v, w1));
+      v = v128.load32_splat(codes, 12);
+      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(v, w0));
+      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(v, w1));
+    }
+    const s0 = v128.load(panelScales);
+    const s1 = v128.load(panelScales, 16);
+    addScaled(tile, a0, a1, s0, s1, v128.load32_splat(tokenScales));
+    addScaled(tile + 32, b0, b1, s0, s1, v128.load32_splat(tokenScales, 4));
+    addScaled(tile + 64, c0, c1, s0, s1, v128.load32_splat(tokenScales, 8));
+    addScaled(tile + 96, d0, d1, s0, s1, v128.load32_splat(tokenScales, 12));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addScaled(to: usize, low: v128, high: v128, s0: v128, s1: v128, scale: v128): void {
+  v128.store(to, madd(f32x4.convert_i32x4_s(low), f32x4.mul(s0, scale), v128.load(to)));
+  v128.store(to, madd(f32x4.convert_i32x4_s(high), f32x4.mul(s1, scale), v128.load(to, 16)), 16);
+}
+
+/** Adds a row of a tile to `count` outputs, or begins them with the bias, if there is one. */
+function put(from: usize, to: usize, count: u32, first: bool, bias: usize): void {
+  for (let r: u32 = 0; r < count; r++, from += 4, to += 4) {
+    const before: f32 = first ? (bias ? load<f32>(bias + (<usize>r << 2)) : 0) : load<f32>(to);
+    store<f32>(to, before + load<f32>(from));
+  }
+}
