@@ -3,6 +3,7 @@ import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
 import { Turns } from '../turns.js';
 import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
+import { recordOn } from './recorder.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
 
 export { GPU_BACKENDS, type GpuBackend } from './compile.js';
@@ -295,6 +296,7 @@ export async function openDevice(backend: GpuBackend): Promise<Device> {
   await defineNavigatorGpu();
   try {
     const context = await gpujs.WebGPUContext.acquire();
+    recordOn(context.device);
     webGpuDevices++;
     return new Device(backend, gpujs, context);
   } catch (error) {

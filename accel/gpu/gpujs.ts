@@ -91,18 +91,45 @@ export interface GpuBuffer {
   destroy(): void;
 }
 
+export interface GpuBufferSettings {
+  size: number;
+  usage: number;
+  mappedAtCreation?: boolean;
+}
+
+export interface GpuLayoutSettings {
+  entries: { buffer: { type: string; hasDynamicOffset?: boolean } }[];
+}
+
+export interface GpuBindGroupSettings {
+  layout: object;
+  entries: { binding: number; resource: { buffer: GpuBuffer; size?: number } }[];
+}
+
+export interface GpuComputePass {
+  setPipeline(pipeline: object): void;
+  setBindGroup(index: number, group: object, offsets?: number[]): void;
+  dispatchWorkgroups(x: number, y?: number, z?: number): void;
+  end(): void;
+}
+
+export interface GpuCommandEncoder {
+  beginComputePass(): GpuComputePass;
+  copyBufferToBuffer(from: GpuBuffer, fromByte: number, to: GpuBuffer, toByte: number, bytes: number): void;
+  finish(): object;
+}
+
 export interface GpuDevice {
   limits: { maxBufferSize: number; maxStorageBufferBindingSize: number };
   queue: {
-    writeBuffer(buffer: GpuBuffer, offset: number, data: Float32Array): void;
-    submit(commands: unknown[]): void;
+    writeBuffer(buffer: GpuBuffer, offset: number, data: Float32Array | Uint8Array | ArrayBuffer): void;
+    submit(commands: object[]): void;
   };
   onuncapturederror: ((event: { error: { message: string } }) => void) | null;
-  createBuffer(settings: { size: number; usage: number }): GpuBuffer;
-  createCommandEncoder(): {
-    copyBufferToBuffer(from: GpuBuffer, fromByte: number, to: GpuBuffer, toByte: number, bytes: number): void;
-    finish(): unknown;
-  };
+  createBuffer(settings: GpuBufferSettings): GpuBuffer;
+  createBindGroupLayout(settings: GpuLayoutSettings): object;
+  createBindGroup(settings: GpuBindGroupSettings): object;
+  createCommandEncoder(): GpuCommandEncoder;
 }
 
 export interface WebGL2Context {
