@@ -62,19 +62,3 @@ export function loadF16(at: usize): v128 {
 export function fromUpperF16(v: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shr_s(v, 3), i32x4.splat(0x8fffe000)), i32x4.splat(0x77800000));
 }
-
-/** Weights k to k + n of a row of bfloat16 or float16 numbers as float32. */
-export function unpackRow(dtype: u32, row: usize, k: u32, n: u32, to: usize): void {
-  const from = row + (<usize>k << 1);
-  let i: u32 = 0;
-  if (dtype == Dtype.Bf16) {
-    for (; i + 4 <= n; i += 4) v128.store(to + (<usize>i << 2), loadBf16(from + (<usize>i << 1)));
-    for (; i < n; i++) store<u32>(to + (<usize>i << 2), <u32>load<u16>(from + (<usize>i << 1)) << 16);
-  } else {
-    for (; i + 4 <= n; i += 4) v128.store(to + (<usize>i << 2), loadF16(from + (<usize>i << 1)));
-    for (; i < n; i++) {
-      const upper = i32x4.splat(<u32>load<u16>(from + (<usize>i << 1)) << 16);
-      store<f32>(to + (<usize>i << 2), f32x4.extract_lane(fromUpperF16(upper), 0));
-    }
-  }
-}

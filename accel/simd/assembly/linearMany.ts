@@ -1,7 +1,7 @@
-// Many tokens and weights that are no integers: eight rows of weights at a time are turned into a panel [k][8] of float32, whatever they were stored as,
-// and each panel serves all tokens, four at a time, from the nearest cache.
+// Many tokens, and weights that are no integers: eight rows at a time are turned into a panel [k][8] of float32, whatever
+// they were stored as, and each panel serves all tokens, four at a time, from the nearest cache.
 
-import { Dtype, rowBytes, unpackRow } from './dtype';
+import { Dtype, fromUpperF16, loadBf16, loadF16, rowBytes } from './dtype';
 import { madd, transpose } from './lanes';
 import { take } from './threads';
 
@@ -11,7 +11,7 @@ const ROWS: u32 = 8;
 /** Elements of K in a panel, so that it (8 KB) and its part of four tokens (4 KB) stay in the first cache. */
 const DEPTH: u32 = 256;
 
-/** See linear. `scratch` is this thread's: the panel, then eight unpacked rows. */
+/** See linear. `scratch` is this thread's, for the panel. */
 export function multiplyMany(
   x: usize,
   weight: usize,
@@ -30,51 +30,37 @@ export function multiplyMany(
       const depth = min(DEPTH, K - k);
       const w = weight + <usize>n * row;
       makePanel(w, row, dtype, k, depth, rows, scratch);
-      for (let t: u32 = 0; t < T; t += 4) {
-        const from = x + ((<usize>t * K + k) << 2);
-        const to = y + ((<usize>t * N + n) << 2);
-        const first = k == 0;
-        if (t + 4 <= T && rows == ROWS) fourTokens(from, K, scratch, depth, to, N, first);
-        else for (let i = t; i < min(t + 4, T); i++) {
-          oneToken(x + ((<usize>i * K + k) << 2), scratch, depth, y + ((<usize>i * N + n) << 2), rows, first);
-        }
+      const first = k == 0;
+      let t: u32 = 0;
+      for (; t < T && rows == ROWS && T >= 4; t += 4) {
+        const start = min(t, T - 4); // the last four begin among those before, which are done
+        const from = x + ((<usize>start * K + k) << 2);
+        fourTokens(from, K, scratch, depth, y + ((<usize>start * N + n) << 2), N, first, t - start);
+      }
+      for (; t < T; t++) {
+        oneToken(x + ((<usize>t * K + k) << 2), scratch, depth, y + ((<usize>t * N + n) << 2), rows, first);
       }
     }
     if (bias) addBias(bias + (<usize>n << 2), y + (<usize>n << 2), rows, T, N);
   }
 }
 
-function makePanel(
-  w: usize,
-  row: usize,
-  dtype: u32,
-  k: u32,
-  depth: u32,
-  rows: u32,
-  panel: usize,
-): void {
-  const unpacked = panel + <usize>(DEPTH * ROWS * 4);
-  let from = w + (<usize>k << 2);
-  let stride = row;
-  if (dtype != Dtype.F32) {
-    for (let r: u32 = 0; r < rows; r++) {
-      unpackRow(dtype, w + <usize>r * row, k, depth, unpacked + <usize>(r * DEPTH * 4));
-    }
-    from = unpacked;
-    stride = DEPTH * 4;
-  }
+/** Weights k to k + depth of eight rows, of which `rows` count, as [depth, 8]; those that do not count are 0. */
+function makePanel(w: usize, row: usize, dtype: u32, k: u32, depth: u32, rows: u32, panel: usize): void {
+  const size: usize = dtype == Dtype.F32 ? 4 : 2;
+  const from = w + <usize>k * size;
   let j: u32 = 0;
   if (rows == ROWS) {
     for (; j + 4 <= depth; j += 4) {
-      const at = from + (<usize>j << 2);
+      const at = from + <usize>j * size;
       const to = panel + <usize>(j * ROWS * 4);
-      transposeRows(at, stride, to);
-      transposeRows(at + 4 * stride, stride, to + 16);
+      transposeRows(dtype, at, row, to);
+      transposeRows(dtype, at + 4 * row, row, to + 16);
     }
   }
   for (; j < depth; j++) {
     for (let r: u32 = 0; r < ROWS; r++) {
-      const value = r < rows ? load<f32>(from + <usize>r * stride + (<usize>j << 2)) : 0;
+      const value = r < rows ? loadWeight(dtype, from + <usize>r * row + <usize>j * size) : 0;
       store<f32>(panel + <usize>((j * ROWS + r) << 2), value);
     }
   }
@@ -83,13 +69,33 @@ function makePanel(
 /** Four numbers of each of four rows. */
 // @ts-ignore: decorator
 @inline
-function transposeRows(from: usize, stride: usize, to: usize): void {
-  const third = from + 2 * stride;
-  transpose(v128.load(from), v128.load(from + stride), v128.load(third), v128.load(third + stride), to);
+function transposeRows(dtype: u32, at: usize, row: usize, to: usize): void {
+  const b = at + row;
+  const c = b + row;
+  const d = c + row;
+  if (dtype == Dtype.F32) transpose(v128.load(at), v128.load(b), v128.load(c), v128.load(d), to);
+  else if (dtype == Dtype.Bf16) transpose(loadBf16(at), loadBf16(b), loadBf16(c), loadBf16(d), to);
+  else transpose(loadF16(at), loadF16(b), loadF16(c), loadF16(d), to);
 }
 
-/** Four tokens K apart times a panel: adds to four rows of eight outputs, or begins them. */
-function fourTokens(x: usize, K: u32, panel: usize, depth: u32, y: usize, N: u32, first: bool): void {
+function loadWeight(dtype: u32, at: usize): f32 {
+  if (dtype == Dtype.F32) return load<f32>(at);
+  const upper = <u32>load<u16>(at) << 16;
+  if (dtype == Dtype.Bf16) return reinterpret<f32>(upper);
+  return f32x4.extract_lane(fromUpperF16(i32x4.splat(upper)), 0);
+}
+
+/** Four tokens K apart times a panel: adds to four rows of eight outputs, or begins them, but for the `done` ones. */
+function fourTokens(
+  x: usize,
+  K: u32,
+  panel: usize,
+  depth: u32,
+  y: usize,
+  N: u32,
+  first: bool,
+  done: u32,
+): void {
   const row = <usize>K << 2;
   const end = x + (<usize>depth << 2);
   let a0 = f32x4.splat(0);
@@ -119,9 +125,9 @@ function fourTokens(x: usize, K: u32, panel: usize, depth: u32, y: usize, N: u32
     d1 = madd(v, w1, d1);
   }
   const step = <usize>N << 2;
-  put(y, a0, a1, first);
-  put(y + step, b0, b1, first);
-  put(y + 2 * step, c0, c1, first);
+  if (done < 1) put(y, a0, a1, first);
+  if (done < 2) put(y + step, b0, b1, first);
+  if (done < 3) put(y + 2 * step, c0, c1, first);
   put(y + 3 * step, d0, d1, first);
 }
 
