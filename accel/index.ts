@@ -4,10 +4,11 @@
  */
 import { keptFolder } from '../src/checkpoint/keptFolder.js';
 import { openStore } from '../src/checkpoint/store.js';
+import type { LoadOptions } from '../src/checkpoint/readModel.js';
 import { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from '../src/languageModel.js';
 
-export interface UrlLoadOptions extends UrlFolderOptions {
+export interface UrlLoadOptions extends UrlFolderOptions, Pick<LoadOptions, 'dtype' | 'tensorMap'> {
   /** What shall compute: `auto` unless told. */
   backend?: string | undefined;
   /**
@@ -25,10 +26,11 @@ export interface UrlLoadOptions extends UrlFolderOptions {
  * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
  */
 export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
-  const { backend, keep, signal } = options;
+  const { keep } = options;
   const store = keep ? await openStore() : null;
   const folder = store ? keptFolder(url, store, options) : urlFolder(url, options);
-  return readLanguageModel(folder, { backend, signal });
+  const { backend, dtype, tensorMap, signal } = options;
+  return readLanguageModel(folder, { backend, dtype, tensorMap, signal });
 }
 
 export {
@@ -43,6 +45,7 @@ export {
 export { keptFolder, type KeptFolderOptions } from '../src/checkpoint/keptFolder.js';
 export { openCacheStore, openFileStore, openStore, type Store } from '../src/checkpoint/store.js';
 export { urlFolder, type UrlFolderOptions } from '../src/checkpoint/urlFolder.js';
+export { DTYPES, type Dtype } from '../src/compactTensor.js';
 export {
   CheckpointError,
   ConfigError,
@@ -54,4 +57,5 @@ export {
 } from '../src/errors.js';
 export { hubUrl } from '../src/hub/id.js';
 export { generateIds, type GenerateOptions } from '../src/generate.js';
+export { argmax, createSampler, type SampleOptions, type Sampler } from '../src/sample.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions } from '../src/languageModel.js';

@@ -24,7 +24,7 @@ import { openSharded, type TensorStore } from './sharded.js';
 
 export interface LoadOptions {
   /** Names for tensors that cannot be told otherwise. */
-  tensorMap?: TensorMap;
+  tensorMap?: TensorMap | undefined;
   /** How to hold the matrices of linear layers; as float32 unless told or the checkpoint is quantised. */
   dtype?: Dtype | undefined;
   /** Called as the weights are read. */

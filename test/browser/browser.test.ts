@@ -175,6 +175,12 @@ const worst = new Map<string, number>();
     });
   }
 
+  it('answers with weights in fewer bits', async () => {
+    for (const dtype of ['bf16', 'f16', 'int8', 'int4'] as const) {
+      assert.equal(await inPage('ask', 'simd', askPrompt('What is the capital of Japan?'), dtype), ' Tokyo', dtype);
+    }
+  });
+
   it('gives an error, and no number, once webgl2 has lost its context', async () => {
     assert.match(await inPage('lostContext'), /^DeviceError: webgl2: the device was lost/);
   });

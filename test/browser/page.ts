@@ -7,6 +7,7 @@ import {
   openCacheStore,
   openFileStore,
   urlFolder,
+  type Dtype,
   type Store,
 } from '../../accel/index.js';
 import { add } from '../../accel/gpu/add.js';
@@ -176,8 +177,8 @@ const functions = {
     }
   },
 
-  async ask(backend: string, prompt: string): Promise<string> {
-    return answer(await load('/demo/', { backend }), prompt);
+  async ask(backend: string, prompt: string, dtype?: Dtype): Promise<string> {
+    return answer(await load('/demo/', { backend, dtype }), prompt);
   },
 };
 
