@@ -4,7 +4,7 @@ import type { Tensor } from '../../src/tensor.js';
 import type { Model } from '../../src/weights.js';
 import { openDevice, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
-import { forward, uploadModel, type DeviceModel } from './model.js';
+import { CHUNK, forward, uploadModel, type DeviceModel } from './model.js';
 
 /**
  * Uploads a model to a backend of GPU.js. Its sessions share the weights and take turns.
@@ -28,7 +28,7 @@ export async function openGpuBackend(model: Model, backend: GpuBackend): Promise
 }
 
 class GpuSession implements Session {
-  readonly chunk = 128;
+  readonly chunk = CHUNK;
   readonly #model: DeviceModel;
   #cache: KvCache | null;
 

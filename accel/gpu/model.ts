@@ -1,5 +1,5 @@
 import { checkTokens } from '../../src/checkTokens.js';
-import { tensor, type Tensor } from '../../src/tensor.js';
+import { rows, tensor, type Tensor } from '../../src/tensor.js';
 import type { Trace } from '../../src/trace.js';
 import type { LayerNormWeights, Model } from '../../src/weights.js';
 import { add } from './add.js';
@@ -73,29 +73,58 @@ export async function uploadModel(model: Model, device: Device): Promise<DeviceM
   return { model, device, ops, blocks, finalNorm, tables: await ropeTables(device, D, config.ropeTheta, blockSize) };
 }
 
+/** Tokens of one pass: for more, what a kernel leaves for the next would be over what buffers hold on many a device. */
+export const CHUNK = 128;
 /** Tokens whose logits are computed and read at a time: 65,536 of them are 17 MB. */
 const HEAD_TOKENS = 64;
 
 /**
- * The whole forward pass, on the device but for the ids on their way down and the logits on their way up.
+ * The whole forward pass, on the device but for the ids on their way down and the logits on their way up. More tokens
+ * than {@link CHUNK} take several passes, unless somebody looks at the activations.
  *
  * @param cache continues after the tokens held here, and holds these as well
  * @returns logits [T, V], or [1, V] for `logits: 'last'`
- * @throws InputError for no tokens, too many, or an id outside of the vocabulary; DeviceError if the device fails.
+ * @throws InputError for no tokens, too many, or an id outside of the vocabulary; DeviceError if the device fails. The
+ *   cache then holds what it held before.
  * @see reference/model.ts
  */
 export async function forward(
   ids: readonly number[],
-  { model: { config }, device, ops, blocks, finalNorm, tables }: DeviceModel,
+  model: DeviceModel,
   cache: KvCache,
   logits: 'all' | 'last',
   trace?: Trace,
 ): Promise<Tensor> {
+  const { config } = model.model;
+  const held = cache.length;
+  checkTokens(ids, held, config);
+  const scores = tensor([logits === 'all' ? ids.length : 1, config.vocabSize]);
+  const size = trace ? ids.length : CHUNK;
+  try {
+    for (let start = 0; start < ids.length; start += size) {
+      const chunk = ids.slice(start, start + size);
+      if (logits === 'all') await pass(chunk, model, cache, rows(scores, start, start + chunk.length), trace);
+      else await pass(chunk, model, cache, rows(scores, 0, start + size < ids.length ? 0 : 1), trace);
+    }
+  } catch (error) {
+    cache.length = held;
+    throw error;
+  }
+  trace?.('logits', scores);
+  return scores;
+}
+
+/** Appends T tokens. @param scores [n, V] becomes the logits of the last n of them */
+async function pass(
+  ids: readonly number[],
+  { model: { config }, device, ops, blocks, finalNorm, tables }: DeviceModel,
+  cache: KvCache,
+  scores: Tensor,
+  trace?: Trace,
+): Promise<void> {
   const { dModel: C, nEmbed: E, vocabSize: V } = config;
   const T = ids.length;
   const past = cache.length;
-  checkTokens(ids, past, config);
-  const scores = tensor([logits === 'all' ? T : 1, V]);
   const traced = (name: string, x: DeviceTensor): Promise<DeviceTensor> => report(device, name, x, trace);
 
   await cache.reserve(T);
@@ -115,10 +144,12 @@ export async function forward(
       x = await block(device, ops, x, layer, n, config, turns, cache, tracedLayer); // [T, C]
     }
 
-    if (finalNorm) x = await traced('final_norm', await ops.layerNorm(x, finalNorm));
-    for (let t = logits === 'all' ? 0 : T - 1, row = 0; t < T; t += HEAD_TOKENS, row += HEAD_TOKENS) {
+    const [wanted] = scores.shape;
+    if (finalNorm && wanted > 0) x = await traced('final_norm', await ops.layerNorm(x, finalNorm));
+    for (let row = 0; row < wanted; row += HEAD_TOKENS) {
       await device.scope(async () => {
-        const part = await ops.lmHead(await device.rows(x, t, Math.min(t + HEAD_TOKENS, T)));
+        const start = T - wanted + row;
+        const part = await ops.lmHead(await device.rows(x, start, Math.min(start + HEAD_TOKENS, T)));
         scores.data.set((await device.read(part)).data, row * V);
         return null;
       });
@@ -126,8 +157,6 @@ export async function forward(
     return null;
   });
   cache.advance(T);
-  trace?.('logits', scores);
-  return scores;
 }
 
 async function report(device: Device, name: string, x: DeviceTensor, trace?: Trace): Promise<DeviceTensor> {
