@@ -2,8 +2,8 @@ import { DeviceError } from '../../src/errors.js';
 import { WebAssembly, type WasmMemory } from './webAssembly.js';
 
 const PAGE = 2 ** 16;
-/** What 32-bit addresses reach. */
-const MOST_PAGES = 2 ** 16;
+/** What 32-bit addresses reach, but for the last page: the end of a block must have an address, too. */
+const MOST_PAGES = 2 ** 16 - 1;
 /** Pages that memory grows by at least: each time V8 sees another array of a gigabyte, and collects garbage for it. */
 const STEP = 2 ** 12;
 /** Every block begins on a cache line of its own. */

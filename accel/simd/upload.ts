@@ -1,5 +1,5 @@
 import { ropeTables } from '../../reference/rope.js';
-import { CompactTensor, type Dtype } from '../../src/compactTensor.js';
+import { CompactTensor, type CompactDtype, type Dtype } from '../../src/compactTensor.js';
 import type { ModelConfig } from '../../src/config.js';
 import { DeviceError } from '../../src/errors.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
@@ -75,7 +75,7 @@ export function uploadModel({ config, weights }: Model, engine: Engine): SimdMod
   };
 }
 
-/** @throws DeviceError if the rows of integer weights are too long for the scratch of a thread. */
+/** @throws DeviceError if rows of weights in fewer bits are too long for the scratch of a thread. */
 export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): SimdLinear {
   const [N, K] = weight.shape;
   const common = { bias: bias ? engine.upload(bias.data) : 0, N };
@@ -83,12 +83,16 @@ export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): S
     return { ...common, weight: engine.upload(weight.data), dtype: 'f32', scales: 0 };
   }
   const { dtype, codes, scales } = weight;
-  if (K > LONGEST_ROW) throw new DeviceError(`simd: rows of ${K} weights are over its limit of ${LONGEST_ROW}`);
+  const longest = LONGEST_ROW[dtype];
+  if (K > longest) throw new DeviceError(`simd: rows of ${K} ${dtype} weights are over its limit of ${longest}`);
   return { ...common, weight: engine.upload(codes), dtype, scales: engine.upload(scales) };
 }
 
-/** A token as 16-bit integers with their scales must fit into what a thread has to itself. */
-const LONGEST_ROW = 60_000;
+/** A token must fit into what a thread has to itself, as float32 numbers or as 16-bit integers with their scales. */
+export const LONGEST_ROW: Readonly<Record<CompactDtype, number>> = {
+  ...{ bf16: 32_768, f16: 32_768 },
+  ...{ int8: 60_000, int4: 60_000 },
+};
 
 export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number, engine: Engine): SimdLayerNorm {
   return { weight: engine.upload(weight.data), bias: bias ? engine.upload(bias.data) : 0, eps };

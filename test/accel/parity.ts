@@ -195,6 +195,8 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
       [1025, 8, 5],
       [3, 2048, 1027],
       [6, 64, 64],
+      [7, 1031, 19],
+      [9, 600, 24],
     ]),
 
   lmHead: (ops, meter) =>

@@ -3,13 +3,16 @@ import { multiplyMany } from './linearMany';
 import { multiplyManyIntegers } from './linearManyInteger';
 import { dotF32, dotHalves, splitRow } from './linearOne';
 import { dotIntegers, quantiseRow } from './linearOneInteger';
-import { take, threadIndex } from './threads';
+import { take, threadCount, threadIndex } from './threads';
 
 /** Bytes of scratch that each thread has; engine.ts beside this folder has the same. */
 const SCRATCH: usize = 1 << 17;
 
-/** Outputs of one token that a thread takes at a time. */
-const PIECE: u32 = 32;
+/**
+ * Outputs of one token that a thread takes at a time are four times so many, at most: memory likes to be read in long
+ * stretches. An odd number, so that four of them do not begin at the same place of all caches.
+ */
+const MOST_QUARTER: u32 = 31;
 
 /**
  * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]: x [T, K], weight [N, K] of `dtype` with `scales`, bias [N] or 0 for none,
@@ -41,8 +44,9 @@ export function linear(
   if (dtype == Dtype.Int8) quantiseRow(x, K, INT8_GROUP, own);
   if (dtype == Dtype.Int4) quantiseRow(x, K, INT4_GROUP, own);
 
-  for (let start = take(PIECE); start < N; start = take(PIECE)) {
-    const end = min(start + PIECE, N);
+  const piece = 4 * (min(MOST_QUARTER, N / (16 * threadCount())) | 1); // four or more for each thread
+  for (let start = take(piece); start < N; start = take(piece)) {
+    const end = min(start + piece, N);
     const w = weight + <usize>start * row;
     const s = scales + <usize>start * scaleRow;
     const out = y + (<usize>start << 2);

@@ -2,7 +2,8 @@
 // taken in pairs (i32x4.dot_i16x8_s), twice as many an instruction as of float32, and add up exactly within a group.
 
 import { Dtype, groups, INT4_GROUP, INT8_GROUP, loadScale, rowBytes, rowScales } from './dtype';
-import { largest, madd, transpose } from './lanes';
+import { madd, transpose } from './lanes';
+import { eightCodes, oneCode, scaleOf } from './quantise';
 import { take } from './threads';
 
 /** Tokens and rows of weights in a tile: two registers of sums for each of four tokens leave none over. */
@@ -47,29 +48,20 @@ function codesEnd(T: u32, K: u32, group: u32): usize {
 }
 
 /** `count` elements, and zeros up to a whole group; pairs of codes lie 16 bytes apart. */
-function quantiseGroup(from: usize, count: u32, group: u32, codes: usize, scaleAt: usize): void {
+function quantiseGroup(from: usize, count: u32, group: u32, codes: usize, scale: usize): void {
+  const inverses = f32x4.splat(scaleOf(from, count, scale));
   const whole = count & ~7;
-  let most = f32x4.splat(0);
-  for (let i: u32 = 0; i < whole; i += 4) most = f32x4.max(most, f32x4.abs(v128.load(from + (<usize>i << 2))));
-  let top = largest(most);
-  for (let i = whole; i < count; i++) top = max<f32>(top, abs<f32>(load<f32>(from + (<usize>i << 2))));
-  store<f32>(scaleAt, top / 32767);
-  const inverse: f32 = top > 0 ? <f32>32767 / top : 0;
-  const inverses = f32x4.splat(inverse);
   for (let i: u32 = 0; i < whole; i += 8, codes += 64) {
-    const at = from + (<usize>i << 2);
-    const low = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at), inverses)));
-    const high = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(at, 16), inverses)));
-    const pairs = i16x8.narrow_i32x4_s(low, high);
+    const pairs = eightCodes(from + (<usize>i << 2), inverses);
     v128.store32_lane(codes, pairs, 0);
     v128.store32_lane(codes, pairs, 1, 16);
     v128.store32_lane(codes, pairs, 2, 32);
     v128.store32_lane(codes, pairs, 3, 48);
   }
   for (let i = whole; i < group; i++) {
-    const code = i < count ? <i32>nearest<f32>(load<f32>(from + (<usize>i << 2)) * inverse) : 0;
     const j = i - whole;
-    store<i16>(codes + (<usize>(j >> 1) << 4) + (<usize>(j & 1) << 1), <i16>code);
+    const at = codes + (<usize>(j >> 1) << 4) + (<usize>(j & 1) << 1);
+    store<i16>(at, i < count ? oneCode(from + (<usize>i << 2), inverses) : 0);
   }
 }
 

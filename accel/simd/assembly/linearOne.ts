@@ -1,6 +1,6 @@
 // One token: dot products of it with rows of weights. Eight sums run side by side, so that no addition waits for the one
-// before; four rows share each load of the token. Of float32 these are neighbours; shorter ones lie a quarter of the piece
-// apart, because the processor fetches ahead one stream in each page of memory.
+// before; four rows share each load of the token. They lie a quarter of the piece apart, so that each of them is one long
+// stretch of memory from row to row: the processor fetches ahead, but one stream a page, and begins anew with each jump.
 
 import { fromUpperF16 } from './dtype';
 import { madd, sum } from './lanes';
@@ -9,11 +9,13 @@ import { madd, sum } from './lanes';
 export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
   const row = <usize>K << 2;
   const whole = row & ~31;
-  let o: u32 = 0;
-  for (; o + 4 <= count; o += 4, w += row << 2) {
-    const w1 = w + row;
-    const w2 = w1 + row;
-    const w3 = w2 + row;
+  const quarter = count >> 2;
+  const apart = quarter * row;
+  const yApart = <usize>quarter << 2;
+  for (let o: u32 = 0; o < quarter; o++, w += row, y += 4) {
+    const w1 = w + apart;
+    const w2 = w1 + apart;
+    const w3 = w2 + apart;
     let a0 = f32x4.splat(0);
     let a1 = f32x4.splat(0);
     let b0 = f32x4.splat(0);
@@ -34,20 +36,21 @@ export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
       d0 = madd(x0, v128.load(w3 + k), d0);
       d1 = madd(x1, v128.load(w3 + k, 16), d1);
     }
-    const at = y + (<usize>o << 2);
-    store<f32>(at, sum(f32x4.add(a0, a1)) + dotRest(x, w, whole, row));
-    store<f32>(at, sum(f32x4.add(b0, b1)) + dotRest(x, w1, whole, row), 4);
-    store<f32>(at, sum(f32x4.add(c0, c1)) + dotRest(x, w2, whole, row), 8);
-    store<f32>(at, sum(f32x4.add(d0, d1)) + dotRest(x, w3, whole, row), 12);
+    store<f32>(y, sum(f32x4.add(a0, a1)) + dotRest(x, w, whole, row));
+    store<f32>(y + yApart, sum(f32x4.add(b0, b1)) + dotRest(x, w1, whole, row));
+    store<f32>(y + 2 * yApart, sum(f32x4.add(c0, c1)) + dotRest(x, w2, whole, row));
+    store<f32>(y + 3 * yApart, sum(f32x4.add(d0, d1)) + dotRest(x, w3, whole, row));
   }
-  for (; o < count; o++, w += row) {
+  w += 3 * apart;
+  y += 3 * yApart;
+  for (let o = quarter << 2; o < count; o++, w += row, y += 4) {
     let a = f32x4.splat(0);
     let b = f32x4.splat(0);
     for (let k: usize = 0; k < whole; k += 32) {
       a = madd(v128.load(x + k), v128.load(w + k), a);
       b = madd(v128.load(x + k, 16), v128.load(w + k, 16), b);
     }
-    store<f32>(y + (<usize>o << 2), sum(f32x4.add(a, b)) + dotRest(x, w, whole, row));
+    store<f32>(y, sum(f32x4.add(a, b)) + dotRest(x, w, whole, row));
   }
 }
 

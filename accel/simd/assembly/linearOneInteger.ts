@@ -3,6 +3,7 @@
 
 import { groups, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
 import { madd, sum } from './lanes';
+import { eightCodes, oneCode, scaleOf } from './quantise';
 
 /** Names for the compiler to tell the two formats by. */
 class Int8 {}
@@ -35,15 +36,14 @@ function codesEnd(K: u32, group: u32): usize {
 export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
   let scales = to + codesEnd(K, group);
   for (let start: u32 = 0; start < K; start += group, scales += 4) {
-    const end = min(start + group, K);
-    let most: f32 = 0;
-    for (let k = start; k < end; k++) most = max<f32>(most, abs<f32>(load<f32>(x + (<usize>k << 2))));
-    const scale = most / 32767;
-    const inverse: f32 = most > 0 ? <f32>32767 / most : 0;
-    store<f32>(scales, scale);
-    for (let k = start; k < start + group; k++) {
-      const code = k < end ? <i32>nearest<f32>(load<f32>(x + (<usize>k << 2)) * inverse) : 0;
-      store<i16>(to + (<usize>k << 1), <i16>code);
+    const count = min(group, K - start);
+    const from = x + (<usize>start << 2);
+    const codes = to + (<usize>start << 1);
+    const inverses = f32x4.splat(scaleOf(from, count, scales));
+    const whole = count & ~7;
+    for (let i: u32 = 0; i < whole; i += 8) v128.store(codes + (<usize>i << 1), eightCodes(from + (<usize>i << 2), inverses));
+    for (let i = whole; i < group; i++) {
+      store<i16>(codes + (<usize>i << 1), i < count ? oneCode(from + (<usize>i << 2), inverses) : 0);
     }
   }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { Engine } from '../../../accel/simd/engine.js';
+import { LONGEST_ROW, uploadLinear } from '../../../accel/simd/upload.js';
 import { GROUP } from '../../../src/compactTensor.js';
 import { packTensor } from '../../../src/pack.js';
+import { tensor } from '../../../src/tensor.js';
 import { printTable } from '../../support/golden.js';
 import { checkLinear, Meter, PARITY } from '../parity.js';
 import { simdOps } from './ops.js';
@@ -24,9 +26,12 @@ const COMPACT = (['bf16', 'f16', 'int8', 'int4'] as const).map((dtype): [string,
         [1, 1, 1],
         [1, 1031, 1009],
         [1, 4096, 131],
+        [1, LONGEST_ROW[dtype], 9],
         [1025, 8, 5],
         [3, 2048, 1027],
         [6, 64, 64],
+        [7, 1031, 19],
+        [9, 600, 24],
       ],
       {
         pack: (weight) => packTensor(weight, dtype),
@@ -62,6 +67,13 @@ describe('each op on SIMD against its oracle', () => {
         assert.equal(engine.threads, threads);
       });
       after(() => engine.dispose());
+
+      it('refuses rows that a thread has no room for', () => {
+        for (const dtype of ['bf16', 'f16', 'int8', 'int4'] as const) {
+          const weight = packTensor(tensor([1, LONGEST_ROW[dtype] + 1]), dtype);
+          assert.throws(() => uploadLinear({ weight, bias: null }, engine), /over its limit of \d+/);
+        }
+      });
 
       for (const [op, check] of [...Object.entries(PARITY), ...COMPACT]) {
         it(op, async () => {

@@ -1,0 +1,36 @@
+// Tokens beside integer weights: elements of a group as integers of 16 bits with a float32 scale.
+
+import { largest } from './lanes';
+
+/** Elements below this become 0; the inverse of their scale would be infinite. */
+const ALMOST_NOTHING: f32 = 1e-30;
+
+/** Stores the scale of `count` elements, with which the largest becomes 32767. @returns its inverse, 0 for almost nothing */
+export function scaleOf(from: usize, count: u32, to: usize): f32 {
+  const whole = count & ~3;
+  let most = f32x4.splat(0);
+  for (let i: u32 = 0; i < whole; i += 4) most = f32x4.max(most, f32x4.abs(v128.load(from + (<usize>i << 2))));
+  let top = largest(most);
+  for (let i = whole; i < count; i++) top = max<f32>(top, abs<f32>(load<f32>(from + (<usize>i << 2))));
+  store<f32>(to, top / 32767);
+  return top < ALMOST_NOTHING ? 0 : <f32>32767 / top;
+}
+
+/** Eight elements to the nearest integers. */
+// @ts-ignore: decorator
+@inline
+export function eightCodes(from: usize, inverses: v128): v128 {
+  return i16x8.narrow_i32x4_s(nearestIntegers(v128.load(from), inverses), nearestIntegers(v128.load(from, 16), inverses));
+}
+
+// @ts-ignore: decorator
+@inline
+export function oneCode(from: usize, inverses: v128): i16 {
+  return <i16>i32x4.extract_lane(nearestIntegers(v128.load32_zero(from), inverses), 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function nearestIntegers(x: v128, inverses: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, inverses)));
+}
