@@ -3,7 +3,7 @@ import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
 import { Turns } from '../turns.js';
 import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
-import { recordOn } from './recorder.js';
+import { recorderOf, type Recorder } from './recorder.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
 
 export { GPU_BACKENDS, type GpuBackend } from './compile.js';
@@ -32,11 +32,13 @@ export class Device {
   readonly adapter: string;
   /** It is a program on the CPU that plays a GPU. */
   readonly software: boolean;
-  /** Why GPU.js or the device failed, once it has. */
-  #fault: string | null = null;
+  #disposed = false;
   readonly #gpujs: GpuJs;
   readonly #gpu: GpuInstance;
   readonly #context: WebGpuContext | null;
+  /** Of webgpu, whose device all that are open share, with what its driver finds fault with. */
+  readonly #recorder: Recorder | null;
+  readonly #faultsBefore: number;
   /** Of webgl2. */
   readonly #gl: WebGL2Context | null;
   readonly #storage: Storage<unknown>;
@@ -50,15 +52,12 @@ export class Device {
     this.#gpujs = gpujs;
     this.#gpu = new gpujs.GPU({ mode: backend });
     this.#context = context;
+    this.#recorder = context && recorderOf(context.device);
+    this.#faultsBefore = this.#recorder?.faults.length ?? 0;
     this.#gl = backend === 'webgl2' ? this.#openWebGl() : null;
     this.#storage = this.#openStorage();
     this.adapter = this.#describe();
     this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(this.adapter);
-    if (context) {
-      context.device.onuncapturederror = ({ error }) => {
-        this.#fault ??= error.message;
-      };
-    }
   }
 
   /** Into how many parts a sum over a row is split, which threads take side by side where there are thousands. */
@@ -179,6 +178,8 @@ export class Device {
 
   /** Frees kernels, their tables and their threads. */
   async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
     await this.#turns.take(() => Promise.resolve());
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
@@ -239,7 +240,9 @@ export class Device {
   #check(): void {
     const lost = this.#lost();
     if (lost) throw lost;
-    if (this.#fault !== null) throw new DeviceError(`${this.backend}: ${this.#fault.split('\n')[0]}`);
+    if (this.#disposed) throw new DeviceError(`${this.backend}: the model has been disposed of; open it again`);
+    const fault = this.#recorder?.faults[this.#faultsBefore];
+    if (fault !== undefined) throw new DeviceError(`${this.backend}: ${fault}`);
   }
 
   #lost(): DeviceError | null {
@@ -296,7 +299,6 @@ export async function openDevice(backend: GpuBackend): Promise<Device> {
   await defineNavigatorGpu();
   try {
     const context = await gpujs.WebGPUContext.acquire();
-    recordOn(context.device);
     webGpuDevices++;
     return new Device(backend, gpujs, context);
   } catch (error) {

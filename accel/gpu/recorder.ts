@@ -19,7 +19,7 @@ const STORAGE = 0x80;
 const BATCH = 64;
 /** Where parameters of a kernel may begin in the buffer of all of them, on any device. */
 const ALIGNMENT = 256;
-/** Room for the parameters of a batch. */
+/** Room for the parameters of a batch; of no kernel are they more than 512 bytes. */
 const ARENA = 2 * BATCH * ALIGNMENT;
 /** Buffers up to this size are kept for reuse, up to this many bytes in all, in sizes of whole pages. */
 const LARGEST_KEPT = 2 ** 22;
@@ -34,6 +34,9 @@ interface RecordedGroup {
   params: GpuBuffer;
 }
 
+/** Bytes of ended buffers that may wait for what is recorded. */
+const MOST_WAITING = 2 ** 26;
+
 const recorders = new WeakMap<GpuDevice, Recorder>();
 
 /**
@@ -41,13 +44,21 @@ const recorders = new WeakMap<GpuDevice, Recorder>();
  * parameters and submits: five calls of the driver that each take longer than a small kernel does. A recorded device hands
  * out buffers again that were given back, so that the next token gets those of the token before, and with them its bind
  * groups; it gathers parameters in one buffer, and submits many kernels at once.
+ *
+ * The device must be GPU.js's alone.
  */
-export function recordOn(device: GpuDevice): void {
-  if (!recorders.has(device)) recorders.set(device, new Recorder(device));
+export function recorderOf(device: GpuDevice): Recorder {
+  const known = recorders.get(device);
+  if (known) return known;
+  const recorder = new Recorder(device);
+  recorders.set(device, recorder);
+  return recorder;
 }
 
 /** Takes the place of some of a device's methods. Commands stay in order; what the host writes waits for those before. */
-class Recorder {
+export class Recorder {
+  /** What the driver found fault with, of whatever was submitted together. */
+  readonly faults: string[] = [];
   readonly #native: Pick<GpuDevice, 'createBuffer' | 'createBindGroup' | 'createCommandEncoder'> & GpuDevice['queue'];
   #encoder: GpuCommandEncoder | null = null;
   #pass: GpuComputePass | null = null;
@@ -68,6 +79,7 @@ class Recorder {
   #keptBytes = 0;
   /** Ends buffers that recorded commands may still use. */
   readonly #doomed: (() => void)[] = [];
+  #doomedBytes = 0;
 
   constructor(device: GpuDevice) {
     const { queue } = device;
@@ -78,6 +90,7 @@ class Recorder {
       writeBuffer: queue.writeBuffer.bind(queue),
       submit: queue.submit.bind(queue),
     };
+    device.onuncapturederror = ({ error }) => this.faults.push(error.message.split('\n')[0]);
     this.#arena = this.#native.createBuffer({ size: ARENA, usage: UNIFORM | COPY_DST });
     const createLayout = device.createBindGroupLayout.bind(device);
     replace(device, {
@@ -106,14 +119,16 @@ class Recorder {
     const destroy = buffer.destroy.bind(buffer);
     replace(buffer, {
       destroy: () => {
-        this.#doom(destroy);
+        this.#doom(destroy, size);
       },
     });
     return buffer;
   }
 
   #takeKept(size: number): GpuBuffer {
-    const kept = this.#kept.get(size)?.pop();
+    const others = this.#kept.get(size) ?? [];
+    this.#kept.set(size, others);
+    const kept = others.pop();
     if (kept) {
       this.#keptBytes -= size;
       return kept;
@@ -122,12 +137,11 @@ class Recorder {
     const destroy = buffer.destroy.bind(buffer);
     replace(buffer, {
       destroy: () => {
+        if (others.includes(buffer)) return; // as a buffer that is destroyed twice
         if (this.#keptBytes + size > MOST_KEPT) {
-          this.#doom(destroy);
+          this.#doom(destroy, size);
           return;
         }
-        const others = this.#kept.get(size) ?? [];
-        this.#kept.set(size, others);
         others.push(buffer);
         this.#keptBytes += size;
       },
@@ -135,9 +149,11 @@ class Recorder {
     return buffer;
   }
 
-  #doom(destroy: () => void): void {
+  #doom(destroy: () => void, size: number): void {
     this.#doomed.push(destroy);
+    this.#doomedBytes += size;
     if (!this.#encoder) this.#end();
+    else if (this.#doomedBytes > MOST_WAITING) this.#flush();
   }
 
   #createBindGroup({ layout, entries }: GpuBindGroupSettings): RecordedGroup {
@@ -233,6 +249,7 @@ class Recorder {
   /** Ends the buffers that nobody needs any more. */
   #end(): void {
     for (const destroy of this.#doomed.splice(0)) destroy();
+    this.#doomedBytes = 0;
   }
 }
 

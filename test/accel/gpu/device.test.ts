@@ -66,6 +66,16 @@ onEveryBackend('device', (backend) => {
     });
   });
 
+  it('is of no use once it is disposed of', async () => {
+    const gone = await openDevice(backend);
+    const y = await gone.upload(x);
+    await gone.dispose();
+    await gone.dispose();
+    const refusal = new RegExp(`^DeviceError: ${backend}: (the model has been disposed of|the device was lost)`);
+    await assert.rejects(gone.kernel(double)([6], y), refusal);
+    await assert.rejects(gone.read(y), refusal);
+  });
+
   it('names a kernel that GPU.js cannot compile', async () => {
     const kernel = device().kernel('function wrong(x) { return undefinedFunction(x[this.thread.x]); }');
     const y = await device().upload(x);
@@ -116,6 +126,17 @@ onEveryBackend('device', (backend) => {
       const again = await openDevice('webgpu');
       assert.equal((await again.read(await again.kernel(double)([6], await again.upload(x)))).data[5], 12);
       await again.dispose();
+    });
+
+    it('gives no number once the driver has found fault with what another submitted beside it', async () => {
+      const [one, other] = [await openDevice('webgpu'), await openDevice('webgpu')];
+      const y = await one.kernel(double)([6], await one.upload(x));
+      const narrow = other.reshape(await other.upload(x), [3, 2]);
+      await other.rows(narrow, 4000, 4001); // behind its end
+      await assert.rejects(one.read(y), /^DeviceError: webgpu: .+/);
+      const later = await openDevice('webgpu');
+      assert.equal((await later.read(await later.kernel(double)([6], await later.upload(x)))).data[5], 12);
+      for (const it of [one, other, later]) await it.dispose();
     });
   }
 });

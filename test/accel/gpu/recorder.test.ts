@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { GpuBindGroupSettings, GpuBuffer, GpuBufferSettings, GpuDevice } from '../../../accel/gpu/gpujs.js';
-import { recordOn } from '../../../accel/gpu/recorder.js';
+import { recorderOf } from '../../../accel/gpu/recorder.js';
 
 const [MAP_READ, COPY_DST, UNIFORM, STORAGE] = [0x1, 0x8, 0x40, 0x80];
 
@@ -48,8 +48,8 @@ class FakeDevice {
         submit: (commands) => say(`submit ${(commands as string[][]).flat().join('; ')}`),
       },
     };
-    recordOn(this.device);
-    recordOn(this.device); // once is enough
+    recorderOf(this.device);
+    recorderOf(this.device); // once is enough
     assert.deepEqual(this.taken(), ['create buffer1 32768']); // of all parameters
   }
 
@@ -106,6 +106,7 @@ describe('the recorder of WebGPU', () => {
     fake.run(params, 8, x, y);
     assert.deepEqual(fake.taken(), ['create group buffer1,buffer3,buffer4']);
     fake.copy(y, staging);
+    fake.run(params, 9, x, y);
     const group = 'group buffer1,buffer3,buffer4';
     assert.deepEqual(fake.taken(), [
       'write buffer1 at 0: 7,8',
@@ -179,10 +180,18 @@ describe('the recorder of WebGPU', () => {
     staging.destroy();
     assert.deepEqual(fake.taken(), ['destroy buffer5']);
 
+    const waiting = Array.from({ length: 9 }, () => fake.buffer(2 ** 23));
+    fake.run(params, 1, x, y);
+    fake.taken();
+    for (const buffer of waiting) buffer.destroy();
+    assert.equal(fake.taken().filter((line) => line.startsWith('destroy')).length, 9, 'over 64 MB do not wait');
+
     const many = Array.from({ length: 17 }, () => fake.buffer(2 ** 22));
     fake.taken();
     for (const buffer of many) buffer.destroy();
-    assert.deepEqual(fake.taken(), ['destroy buffer23']);
+    assert.deepEqual(fake.taken(), ['destroy buffer32']);
+    many[0].destroy();
+    assert.notEqual(fake.buffer(2 ** 22), fake.buffer(2 ** 22), 'destroyed twice, handed out once');
     for (let i = 0; i < 20; i++) fake.buffer(2 ** 22).destroy();
     assert.deepEqual(fake.taken(), []);
   });
