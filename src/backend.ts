@@ -59,6 +59,8 @@ export const BACKEND_NAMES: readonly string[] = [
   'gpu:cpu',
 ];
 
+/** More than any machine has cores; each takes memory. */
+const MOST_THREADS = 256;
 const SIMD = /^simd(?::([1-9]\d*))?$/;
 
 /**
@@ -72,6 +74,8 @@ export async function resolveBackend(name: string, note?: (line: string) => void
   if (!BACKEND_NAMES.includes(name) && !SIMD.test(name)) {
     throw new InputError(`there is no backend '${name}'; there is: ${BACKEND_NAMES.join(', ')}`);
   }
+  const threads = Number(SIMD.exec(name)?.[1] ?? 1);
+  if (threads > MOST_THREADS) throw new InputError(`simd runs on up to ${MOST_THREADS} threads, not on ${threads}`);
   if (name !== 'gpu' && name !== 'auto') return name;
   const { chooseGpuBackend, chooseRealGpu } = await import('../accel/gpu/choose.js');
   const { backend, adapter, passedOver } = await (name === 'gpu' ? chooseGpuBackend() : chooseRealGpu());

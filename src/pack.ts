@@ -55,7 +55,7 @@ export function packRows(
 /** What rounds to the number after the largest float16. */
 const TOO_LARGE = 65520;
 
-/** Whether a form can hold numbers: bf16 all, float16 those that do not become infinite, integers what is finite. */
+/** Whether a form can hold numbers: bf16 as float32 does, float16 those that do not become infinite, integers what is finite. */
 export function canHold(dtype: CompactDtype, values: Float32Array): boolean {
   if (dtype === 'bf16') return true;
   const limit = dtype === 'f16' ? TOO_LARGE : Infinity;

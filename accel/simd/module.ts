@@ -25,6 +25,7 @@ export function compileKernels(shared: boolean, relaxed: boolean): Promise<WasmM
     throw new DeviceError(`simd: WebAssembly SIMD is not supported here: ${messageOf(error)}`, { cause: error });
   });
   modules.set(name, module);
+  module.catch(() => modules.delete(name));
   return module;
 }
 

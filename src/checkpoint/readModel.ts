@@ -1,7 +1,7 @@
 import { parseConfig, type ModelConfig } from '../config.js';
-import { CheckpointError, ConfigError } from '../errors.js';
+import { CheckpointError, ConfigError, InputError } from '../errors.js';
 import { readJson, type Folder } from '../folder.js';
-import { CompactTensor, type Dtype } from '../compactTensor.js';
+import { CompactTensor, DTYPES, type Dtype } from '../compactTensor.js';
 import { packRows, type PackRows } from '../pack.js';
 import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
 import type { Model } from '../weights.js';
@@ -113,6 +113,9 @@ async function withCheckpoint<T>(
   dtype: Dtype | undefined,
   use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
 ): Promise<T> {
+  if (dtype !== undefined && !DTYPES.includes(dtype)) {
+    throw new InputError(`there is no dtype ${JSON.stringify(dtype)}; there is: ${DTYPES.join(', ')}`);
+  }
   const configPath = folder.pathOf('config.json');
   const json = await readJson(folder, 'config.json', ConfigError);
   if (json === undefined) throw new ConfigError(`${configPath} does not exist`);
@@ -180,7 +183,7 @@ const READERS = 4;
 async function packerFor(dtype: Dtype): Promise<PackRows> {
   if (dtype === 'f32') return packRows; // there is nothing to pack
   const { openPacker } = await import('../../accel/simd/pack.js');
-  return (await openPacker()) ?? packRows;
+  return (await openPacker().catch(() => null)) ?? packRows; // a page may forbid to compile
 }
 
 /** @throws CheckpointError if there is no room. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
 import { DTYPE_BITS } from '../checkpoint/dtype.js';
@@ -37,9 +38,12 @@ Examples:
     )
     .action(async (flags: ConvertFlags) => {
       const { model: from, out, dtype, force } = flags;
-      if (resolve(out) === resolve(from.name)) throw new InputError(`--out is the model itself: ${out}`);
-      if (!force && existsSync(join(out, WEIGHTS))) {
-        throw new InputError(`${join(out, WEIGHTS)} is there already; --force writes over it`);
+      if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
+        throw new InputError(`--out is the model itself: ${out}`);
+      }
+      const there = [WEIGHTS, `${WEIGHTS}.index.json`, 'config.json'].find((file) => existsSync(join(out, file)));
+      if (!force && there !== undefined) {
+        throw new InputError(`${join(out, there)} is there already; --force writes over it`);
       }
       const { model, report } = await openModel(flags);
       const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;

@@ -71,7 +71,9 @@ function oneLine(text: string): string {
 
 // A reader that has seen enough (`| head`) is no fault of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : FAULT);
+  if (error.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`emergent: the output cannot be written: ${error.message}\n`);
+  process.exit(FAULT);
 });
 
 try {

@@ -74,7 +74,7 @@ export function addBackendOption(command: Command): Command {
       if (threads !== undefined) {
         if (resolved !== 'simd') throw new InputError(`--threads is for simd, and this is ${resolved}`);
         if (threads < 1) throw new InputError(`--threads must be 1 or more, got ${threads}`);
-        resolved = `simd:${threads}`;
+        resolved = await resolveBackend(`simd:${threads}`);
       }
       action.setOptionValue('backend', resolved);
     });

@@ -53,6 +53,7 @@ export function progressBar(
       shown = bar = new SingleBar({
         format: `${what} {bar} {done} of {all}`,
         clearOnComplete: true,
+        linewrap: true, // else the terminal would stay without it after Ctrl-C
         stream: process.stderr,
       });
       bar.start(total, 0, { done: '', all: '' });

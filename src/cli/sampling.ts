@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Command } from 'commander';
 import type { GenerateTextOptions, LanguageModel } from '../languageModel.js';
+import { note } from './output.js';
 import { addBackendOption, addModelOptions, parseInteger, parseNumber, type ModelFlags } from './options.js';
 
 /** The options that `ask` and `generate` share. */
@@ -47,6 +48,10 @@ export async function runGenerate(
     process.exitCode = 130; // as a shell reports an interrupted program
     abort.abort();
   });
+
+  const { blockSize } = model.config;
+  const given = model.tokenizer.encode(prompt).length;
+  if (given > blockSize) note(`the prompt has ${given} tokens: the model reads only the last ${blockSize}`);
 
   const begun = performance.now();
   const options: GenerateTextOptions = {

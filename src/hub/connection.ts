@@ -17,6 +17,8 @@ export interface HubOptions {
 export const TRIES = 5;
 /** Seconds that we are willing to wait because the Hub says so. */
 const LONGEST_WAIT = 300;
+/** Milliseconds without a byte after which a server is taken not to answer any more. */
+const SILENCE_MS = 20_000;
 const PASSING = [408, 425, 429, 500, 502, 503, 504];
 
 /**
@@ -30,25 +32,33 @@ export class Connection {
   readonly options: HubOptions;
   readonly #token: string | undefined;
   readonly #sleep: (ms: number) => Promise<unknown>;
+  readonly #silenceMs: number;
 
   /**
-   * @param sleep waits; another one is for tests
-   * @throws InputError if HF_ENDPOINT is no URL.
+   * @param sleep waits; another one is for tests, as are other `silenceMs`
+   * @throws InputError if HF_ENDPOINT is no URL or HF_TOKEN no token.
    */
   constructor(
     id: HubId,
     options: HubOptions = {},
     sleep: (ms: number) => Promise<unknown> = (ms) => timer(ms, null, signalOf(options)),
+    silenceMs: number = SILENCE_MS,
   ) {
     const endpoint = (variable('HF_ENDPOINT') ?? DEFAULT_ENDPOINT).replace(/\/+$/, '');
-    if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint))
-      throw new InputError(`HF_ENDPOINT: ${endpoint} is not a URL`);
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+    if (!url || !/^https?:$/.test(url.protocol)) throw new InputError(`HF_ENDPOINT: ${endpoint} is not a URL`);
+    if (url.username || url.password)
+      throw new InputError('HF_ENDPOINT: a URL with a password is not used; set HF_TOKEN');
     this.id = id;
     this.endpoint = endpoint;
-    this.host = new URL(endpoint).host;
+    this.host = url.host;
     this.options = options;
     this.#token = variable('HF_TOKEN');
+    if (this.#token !== undefined && !/^[\x21-\x7e]+$/.test(this.#token)) {
+      throw new InputError('HF_TOKEN holds characters that no token has'); // which it is, is nobody else's business
+    }
     this.#sleep = sleep;
+    this.#silenceMs = silenceMs;
   }
 
   /** Says something out of the ordinary. */
@@ -91,10 +101,30 @@ export class Connection {
     this.options.signal?.throwIfAborted();
   }
 
+  /**
+   * What a server sends, as long as it sends something.
+   *
+   * @throws Error after {@link SILENCE_MS} without.
+   */
+  async within<T>(received: Promise<T>): Promise<T> {
+    let alarm: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      alarm = setTimeout(() => {
+        reject(new Error(`nothing came for ${this.#silenceMs / 1000} seconds`));
+      }, this.#silenceMs);
+    });
+    return Promise.race([received, silence]).finally(() => {
+      clearTimeout(alarm);
+    });
+  }
+
   async #ask(url: string, init: RequestInit): Promise<Response | HubError> {
+    const silent = new AbortController();
+    const signal = AbortSignal.any([silent.signal, ...(init.signal ? [init.signal] : [])]);
     try {
-      return await fetch(url, init);
+      return await this.within(fetch(url, { ...init, signal }));
     } catch (error) {
+      silent.abort();
       this.options.signal?.throwIfAborted();
       const cause = (error as Error).cause ?? error; // fetch itself says no more than that it failed
       return this.#unreachable(

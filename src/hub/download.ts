@@ -67,7 +67,7 @@ async function receive(
     const start = startOf(response, done, file, connection);
     if (start !== done) await handle.truncate((done = start));
     inOneGo = start === 0;
-    for await (const bytes of bytesOf(response)) {
+    for await (const bytes of bytesOf(response, connection)) {
       if (done + bytes.length > file.size) throw tooLong(file, connection);
       await writing(path, () => handle.appendFile(bytes));
       done += bytes.length;
@@ -87,12 +87,20 @@ async function receive(
   return inOneGo;
 }
 
-/** What an answer brings until it ends, or the connection does. */
-async function* bytesOf({ body }: Response): AsyncGenerator<Uint8Array> {
+/** What an answer brings until it ends, or the connection does, or falls silent. */
+async function* bytesOf({ body }: Response, connection: Connection): AsyncGenerator<Uint8Array> {
+  const reader = (body as ReadableStream<Uint8Array> | null)?.getReader();
+  if (!reader) return;
   try {
-    for await (const bytes of body ?? []) yield bytes as Uint8Array;
+    for (;;) {
+      const { done, value } = await connection.within(reader.read());
+      if (done) return;
+      yield value;
+    }
   } catch {
     // too few bytes have come, which the caller sees
+  } finally {
+    await reader.cancel().catch(() => undefined);
   }
 }
 

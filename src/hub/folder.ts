@@ -24,8 +24,8 @@ export async function openHubFolder(
 ): Promise<Folder> {
   const cache = new RepoCache(id.repo);
   const cached = await cache.commitOf(id.revision);
-  if (cached !== null && isCommit(id.revision) && (await cache.holdsModel(cached)))
-    return cachedFolder(id, cache, cached);
+  const whole = cached !== null && (await cache.holdsModel(cached));
+  if (whole && isCommit(id.revision)) return cachedFolder(id, cache, cached);
   if (/^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '')) {
     if (cached !== null) {
       connection.note(
@@ -36,7 +36,7 @@ export async function openHubFolder(
     throw new HubError(`${nameOf(id)} is neither a folder here nor in ${cache.path}, and HF_HUB_OFFLINE is set`);
   }
   try {
-    return await remoteFolder(connection, cache, cached === null ? TRIES : 1); // less patience with something to fall back on
+    return await remoteFolder(connection, cache, whole ? 1 : TRIES); // less patience with something to fall back on
   } catch (error) {
     if (!(error instanceof HubError && error.unreachable && cached !== null)) throw error;
     connection.note(`${error.message}; taking what the cache has, commit ${cached.slice(0, 8)}`);

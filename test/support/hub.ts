@@ -25,6 +25,8 @@ export interface Fault {
   stall?: boolean;
   /** Another body. */
   body?: string;
+  /** No answer at all; the connection stays. */
+  silent?: boolean;
 }
 
 export interface Seen {
@@ -127,6 +129,7 @@ export class FakeHub {
     this.seen.push({ by, path: url, range: headers.range, authorization: headers.authorization });
     // a large file fails where it is delivered
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);
+    if (fault.silent) return null;
     if (fault.status === undefined && fault.body === undefined) return fault;
     const { status = 200, body = 'a fault', headers: extra } = fault;
     response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...extra }).end(body);

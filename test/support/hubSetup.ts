@@ -7,6 +7,9 @@ import { parseHubId } from '../../src/hub/id.js';
 import type { Folder } from '../../src/folder.js';
 import { FakeHub, type Files } from './hub.js';
 
+/** After so long without a byte a test's server is taken not to answer any more. */
+const SILENCE_MS = 300;
+
 const VARIABLES = ['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_TOKEN', 'HF_HUB_OFFLINE'];
 
 /** A Hub of its own and an empty cache for each test, and the environment that leads there: never to the real one. */
@@ -43,7 +46,7 @@ export async function openFromHub(id: string, options: HubOptions = {}, waits: n
     waits.push(ms / 1000);
     return Promise.resolve();
   };
-  return openHubFolder(parsed, options, new Connection(parsed, options, sleep));
+  return openHubFolder(parsed, options, new Connection(parsed, options, sleep, SILENCE_MS));
 }
 
 /** Every byte of a file; null where there is none. */

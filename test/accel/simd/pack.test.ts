@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { openPacker } from '../../../accel/simd/pack.js';
 import { DTYPES, rowLayout, type CompactDtype } from '../../../src/compactTensor.js';
-import { packRows, type PackRows } from '../../../src/pack.js';
+import { canHold, packRows, type PackRows } from '../../../src/pack.js';
 
 const COMPACT = DTYPES.filter((dtype): dtype is CompactDtype => dtype !== 'f32');
 
@@ -46,7 +46,9 @@ describe('packing by SIMD', () => {
     it(`makes the bits of src/pack.ts: ${dtype}`, () => {
       for (const element of [weights, anything]) {
         fc.assert(
-          fc.property(rowsOf(element), ({ K, values }) => {
+          fc.property(rowsOf(element), fc.boolean(), ({ K, values }, all) => {
+            // most of anything is too large for most forms
+            if (!all) values = values.map((value) => (canHold(dtype, Float32Array.of(value)) ? value : 0));
             assert.deepEqual(packed(pack, dtype, values, K), packed(packRows, dtype, values, K));
           }),
           { numRuns: 300 },

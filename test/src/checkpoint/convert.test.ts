@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { floatModel, namedTensors, unsharedModel } from '../../../src/checkpoint/assemble.js';
 import { inspectModel, loadModel, saveModel } from '../../../src/checkpoint/load.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../../src/compactTensor.js';
 import { CheckpointError, ConfigError } from '../../../src/errors.js';
+import { packTensor } from '../../../src/pack.js';
 import type { Model } from '../../../src/weights.js';
 import { tinyModel } from '../../support/arbitraries.js';
 import { emergent } from '../../support/cli.js';
@@ -64,6 +65,22 @@ describe('convert', () => {
     assert.equal((await inspectModel(fixture('models/bfloat16'), { dtype: 'f16' })).lossless, false);
   });
 
+  it('packs matrices that are read in several parts as those that are read at once', async () => {
+    const model = tinyModel({ vocabSize: 2200, dModel: 992, nHead: 2, nLayer: 1 }); // a head of more than 2^21 weights
+    await saveModel(join(folder, 'wide'), model);
+    for (const dtype of ['f16', 'int8', 'int4'] as const) {
+      const { lmHead } = (await loadModel(join(folder, 'wide'), { dtype })).model.weights;
+      const { codes, scales } = packTensor(model.weights.lmHead.weight, dtype === 'int4' ? 'int8' : dtype);
+      assert.ok(lmHead.weight instanceof CompactTensor);
+      assert.deepEqual([lmHead.weight.codes, lmHead.weight.scales], [codes, scales]);
+    }
+  });
+
+  it('refuses a dtype that there is not', async () => {
+    const asked = loadModel(plain(), { dtype: 'int3' as 'int4' });
+    await assert.rejects(asked, /^InputError: there is no dtype "int3"; there is: f32, bf16, f16, int8, int4$/);
+  });
+
   it('puts every weight where the caller wants it', async () => {
     const room = new SharedArrayBuffer(2 ** 20);
     for (const dtype of DTYPES) {
@@ -109,6 +126,21 @@ describe('convert', () => {
     );
     const again = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', int8]);
     assert.deepEqual([again.code, again.stderr.includes('is there already; --force')], [2, true]);
+    await writeFile(join(folder, 'config.json'), '{}');
+    const other = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', folder]);
+    assert.deepEqual([other.code, other.stderr.includes('config.json is there already; --force')], [2, true]);
+    await symlink(int8, join(folder, 'link'));
+    const linked = await emergent([
+      'convert',
+      '--force',
+      '--model',
+      int8,
+      '--dtype',
+      'int8',
+      '--out',
+      join(folder, 'link'),
+    ]);
+    assert.deepEqual([linked.code, linked.stderr.includes('--out is the model itself')], [2, true]);
     const itself = await emergent(['convert', '--force', '--model', int8, '--dtype', 'int8', '--out', int8]);
     assert.deepEqual([itself.code, itself.stderr.includes('--out is the model itself')], [2, true]);
   });

@@ -27,6 +27,12 @@ describe('command line', () => {
     assert.match(stderr, /^4 tokens, first after \d+ ms, then [\d.]+ tokens\/s \((simd|gpu:\w+)\)\n$/);
   });
 
+  it('says when a prompt is longer than the model can read', async () => {
+    const { stdout, stderr } = await emergent(['generate', '--max-new-tokens', '2', 'no '.repeat(300)]);
+    assert.match(stderr, /^emergent: the prompt has \d{3} tokens: the model reads only the last 128\n2 tokens/);
+    assert.ok(stdout.length > 0);
+  });
+
   it('ask computes on as many threads as it is told', async () => {
     const { stderr } = await emergent(['ask', '--backend', 'simd', '--threads', '3', 'What is the capital of Japan?']);
     assert.match(stderr, /\(simd:3\)\n$/);
@@ -220,6 +226,10 @@ describe('command line', () => {
       /^emergent: --threads is for simd, and this is reference\n$/,
     ],
     [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be 1 or more, got 0\n$/],
+    [
+      ['ask', '--backend', 'simd', '--threads', '99999999', 'x'],
+      /^emergent: simd runs on up to 256 threads, not on 99999999\n$/,
+    ],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
     [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],

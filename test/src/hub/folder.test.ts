@@ -212,6 +212,21 @@ describe('models of the Hub', () => {
       }
     });
 
+    it('as well if it does not answer', async () => {
+      await fetchWeights();
+      hub.fail('/revision/main', { times: Infinity, silent: true });
+      assert.deepEqual(await fetchWeights(options), weights);
+      assert.match(notes.at(-1)!, /cannot be reached: nothing came for 0\.3 seconds; taking what the cache has/);
+    });
+
+    it('but not at the first fault while the cache has only a part of them', async () => {
+      await openFromHub('org/plain');
+      hub.fail('/revision/main', { times: 2, status: 503 });
+      const waits: number[] = [];
+      assert.deepEqual(await fetchWeights(options, waits), weights);
+      assert.deepEqual([waits, notes], [[1, 2], []]);
+    });
+
     it('but not if the Hub says that there is none, or that it is not for us', async () => {
       await fetchWeights();
       hub.gated = true;
@@ -229,6 +244,11 @@ describe('models of the Hub', () => {
       ],
       ['a drop before the first byte', [{ dropAfter: 0 }], [undefined, undefined]],
       ['a server that knows no ranges', [{ endAfter: 1000 }, { noRange: true }], [undefined, 'bytes=1000-']],
+      [
+        'a server that does not answer, or falls silent in the middle',
+        [{ silent: true }, { dropAfter: 50_000, stall: true }],
+        [undefined, undefined, 'bytes=50000-'],
+      ],
       ['500, 502, 503, 504', [500, 502, 503, 504].map((status) => ({ status })), Array<undefined>(5).fill(undefined)],
     ];
     for (const [what, faults, ranges] of BREAKS) {
@@ -497,6 +517,14 @@ describe('models of the Hub', () => {
       }
       process.env.HF_ENDPOINT = 'nowhere';
       await assert.rejects(openFromHub('org/plain'), /^InputError: HF_ENDPOINT: nowhere is not a URL$/);
+    });
+
+    it('the environment holds a secret that cannot be used, which is not told', async () => {
+      process.env.HF_TOKEN = 'hf_secret\nmore';
+      await assert.rejects(openFromHub('org/plain'), /^InputError: HF_TOKEN holds characters that no token has$/);
+      process.env.HF_ENDPOINT = 'http://me:secret@127.0.0.1:9';
+      await assert.rejects(openFromHub('org/plain'), /^InputError: HF_ENDPOINT: a URL with a password is not used/);
+      assert.deepEqual(hub.seen, []);
     });
 
     it('the list of files leads out of the cache', async () => {
