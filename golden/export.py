@@ -33,6 +33,7 @@ DEMO_PROMPTS = [
     "It was a bright cold day in April",
 ]
 GREEDY_TOKENS = 40
+DEMO_SAMPLES = 512
 
 
 def run_op(op, case, inputs, attributes, dtype):
@@ -211,7 +212,26 @@ def export_demo(out):
             logits[f"prompt{n}"] = every if n == 0 else every[-1:]
         write_tensors(out / f"demo/{precision}.safetensors", logits)
     write_json(out / "demo/greedy.json", [greedy(models["truth"], prompt["tokens"]) for prompt in prompts])
+    export_demo_activations(out / "demo/activations/truth.safetensors", prompts[0]["tokens"], models)
     return {"weights_sha256": sha256(DEMO / "model.safetensors"), "prompts": len(prompts)}
+
+
+def export_demo_activations(path, tokens, models):
+    """Samples of every activation after the first prompt, for `emergent verify`."""
+    truth, float32 = (run(models[precision], tokens) for precision in ("truth", "float32"))
+    tensors, sampled = {}, {}
+    for name, x in truth.items():
+        picked, sampled[name] = sample(x, DEMO_SAMPLES)
+        tensors[name] = picked.numpy()
+    header = trace_header("float64", tokens, sha256(DEMO / "model.safetensors"), truth, float32)
+    content = {**json.loads(header["emergent"]), "sampled": sampled}
+    write_tensors(path, tensors, {"emergent": json.dumps(content)})
+
+
+def sample(x, count):
+    """Elements at even steps through the whole tensor; the step is odd, so that all columns have their turn."""
+    step = max(1, x.numel() // count) | 1
+    return x.flatten()[::step], {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
 
 
 def greedy(model, ids):

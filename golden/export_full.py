@@ -21,14 +21,6 @@ SAMPLES = {"logits": 4096}
 DEFAULT_SAMPLES = 64
 
 
-def sample(name, x):
-    """Elements at even steps through the whole tensor; the step is odd, so that all columns have their turn."""
-    size = x.numel()
-    step = max(1, size // SAMPLES.get(name, DEFAULT_SAMPLES)) | 1
-    picked = x.flatten()[::step]
-    return picked, {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
-
-
 def export_preset(preset, out):
     activations = {}
     for dtype in (torch.float64, torch.float32):
@@ -37,7 +29,7 @@ def export_preset(preset, out):
         del model
     tensors, sampled = {}, {}
     for name, x in activations[torch.float64].items():
-        picked, sampled[name] = sample(name, x)
+        picked, sampled[name] = export.sample(x, SAMPLES.get(name, DEFAULT_SAMPLES))
         tensors[name] = picked.numpy()
     header = export.trace_header("float64", TOKENS, None, activations[torch.float64], activations[torch.float32])
     content = {**json.loads(header["emergent"]), "sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}

@@ -161,6 +161,8 @@ const { tokens } = (await readGolden(GOLDEN)).header;
 const folder = await mkdtemp(join(tmpdir(), 'emergent-peers-'));
 const taking = CONTENDERS.filter(({ name }) => !only || only.includes(name));
 const timings = new Map<string, Timing[]>();
+/** Of what the threads read from memory in the same round, the share that the weights of a token make up. */
+const shares = new Map<string, number[]>();
 const distances = new Map<string, number>();
 const bandwidths: number[] = [];
 const show = progressBar('turns', String);
@@ -175,6 +177,8 @@ for (let round = 0; round < rounds; round++) {
       if (distances.get(name)! > allowed)
         throw new Error(`its logits are off by ${distances.get(name)!.toExponential(1)}`);
       timings.set(name, [...(timings.get(name) ?? []), timing]);
+      const share = BYTES / (timing.decode_ms['128'] / 1000) / bandwidths[round];
+      shares.set(name, [...(shares.get(name) ?? []), share]);
     } catch (error) {
       process.stderr.write(`${name} is left out of round ${round + 1}: ${messageOf(error)}\n`);
     }
@@ -183,7 +187,6 @@ for (let round = 0; round < rounds; round++) {
 }
 await rm(folder, { recursive: true });
 
-const bandwidth = Math.max(...bandwidths);
 const results = [...timings].map(([name, all]) => ({
   name,
   version: all[0].version ?? 'this',
@@ -192,16 +195,18 @@ const results = [...timings].map(([name, all]) => ({
   first_token_ms: median(all.map(({ first_token_ms }) => first_token_ms)),
   prefill_tok_s: medians(all, 'prefill_tok_s'),
   decode_ms: medians(all, 'decode_ms'),
+  of_reading: median(shares.get(name)!),
   spread: all.map(({ decode_ms }) => decode_ms['128']),
   peak_rss_mb: median(all.map(({ peak_rss_mb }) => peak_rss_mb)),
 }));
-const report = { machine: cpus()[0].model, threads: THREADS, rounds, read_gb_s: bandwidth / 1e9, results };
+const read = bandwidths.map((rate) => rate / 1e9);
+const report = { machine: cpus()[0].model, threads: THREADS, rounds, read_gb_s: read, results };
 await writeFile(out, `${JSON.stringify(report, null, 1)}\n`);
 await writeFile(out.replace(/(\.json)?$/, '.svg'), chart(results));
 
 const round1 = (value: number | undefined): string => (value === undefined ? '' : value.toFixed(value < 100 ? 1 : 0));
 console.log(
-  `${report.machine}, ${THREADS} threads, memory read at ${report.read_gb_s.toFixed(1)} GB/s; medians of ${rounds}\n`,
+  `${report.machine}, ${THREADS} threads, memory read at ${read.map((rate) => rate.toFixed(1)).join(', ')} GB/s; medians of ${rounds}\n`,
 );
 console.log(
   table([
@@ -214,12 +219,12 @@ console.log(
       'peak MB',
       'rel. L2',
     ],
-    ...results.map(({ name, first_token_ms, prefill_tok_s, decode_ms, peak_rss_mb, distance: off }) => [
+    ...results.map(({ name, first_token_ms, prefill_tok_s, decode_ms, of_reading, peak_rss_mb, distance: off }) => [
       name,
       (first_token_ms / 1000).toFixed(2),
       ...PREFILL.map((n) => round1(prefill_tok_s[n])),
       ...DECODE.map((n) => round1(decode_ms[n])),
-      / (bf16|int)/.test(name) ? '' : `${((100 * BYTES) / bandwidth / (decode_ms['128'] / 1000)).toFixed(0)} %`,
+      / (bf16|int)/.test(name) ? '' : `${(100 * of_reading).toFixed(0)} %`,
       peak_rss_mb.toFixed(0),
       off.toExponential(1),
     ]),

@@ -6,6 +6,7 @@ import type { LanguageModel } from '../../src/languageModel.js';
 import { load } from '../../src/load.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { verify } from '../../src/verify/verify.js';
+import type { Model } from '../../src/weights.js';
 import { fixture, manifest, printTable, readFixture, readTruth } from '../support/golden.js';
 
 const worst = new Map<string, number>();
@@ -15,15 +16,18 @@ const backends: string[] = [];
 export function modelTests(backend: string): void {
   before(() => backends.push(backend));
 
+  async function passes(model: Model, truth: string): Promise<void> {
+    const { first, rows } = await verify(model, await readGolden(fixture(truth)), backend);
+    assert.equal(first, null, `${first?.name ?? ''} is off by ${first?.share ?? 0} times its bound`);
+    for (const { op, share } of rows) {
+      worst.set(`${op} ${backend}`, Math.max(worst.get(`${op} ${backend}`) ?? 0, share));
+    }
+  }
+
   for (const [name, { about }] of Object.entries(manifest.models)) {
     it(`${name}: ${about}`, async () => {
       const { model } = await loadModel(fixture(`models/${name}`));
-      const golden = await readGolden(fixture(`models/${name}/truth.safetensors`));
-      const { first, rows } = await verify(model, golden, backend);
-      assert.equal(first, null, `${first?.name ?? ''} is off by ${first?.share ?? 0} times its bound`);
-      for (const { op, share } of rows) {
-        worst.set(`${op} ${backend}`, Math.max(worst.get(`${op} ${backend}`) ?? 0, share));
-      }
+      await passes(model, `models/${name}/truth.safetensors`);
     });
   }
 
@@ -36,6 +40,8 @@ export function modelTests(backend: string): void {
       opened = await openBackend(demo.model, backend);
     });
     after(() => opened.dispose());
+
+    it('has every activation within its bound', () => passes(demo.model, 'demo/activations/truth.safetensors'));
 
     it('has logits within 1e-4 of their rms', async () => {
       const truth = await readTruth('demo/truth.safetensors');

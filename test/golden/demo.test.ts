@@ -7,7 +7,10 @@ import { openSession } from '../../src/backend.js';
 import { generateIds } from '../../src/generate.js';
 import { askPrompt, type LanguageModel } from '../../src/languageModel.js';
 import { demoFolder, load } from '../../src/load.js';
-import { manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
+import { activationNames } from '../../src/trace.js';
+import { readGolden } from '../../src/verify/readGolden.js';
+import { verify } from '../../src/verify/verify.js';
+import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
 
 describe('demo model', () => {
   let demo: LanguageModel;
@@ -40,6 +43,13 @@ describe('demo model', () => {
       assert.ok(ours < pytorch, text);
     }
     printTable(rows);
+  });
+
+  it('has every activation within its bound', async () => {
+    const golden = await readGolden(fixture('demo/activations/truth.safetensors'));
+    const { first, rows } = await verify(demo.model, golden, 'reference');
+    assert.equal(first, null);
+    assert.equal(rows.length, activationNames(demo.config, true).length);
   });
 
   it('chooses the 40 tokens that PyTorch chooses', async () => {
