@@ -21,7 +21,10 @@ export interface Search<Found> {
  * @throws DeviceError if none works, with the reason for each.
  */
 export async function chooseGpuBackend(): Promise<Search<GpuBackend>> {
-  const { backend, adapter, passedOver } = await search(GPU_BACKENDS);
+  const absent = absentGpu();
+  const { backend, adapter, passedOver } = absent
+    ? await search(['webgl2', 'webasm', 'cpu'], [`webgpu: ${absent}`])
+    : await search(GPU_BACKENDS);
   if (!backend) throw new DeviceError(passedOver.join('; '));
   return { backend, adapter, passedOver };
 }
@@ -33,8 +36,10 @@ export async function chooseRealGpu(): Promise<Search<GpuBackend | null>> {
   return search(['webgpu', 'webgl2']);
 }
 
-async function search(candidates: readonly GpuBackend[]): Promise<Search<GpuBackend | null>> {
-  const passedOver: string[] = [];
+async function search(
+  candidates: readonly GpuBackend[],
+  passedOver: string[] = [],
+): Promise<Search<GpuBackend | null>> {
   for (const backend of candidates) {
     try {
       const { adapter, software } = await tryOut(backend);
@@ -48,11 +53,14 @@ async function search(candidates: readonly GpuBackend[]): Promise<Search<GpuBack
   return { backend: null, adapter: '', passedOver };
 }
 
-/** On Linux a GPU has a file. Where there is none, its drivers are not asked: they complain on stderr, and take time. */
+/**
+ * On Linux a GPU has a file. Where there is none, its drivers are not asked, unless somebody has named one: they complain
+ * on stderr, and take time.
+ */
 function absentGpu(): string | null {
-  const { process } = globalThis as { process?: { platform?: string } };
+  const { process } = globalThis as { process?: { platform: string; env: Record<string, string | undefined> } };
   const fs = builtin('node:fs') as NodeFs | undefined;
-  if (!fs || process?.platform !== 'linux') return null;
+  if (!fs || process?.platform !== 'linux' || process.env.VK_ICD_FILENAMES) return null;
   const files = ['/dev/dri', '/dev/nvidiactl', '/dev/kfd', '/dev/dxg', '/dev/mali0'];
   return files.some((file) => fs.existsSync(file)) ? null : 'there is no GPU here';
 }
