@@ -219,19 +219,21 @@ def export_demo(out):
 def export_demo_activations(path, tokens, models):
     """Samples of every activation after the first prompt, for `emergent verify`."""
     truth, float32 = (run(models[precision], tokens) for precision in ("truth", "float32"))
-    tensors, sampled = {}, {}
-    for name, x in truth.items():
-        picked, sampled[name] = sample(x, DEMO_SAMPLES)
-        tensors[name] = picked.numpy()
+    tensors, sampled = samples(truth, lambda name: DEMO_SAMPLES)
     header = trace_header("float64", tokens, sha256(DEMO / "model.safetensors"), truth, float32)
     content = {**json.loads(header["emergent"]), "sampled": sampled}
     write_tensors(path, tensors, {"emergent": json.dumps(content)})
 
 
-def sample(x, count):
-    """Elements at even steps through the whole tensor; the step is odd, so that all columns have their turn."""
-    step = max(1, x.numel() // count) | 1
-    return x.flatten()[::step], {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
+def samples(activations, count_of):
+    """Elements at even steps through each tensor, and what a golden file says of them. The step is odd, so that all
+    columns have their turn."""
+    tensors, sampled = {}, {}
+    for name, x in activations.items():
+        step = max(1, x.numel() // count_of(name)) | 1
+        tensors[name] = x.flatten()[::step].numpy()
+        sampled[name] = {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
+    return tensors, sampled
 
 
 def greedy(model, ids):

@@ -27,10 +27,7 @@ def export_preset(preset, out):
         model = synthetic_model(preset, SEED, dtype)
         activations[dtype] = run(model, TOKENS)
         del model
-    tensors, sampled = {}, {}
-    for name, x in activations[torch.float64].items():
-        picked, sampled[name] = export.sample(x, SAMPLES.get(name, DEFAULT_SAMPLES))
-        tensors[name] = picked.numpy()
+    tensors, sampled = export.samples(activations[torch.float64], lambda name: SAMPLES.get(name, DEFAULT_SAMPLES))
     header = export.trace_header("float64", TOKENS, None, activations[torch.float64], activations[torch.float32])
     content = {**json.loads(header["emergent"]), "sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}
     del content["weights_sha256"]

@@ -22,9 +22,10 @@ export interface Search<Found> {
  */
 export async function chooseGpuBackend(): Promise<Search<GpuBackend>> {
   const absent = absentGpu();
-  const { backend, adapter, passedOver } = absent
-    ? await search(['webgl2', 'webasm', 'cpu'], [`webgpu: ${absent}`])
-    : await search(GPU_BACKENDS);
+  const { backend, adapter, passedOver } = await search(
+    GPU_BACKENDS.filter((it) => it !== 'webgpu' || !absent),
+    absent ? [`webgpu: ${absent}`] : [],
+  );
   if (!backend) throw new DeviceError(passedOver.join('; '));
   return { backend, adapter, passedOver };
 }

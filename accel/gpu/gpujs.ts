@@ -91,6 +91,13 @@ export interface GpuBuffer {
   destroy(): void;
 }
 
+// GPUBufferUsage, and READ of GPUMapMode, whose globals exist only where WebGPU does
+export const MAP_READ = 0x1;
+export const COPY_SRC = 0x4;
+export const COPY_DST = 0x8;
+export const UNIFORM = 0x40;
+export const STORAGE = 0x80;
+
 export interface GpuBufferSettings {
   size: number;
   usage: number;

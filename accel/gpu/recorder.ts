@@ -1,19 +1,17 @@
-import type {
-  GpuBindGroupSettings,
-  GpuBuffer,
-  GpuBufferSettings,
-  GpuCommandEncoder,
-  GpuComputePass,
-  GpuDevice,
-  GpuLayoutSettings,
+import {
+  COPY_DST,
+  COPY_SRC,
+  MAP_READ,
+  STORAGE,
+  UNIFORM,
+  type GpuBindGroupSettings,
+  type GpuBuffer,
+  type GpuBufferSettings,
+  type GpuCommandEncoder,
+  type GpuComputePass,
+  type GpuDevice,
+  type GpuLayoutSettings,
 } from './gpujs.js';
-
-// GPUBufferUsage, whose global exists only where WebGPU does
-const MAP_READ = 0x1;
-const COPY_SRC = 0x4;
-const COPY_DST = 0x8;
-const UNIFORM = 0x40;
-const STORAGE = 0x80;
 
 /** Kernels after which what was recorded is submitted, so that the device can begin while more is recorded. */
 const BATCH = 64;
@@ -25,6 +23,8 @@ const ARENA = 2 * BATCH * ALIGNMENT;
 const LARGEST_KEPT = 2 ** 22;
 const MOST_KEPT = 2 ** 26;
 const PAGE = 2 ** 12;
+/** Bytes of ended buffers that may wait for what is recorded. */
+const MOST_WAITING = 2 ** 26;
 /** Bind groups remembered: those of a token and of a prompt, many times over. */
 const MOST_GROUPS = 2 ** 13;
 
@@ -33,9 +33,6 @@ interface RecordedGroup {
   group: object;
   params: GpuBuffer;
 }
-
-/** Bytes of ended buffers that may wait for what is recorded. */
-const MOST_WAITING = 2 ** 26;
 
 const recorders = new WeakMap<GpuDevice, Recorder>();
 

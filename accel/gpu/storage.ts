@@ -1,6 +1,18 @@
 import { DeviceError } from '../../src/errors.js';
 import { sizeOf } from '../../src/tensor.js';
-import type { BufferHandle, GpuBuffer, GpuJs, KernelFunction, TextureHandle, Thread, WebGpuContext } from './gpujs.js';
+import {
+  COPY_DST,
+  COPY_SRC,
+  MAP_READ,
+  STORAGE,
+  type BufferHandle,
+  type GpuBuffer,
+  type GpuJs,
+  type KernelFunction,
+  type TextureHandle,
+  type Thread,
+  type WebGpuContext,
+} from './gpujs.js';
 
 /**
  * Where tensors live on one backend. A handle is whatever GPU.js takes as a kernel's argument there; data is row-major,
@@ -86,12 +98,6 @@ function nested(data: Float32Array, shape: readonly number[]): unknown {
   const size = sizeOf(inner);
   return Array.from({ length: shape[0] }, (_, i) => nested(data.subarray(i * size, (i + 1) * size), inner));
 }
-
-// GPUBufferUsage and GPUMapMode, whose globals exist only where WebGPU does
-const MAP_READ = 0x1;
-const COPY_SRC = 0x4;
-const COPY_DST = 0x8;
-const STORAGE = 0x80;
 
 /** `webgpu`: a handle is a GPU buffer. */
 export function webGpuStorage({ WebGPUBufferResult }: GpuJs, context: WebGpuContext): Storage<BufferHandle> {

@@ -47,7 +47,7 @@ export class Pass {
   sideBySide<Result>(plan: () => Result): Result {
     const first = this.#steps.length;
     const result = plan();
-    for (const step of this.#steps.slice(first, -1)) step.goOn = step.op !== 'quantiseTokens';
+    for (const step of this.#steps.slice(first, -1)) step.goOn ??= true;
     return result;
   }
 
@@ -118,12 +118,8 @@ export class Pass {
     const groups = Math.ceil(x.width / group);
     const address = this.#engine.place(`tokens ${x.width} ${group}`, tokens * groups * (2 * group + 4));
     if (this.#tokens?.x !== x || this.#tokens.group !== group) {
-      this.#steps.push({
-        op: 'quantiseTokens',
-        args: [x.address, address, this.T, x.width, group],
-        name: null,
-        y: null,
-      });
+      const args = [x.address, address, this.T, x.width, group];
+      this.#steps.push({ op: 'quantiseTokens', args, goOn: false, name: null, y: null });
       this.#tokens = { x, group };
     }
     return address;

@@ -18,7 +18,7 @@ const GO_ON = 0x100;
 export interface PlannedOp {
   op: PlanOp;
   args: readonly number[];
-  /** The next op does not depend on this one. */
+  /** The next op does not depend on this one; `false` where it always does. */
   goOn?: boolean;
 }
 

@@ -90,8 +90,10 @@ export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): S
 
 /** A token must fit into what a thread has to itself, as float32 numbers or as 16-bit integers with their scales. */
 export const LONGEST_ROW: Readonly<Record<CompactDtype, number>> = {
-  ...{ bf16: 32_768, f16: 32_768 },
-  ...{ int8: 60_000, int4: 60_000 },
+  bf16: 32_768,
+  f16: 32_768,
+  int8: 60_000,
+  int4: 60_000,
 };
 
 export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number, engine: Engine): SimdLayerNorm {

@@ -1,7 +1,7 @@
 // Weights into fewer bits: the same bits as src/pack.ts makes, four weights at a time.
 
 import { Dtype, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
-import { sum } from './lanes';
+import { largest, sum } from './lanes';
 
 const INFINITE: u32 = 0x7f800000;
 /** What the largest weight of a group of int4 may become. */
@@ -12,18 +12,18 @@ const EXTREMES_END = EXTREMES + 24;
 export function packRows(dtype: u32, values: usize, K: u32, N: u32, codes: usize, scales: usize): bool {
   if (dtype == Dtype.Bf16 || dtype == Dtype.F16) return packHalves(dtype == Dtype.Bf16, values, K * N, codes);
   const group = dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP;
-  let largest = i32x4.splat(0);
+  let sizes = i32x4.splat(0);
   for (let n: u32 = 0; n < N; n++, values += <usize>K << 2) {
     for (let k: u32 = 0; k < K; k += group, scales += 2) {
       let from = values + (<usize>k << 2);
       if (k + group > K) from = padded(from, K - k);
-      for (let i: u32 = 0; i < group; i += 4) largest = i32x4.max_s(largest, magnitude(v128.load(from + (<usize>i << 2))));
+      for (let i: u32 = 0; i < group; i += 4) sizes = i32x4.max_s(sizes, magnitude(v128.load(from + (<usize>i << 2))));
       if (dtype == Dtype.Int8) packInt8(from, codes, scales);
       else packInt4(from, codes, scales);
       codes += dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP >> 1;
     }
   }
-  return !v128.any_true(i32x4.ge_s(largest, i32x4.splat(INFINITE)));
+  return !v128.any_true(i32x4.ge_s(sizes, i32x4.splat(INFINITE)));
 }
 
 /** The bits of numbers without their signs: they are in the order of their sizes, NaN above infinity. */
@@ -49,14 +49,9 @@ function largestOf(from: usize, count: u32): f32 {
     most = f32x4.max(most, v128.load(from + i));
     least = f32x4.min(least, v128.load(from + i));
   }
-  const top = reach(most);
-  const bottom = reach(f32x4.neg(least));
+  const top = largest(most);
+  const bottom = largest(f32x4.neg(least));
   return bottom > top ? -bottom : top;
-}
-
-function reach(v: v128): f32 {
-  const pairs = f32x4.max(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
-  return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
 }
 
 /** 64 codes from −127 to 127, to the nearest. */
@@ -73,15 +68,15 @@ function packInt8(from: usize, codes: usize, scales: usize): void {
 
 /** 32 codes from −8 to 7, with the scale that loses least. */
 function packInt4(from: usize, codes: usize, scales: usize): void {
-  const largest = largestOf(from, INT4_GROUP);
+  const furthest = largestOf(from, INT4_GROUP);
   let best: u16 = 0;
   let least: f32 = Infinity;
   for (let extreme = EXTREMES; extreme < EXTREMES_END; extreme += 4) {
-    const bits = toBfloat16(largest / load<f32>(extreme));
+    const bits = toBfloat16(furthest / load<f32>(extreme));
     store<u16>(scales, bits);
     const scale = loadScale(scales);
     if (scale == 0) continue;
-    const error = lost(from, f32x4.splat(scale), f32x4.splat(scale / largest));
+    const error = lost(from, f32x4.splat(scale), f32x4.splat(scale / furthest));
     if (error < least) {
       least = error;
       best = bits;
@@ -124,22 +119,22 @@ function eight(from: usize, scale: v128, least: f32, most: f32): v128 {
 }
 
 function packHalves(bf16: bool, values: usize, size: u32, codes: usize): bool {
-  let largest = i32x4.splat(0);
+  let sizes = i32x4.splat(0);
   let i: u32 = 0;
   for (; i + 8 <= size; i += 8) {
     const a = v128.load(values + (<usize>i << 2));
     const b = v128.load(values + (<usize>i << 2), 16);
-    largest = i32x4.max_s(largest, i32x4.max_s(magnitude(a), magnitude(b)));
+    sizes = i32x4.max_s(sizes, i32x4.max_s(magnitude(a), magnitude(b)));
     const low = bf16 ? bfloat16(a) : float16(a);
     const high = bf16 ? bfloat16(b) : float16(b);
     v128.store(codes + (<usize>i << 1), i16x8.narrow_i32x4_u(low, high));
   }
   for (; i < size; i++) {
     const v = v128.load32_zero(values + (<usize>i << 2));
-    largest = i32x4.max_s(largest, magnitude(v));
+    sizes = i32x4.max_s(sizes, magnitude(v));
     store<u16>(codes + (<usize>i << 1), <u16>i32x4.extract_lane(bf16 ? bfloat16(v) : float16(v), 0));
   }
-  return bf16 || !v128.any_true(i32x4.ge_s(largest, i32x4.splat(TOO_LARGE)));
+  return bf16 || !v128.any_true(i32x4.ge_s(sizes, i32x4.splat(TOO_LARGE)));
 }
 
 function toBfloat16(x: f32): u16 {
