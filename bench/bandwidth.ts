@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Device } from '../accel/gpu/device.js';
 import { median } from '../src/bench.js';
-import { tensor } from '../src/tensor.js';
+import { tensor } from '../reference/lib/tensor.js';
 
 const BYTES = 2 ** 28;
 const REPEATS = 7;

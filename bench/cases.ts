@@ -9,9 +9,9 @@ import { repeatInterleave } from '../accel/gpu/repeatInterleave.js';
 import { rope, ropeTables } from '../accel/gpu/rope.js';
 import { softmax } from '../accel/gpu/softmax.js';
 import * as reference from '../reference/index.js';
-import { PRESETS } from '../src/config.js';
-import { rows, sizeOf, tensor, type Tensor } from '../src/tensor.js';
-import type { LinearWeights } from '../src/weights.js';
+import { PRESETS } from '../src/checkpoint/config.js';
+import { rows, sizeOf, tensor, type Tensor } from '../reference/lib/tensor.js';
+import type { LinearWeights } from '../reference/lib/weights.js';
 
 /** An op at a size that Model_64_FLOAT has, with what it costs at least. */
 export interface Case {

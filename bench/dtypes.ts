@@ -9,9 +9,9 @@
 import { fileURLToPath } from 'node:url';
 import countries from 'world-countries';
 import { withSession, weightsAllocator } from '../src/backend.js';
-import { loadModel } from '../src/checkpoint/load.js';
+import { loadModel } from '../src/checkpoint/loadModel.js';
 import { progressBar, table } from '../src/cli/output.js';
-import { DTYPES } from '../src/compactTensor.js';
+import { DTYPES } from '../reference/lib/compactTensor.js';
 import { askPrompt } from '../src/languageModel.js';
 import { demoFolder, load } from '../src/load.js';
 import { mean, perplexity } from '../src/perplexity.js';

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { openDevice } from '../accel/gpu/device.js';
 import { table } from '../src/cli/output.js';
-import { messageOf } from '../src/errors.js';
+import { messageOf } from '../reference/lib/errors.js';
 
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 const SYNTHETIC = fileURLToPath(new URL('../checkpoints/model_64_float', import.meta.url));

@@ -11,7 +11,7 @@ import { Command } from 'commander';
 import { openDevice, type Device, type GpuBackend } from '../accel/gpu/device.js';
 import { median, round } from '../src/bench.js';
 import { table } from '../src/cli/output.js';
-import { DeviceError } from '../src/errors.js';
+import { DeviceError } from '../accel/errors.js';
 import { deviceBandwidth, hostBandwidth } from './bandwidth.js';
 import { cases, type Case } from './cases.js';
 

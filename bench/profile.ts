@@ -16,9 +16,9 @@ import type { PlannedOp } from '../accel/simd/plan.js';
 import { uploadModel } from '../accel/simd/upload.js';
 import { weightsAllocator } from '../src/backend.js';
 import { median } from '../src/bench.js';
-import { loadModel } from '../src/checkpoint/load.js';
+import { loadModel } from '../src/checkpoint/loadModel.js';
 import { table } from '../src/cli/output.js';
-import { DTYPES, type Dtype } from '../src/compactTensor.js';
+import { DTYPES, type Dtype } from '../reference/lib/compactTensor.js';
 
 const REPEATS = 9;
 const STEPS = [

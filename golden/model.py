@@ -1,7 +1,7 @@
 """The architecture in PyTorch: our own reading of it, and the truth that the TypeScript is held to.
 
 Runs in float32, as users of PyTorch do, and in float64, which is taken for the truth. The names of the modules are the
-canonical names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters as in src/config.ts: T tokens,
+canonical names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters as in reference/lib/config.ts: T tokens,
 V vocabulary, E embedding width, C model width, H heads, D head width, L layers.
 """
 

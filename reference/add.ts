@@ -1,5 +1,5 @@
-import { ShapeError } from '../src/errors.js';
-import { show, tensor, type Tensor } from '../src/tensor.js';
+import { ShapeError } from './lib/errors.js';
+import { show, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * Adds what a sub-layer found to the residual stream that carries every token through the model.

@@ -1,5 +1,5 @@
-import { ShapeError } from '../src/errors.js';
-import { expectMatrix, show, tensor, type Tensor } from '../src/tensor.js';
+import { ShapeError } from './lib/errors.js';
+import { expectMatrix, show, tensor, type Tensor } from './lib/tensor.js';
 import { softmaxInPlace } from './softmax.js';
 
 /**

@@ -1,7 +1,7 @@
-import type { ModelConfig } from '../src/config.js';
-import type { Tensor } from '../src/tensor.js';
-import { noTrace, type Trace } from '../src/trace.js';
-import type { BlockWeights, LayerNormWeights } from '../src/weights.js';
+import type { ModelConfig } from './lib/config.js';
+import type { Tensor } from './lib/tensor.js';
+import { noTrace, type Trace } from './lib/trace.js';
+import type { BlockWeights, LayerNormWeights } from './lib/weights.js';
 import { add } from './add.js';
 import { attention } from './attention.js';
 import { feedForward } from './feedForward.js';

@@ -1,5 +1,5 @@
-import { checkId } from '../src/checkTokens.js';
-import { expectMatrix, rows, tensor, type Tensor } from '../src/tensor.js';
+import { checkId } from './lib/checkTokens.js';
+import { expectMatrix, rows, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * Looks up the frozen code of every token. In these models the table was fixed before training and carries no meaning:

@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../src/config.js';
-import { tensor, type Tensor } from '../src/tensor.js';
+import type { ModelConfig } from './lib/config.js';
+import { tensor, type Tensor } from './lib/tensor.js';
 import { erfc } from './erf.js';
 
 /**

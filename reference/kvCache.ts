@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../src/config.js';
-import { rows, tensor, type Tensor } from '../src/tensor.js';
+import type { ModelConfig } from './lib/config.js';
+import { rows, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * The keys and values of all tokens so far, for every layer. A token's key and value never change, since it cannot see

@@ -1,5 +1,5 @@
-import { expectMatrix, expectVector, tensor, type Tensor } from '../src/tensor.js';
-import type { LayerNormWeights } from '../src/weights.js';
+import { expectMatrix, expectVector, tensor, type Tensor } from './lib/tensor.js';
+import type { LayerNormWeights } from './lib/weights.js';
 
 /**
  * Shifts and scales each token's vector to mean 0 and variance 1, then lets the model choose its own scale and shift.

@@ -1,6 +1,6 @@
-import { ShapeError } from '../src/errors.js';
-import { expectMatrix, expectVector, show, tensor, type Tensor } from '../src/tensor.js';
-import type { LinearWeights } from '../src/weights.js';
+import { ShapeError } from './lib/errors.js';
+import { expectMatrix, expectVector, show, tensor, type Tensor } from './lib/tensor.js';
+import type { LinearWeights } from './lib/weights.js';
 
 /**
  * Mixes the elements of each token's vector: every output is one weighted sum of all inputs. Nearly all the parameters

@@ -1,5 +1,5 @@
-import type { Tensor } from '../src/tensor.js';
-import type { LinearWeights } from '../src/weights.js';
+import type { Tensor } from './lib/tensor.js';
+import type { LinearWeights } from './lib/weights.js';
 import { linear } from './linear.js';
 
 /**

@@ -1,7 +1,7 @@
-import { checkTokens } from '../src/checkTokens.js';
-import { rows, type Tensor } from '../src/tensor.js';
-import { noTrace, prefixed, type Trace } from '../src/trace.js';
-import type { Model } from '../src/weights.js';
+import { checkTokens } from './lib/checkTokens.js';
+import { rows, type Tensor } from './lib/tensor.js';
+import { noTrace, prefixed, type Trace } from './lib/trace.js';
+import type { Model } from './lib/weights.js';
 import { block } from './block.js';
 import { embedding } from './embedding.js';
 import type { KvCache } from './kvCache.js';

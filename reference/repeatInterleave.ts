@@ -1,5 +1,5 @@
-import { ShapeError } from '../src/errors.js';
-import { expectMatrix, tensor, type Tensor } from '../src/tensor.js';
+import { ShapeError } from './lib/errors.js';
+import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * Widens the embedding to the width of the model by repeating each element, so that a table of V × 64 numbers can feed

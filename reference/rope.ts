@@ -1,6 +1,6 @@
-import { ShapeError } from '../src/errors.js';
-import type { ModelConfig } from '../src/config.js';
-import { expectMatrix, tensor, type Tensor } from '../src/tensor.js';
+import { ShapeError } from './lib/errors.js';
+import type { ModelConfig } from './lib/config.js';
+import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
 
 /** The cosine and sine of every angle: [T, D/2] each, row-major, in float64. */
 export interface RopeTables {

@@ -1,4 +1,4 @@
-import { expectMatrix, tensor, type Tensor } from '../src/tensor.js';
+import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * Turns scores into weights that are positive and sum to 1, in place.

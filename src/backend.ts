@@ -1,10 +1,10 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
 import { floatModel, unsharedModel } from './checkpoint/assemble.js';
-import { InputError } from './errors.js';
+import { InputError } from '../reference/lib/errors.js';
 import { openReferenceSession } from './referenceSession.js';
-import type { Tensor } from './tensor.js';
-import type { Trace } from './trace.js';
-import type { Model } from './weights.js';
+import type { Tensor } from '../reference/lib/tensor.js';
+import type { Trace } from '../reference/lib/trace.js';
+import type { Model } from '../reference/lib/weights.js';
 
 export interface SessionForwardOptions {
   /** Score the token after each new position, or only after the last one (the default). */

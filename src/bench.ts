@@ -1,6 +1,6 @@
 import type { Backend, Session } from './backend.js';
-import type { ModelConfig } from './config.js';
-import { InputError } from './errors.js';
+import type { ModelConfig } from '../reference/lib/config.js';
+import { InputError } from '../reference/lib/errors.js';
 
 export interface SpeedOptions {
   /** Lengths of prompts that are read: 16, 128 and 512 as far as they fit into block_size. */

@@ -1,7 +1,7 @@
 import { withSession } from './backend.js';
-import type { ModelConfig } from './config.js';
+import type { ModelConfig } from '../reference/lib/config.js';
 import { mean, perplexity } from './perplexity.js';
-import type { Model } from './weights.js';
+import type { Model } from '../reference/lib/weights.js';
 
 /** The conventions that a checkpoint does not show. */
 export type Convention = Pick<ModelConfig, 'ropePairing' | 'geluApproximate' | 'normPosition' | 'layerNormEps'>;

@@ -1,7 +1,7 @@
 import type { Session } from './backend.js';
-import { InputError } from './errors.js';
+import { InputError } from '../reference/lib/errors.js';
 import { createSampler, type SampleOptions } from './sample.js';
-import type { ModelConfig } from './config.js';
+import type { ModelConfig } from '../reference/lib/config.js';
 
 export interface GenerateOptions extends SampleOptions {
   /** How many tokens to make at most; 128 unless told. */

@@ -8,28 +8,22 @@ export {
   type Session,
   type SessionForwardOptions,
 } from './backend.js';
-export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from './compactTensor.js';
-export { formatConfig, parseConfig, PRESETS, type ConfigReport, type ModelConfig } from './config.js';
-export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/load.js';
+export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from '../reference/lib/compactTensor.js';
+export { formatConfig, parseConfig, PRESETS, type ConfigReport } from './checkpoint/config.js';
+export { type ModelConfig } from '../reference/lib/config.js';
+export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/loadModel.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
-export {
-  CheckpointError,
-  ConfigError,
-  DeviceError,
-  EmergentError,
-  HubError,
-  InputError,
-  ShapeError,
-  TokenizerError,
-} from './errors.js';
+export { CheckpointError, ConfigError, HubError, TokenizerError } from './lib/errors.js';
+export { DeviceError } from '../accel/errors.js';
+export { EmergentError, InputError, ShapeError } from '../reference/lib/errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
-export type { HubOptions } from './hub/connection.js';
+export type { HubOptions } from './folder/hub/connection.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
-export { tensor, type Tensor } from './tensor.js';
+export { tensor, type Tensor } from '../reference/lib/tensor.js';
 export { buildTokenizer, BVV241, compactLayout, type NgramCounts, type VocabularyLayout } from './tokenizer/build.js';
-export { loadTokenizer } from './tokenizer/load.js';
+export { loadTokenizer } from './tokenizer/loadTokenizer.js';
 export { Tokenizer } from './tokenizer/tokenizer.js';
-export { activationNames, type Trace } from './trace.js';
-export type { BlockWeights, LayerNormWeights, LinearWeights, Model, ModelWeights } from './weights.js';
+export { activationNames, type Trace } from '../reference/lib/trace.js';
+export type { BlockWeights, LayerNormWeights, LinearWeights, Model, ModelWeights } from '../reference/lib/weights.js';

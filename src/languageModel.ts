@@ -1,11 +1,11 @@
 import { openBackend, resolveBackend, weightsAllocator, type Backend, type Session } from './backend.js';
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
-import type { ModelConfig } from './config.js';
-import type { Folder } from './folder.js';
+import type { ModelConfig } from '../reference/lib/config.js';
+import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
-import { readTokenizer } from './tokenizer/read.js';
+import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
-import type { Model } from './weights.js';
+import type { Model } from '../reference/lib/weights.js';
 
 export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
   /** Go on past the token that ends a text. */

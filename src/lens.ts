@@ -1,8 +1,8 @@
 import { layerNorm, lmHead } from '../reference/index.js';
 import { withSession, type Session } from './backend.js';
-import { InputError } from './errors.js';
-import { rows, type Tensor } from './tensor.js';
-import type { Model } from './weights.js';
+import { InputError } from '../reference/lib/errors.js';
+import { rows, type Tensor } from '../reference/lib/tensor.js';
+import type { Model } from '../reference/lib/weights.js';
 
 /** The residual stream after every layer: L tensors [T, C]. */
 async function states(session: Session, { config }: Model, ids: readonly number[]): Promise<Tensor[]> {

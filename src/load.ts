@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { HubOptions } from './hub/connection.js';
+import type { HubOptions } from './folder/hub/connection.js';
 import { readLanguageModel, type LanguageModel, type LanguageModelOptions } from './languageModel.js';
-import { openModelFolder } from './modelFolder.js';
+import { openModelFolder } from './folder/openByName.js';
 
 /** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
 export function demoFolder(): string {

@@ -1,6 +1,6 @@
 import type { Session } from './backend.js';
-import type { ModelConfig } from './config.js';
-import { InputError } from './errors.js';
+import type { ModelConfig } from '../reference/lib/config.js';
+import { InputError } from '../reference/lib/errors.js';
 
 export interface Perplexity {
   /** e to the mean surprise: 1 for a model that knows every next token, V for one that guesses. */

@@ -1,8 +1,8 @@
 import { forward, KvCache } from '../reference/index.js';
 import type { Session, SessionForwardOptions } from './backend.js';
-import { InputError } from './errors.js';
-import type { Tensor } from './tensor.js';
-import type { Model } from './weights.js';
+import { InputError } from '../reference/lib/errors.js';
+import type { Tensor } from '../reference/lib/tensor.js';
+import type { Model } from '../reference/lib/weights.js';
 
 /** A session on the reference: plain loops on the calling thread. */
 export function openReferenceSession(model: Model): Session {

@@ -1,6 +1,6 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { mersenne } from 'pure-rand/generator/mersenne';
-import { EmergentError, InputError } from './errors.js';
+import { EmergentError, InputError } from '../reference/lib/errors.js';
 
 export interface SampleOptions {
   /** 0, the default, always takes the likeliest token; 1 follows the model's own distribution. */

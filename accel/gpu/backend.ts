@@ -1,7 +1,7 @@
 import type { Backend, Session, SessionForwardOptions } from '../../src/backend.js';
-import { InputError } from '../../src/errors.js';
-import type { Tensor } from '../../src/tensor.js';
-import type { Model } from '../../src/weights.js';
+import { InputError } from '../../reference/lib/errors.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { openDevice, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
 import { CHUNK, forward, uploadModel, type DeviceModel } from './model.js';

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../src/config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 import type { Device, DeviceTensor } from './device.js';
 import { feedForward, type Traced } from './feedForward.js';
 import type { KvCache } from './kvCache.js';

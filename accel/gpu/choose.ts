@@ -1,7 +1,8 @@
 import { forward as referenceForward } from '../../reference/model.js';
 import { syntheticModel } from '../../src/checkpoint/synthetic.js';
-import { PRESETS } from '../../src/config.js';
-import { DeviceError, messageOf } from '../../src/errors.js';
+import { PRESETS } from '../../src/checkpoint/config.js';
+import { DeviceError } from '../errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
 import { builtin } from '../builtin.js';
 import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';

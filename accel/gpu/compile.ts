@@ -1,5 +1,5 @@
-import { DeviceError } from '../../src/errors.js';
-import type { Tensor } from '../../src/tensor.js';
+import { DeviceError } from '../errors.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut } from './gpujs.js';
 import { outputOf } from './storage.js';
 

@@ -1,7 +1,8 @@
-import { DeviceError, messageOf, ShapeError } from '../../src/errors.js';
-import { show, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
+import { DeviceError } from '../errors.js';
+import { messageOf, ShapeError } from '../../reference/lib/errors.js';
+import { show, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
-import { Turns } from '../turns.js';
+import { Turns } from '../mutex.js';
 import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
 import { recorderOf, type Recorder } from './recorder.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';

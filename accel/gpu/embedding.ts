@@ -1,4 +1,4 @@
-import type { Tensor } from '../../src/tensor.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 

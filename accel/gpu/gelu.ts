@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../src/config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 

@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../../src/config.js';
-import { tensor } from '../../src/tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor } from './device.js';
 
 /** Rows that a cache begins with; a multiple of every backend's step in attention. */

@@ -1,5 +1,5 @@
-import { sizeOf, tensor, type Tensor } from '../../src/tensor.js';
-import type { LinearWeights } from '../../src/weights.js';
+import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { LinearWeights } from '../../reference/lib/weights.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 import { linearWebasm } from './linearWebasm.js';

@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '../../src/tensor.js';
+import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor, Kernel } from './device.js';
 import type { Thread } from './gpujs.js';
 import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './linear.js';

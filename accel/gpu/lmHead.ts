@@ -1,4 +1,4 @@
-import type { LinearWeights } from '../../src/weights.js';
+import type { LinearWeights } from '../../reference/lib/weights.js';
 import type { Device } from './device.js';
 import { linear, type DeviceLinear } from './linear.js';
 

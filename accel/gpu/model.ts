@@ -1,7 +1,7 @@
-import { checkTokens } from '../../src/checkTokens.js';
-import { rows, tensor, type Tensor } from '../../src/tensor.js';
-import type { Trace } from '../../src/trace.js';
-import type { LayerNormWeights, Model } from '../../src/weights.js';
+import { checkTokens } from '../../reference/lib/checkTokens.js';
+import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
+import type { LayerNormWeights, Model } from '../../reference/lib/weights.js';
 import { add } from './add.js';
 import { attention } from './attention.js';
 import { block, type DeviceBlock } from './block.js';

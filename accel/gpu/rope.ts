@@ -1,6 +1,6 @@
 import { ropeTables as referenceTables } from '../../reference/rope.js';
-import type { ModelConfig } from '../../src/config.js';
-import { tensor } from '../../src/tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 

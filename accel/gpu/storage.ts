@@ -1,5 +1,5 @@
-import { DeviceError } from '../../src/errors.js';
-import { sizeOf } from '../../src/tensor.js';
+import { DeviceError } from '../errors.js';
+import { sizeOf } from '../../reference/lib/tensor.js';
 import {
   COPY_DST,
   COPY_SRC,

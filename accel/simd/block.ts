@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../src/config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 import type { KvCache } from './kvCache.js';
 import type { Activation, Pass } from './pass.js';
 import type { SimdBlock, SimdLayerNorm, SimdRopeTables } from './upload.js';

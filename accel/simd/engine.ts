@@ -1,6 +1,6 @@
-import type { Tensor } from '../../src/tensor.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import { builtin } from '../builtin.js';
-import { Turns } from '../turns.js';
+import { Turns } from '../mutex.js';
 import { canShare, SimdMemory } from './memory.js';
 import { hasRelaxedSimd } from './module.js';
 import { planBytes, writePlan, type PlannedOp } from './plan.js';

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../src/config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 import type { SimdMemory } from './memory.js';
 
 /** Positions in a page; assembly/attention.ts has the same. */

@@ -1,4 +1,4 @@
-import { DeviceError } from '../../src/errors.js';
+import { DeviceError } from '../errors.js';
 import { WebAssembly, type WasmMemory } from './webAssembly.js';
 
 const PAGE = 2 ** 16;

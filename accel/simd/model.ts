@@ -1,6 +1,6 @@
-import { checkTokens } from '../../src/checkTokens.js';
-import { tensor, type Tensor } from '../../src/tensor.js';
-import type { Trace } from '../../src/trace.js';
+import { checkTokens } from '../../reference/lib/checkTokens.js';
+import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
 import type { KvCache } from './kvCache.js';
 import { Pass, type Activation } from './pass.js';

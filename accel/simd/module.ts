@@ -1,4 +1,5 @@
-import { DeviceError, messageOf } from '../../src/errors.js';
+import { DeviceError } from '../errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
 import { BINARY } from './binary.js';
 import { WebAssembly, type WasmMemory, type WasmModule } from './webAssembly.js';
 

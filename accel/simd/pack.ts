@@ -1,5 +1,5 @@
-import { DTYPES, rowLayout } from '../../src/compactTensor.js';
-import type { PackRows } from '../../src/pack.js';
+import { DTYPES, rowLayout } from '../../reference/lib/compactTensor.js';
+import type { PackRows } from '../../reference/lib/pack.js';
 import { compileKernels, hasSimd, instantiate } from './module.js';
 import { SimdMemory } from './memory.js';
 
@@ -7,7 +7,7 @@ import { SimdMemory } from './memory.js';
 const SLAB = 2 ** 20;
 
 /**
- * A {@link PackRows} that is some ten times as fast as src/pack.ts, with the same bits. It has a memory of its own, into
+ * A {@link PackRows} that is some ten times as fast as reference/lib/pack.ts, with the same bits. It has a memory of its own, into
  * which weights are copied; null where there is no SIMD.
  */
 export async function openPacker(): Promise<PackRows | null> {

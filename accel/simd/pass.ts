@@ -1,5 +1,5 @@
-import { DTYPES, GROUP } from '../../src/compactTensor.js';
-import type { Trace } from '../../src/trace.js';
+import { DTYPES, GROUP } from '../../reference/lib/compactTensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import type { Engine } from './engine.js';
 import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
 import type { SimdLayerNorm, SimdLinear, SimdRopeTables } from './upload.js';

@@ -1,4 +1,5 @@
-import { DeviceError, messageOf } from '../../src/errors.js';
+import { DeviceError } from '../errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
 import type { SimdMemory } from './memory.js';
 import { compileKernels, instantiate } from './module.js';
 import { startWorker, type WorkerHandle, type WorkerListener } from './worker.js';

@@ -1,8 +1,8 @@
 import { ropeTables } from '../../reference/rope.js';
-import { CompactTensor, type CompactDtype, type Dtype } from '../../src/compactTensor.js';
-import type { ModelConfig } from '../../src/config.js';
-import { DeviceError } from '../../src/errors.js';
-import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
+import { CompactTensor, type CompactDtype, type Dtype } from '../../reference/lib/compactTensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { DeviceError } from '../errors.js';
+import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 import type { Engine } from './engine.js';
 
 /** Addresses of a layer's weights; a bias that is not there is 0. */

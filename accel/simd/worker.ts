@@ -1,4 +1,4 @@
-import { messageOf } from '../../src/errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
 import { builtin } from '../builtin.js';
 import type { WasmMemory, WasmModule } from './webAssembly.js';
 

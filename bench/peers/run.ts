@@ -14,7 +14,7 @@ import { Command } from 'commander';
 import { median } from '../../src/bench.js';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
 import { progressBar, table } from '../../src/cli/output.js';
-import { messageOf } from '../../src/errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { chart } from './chart.js';
 import { readBandwidth } from './readBandwidth.js';

@@ -1,7 +1,7 @@
-import type { ModelConfig } from '../config.js';
-import { CompactTensor } from '../compactTensor.js';
-import { tensor, type Tensor } from '../tensor.js';
-import type { BlockWeights, Model, ModelWeights } from '../weights.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CompactTensor } from '../../reference/lib/compactTensor.js';
+import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { BlockWeights, Model, ModelWeights } from '../../reference/lib/weights.js';
 
 /** Puts tensors with canonical names where they belong. Every required one is there, which the caller has checked. */
 export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {

@@ -1,4 +1,4 @@
-import { sizeOf } from '../tensor.js';
+import { sizeOf } from '../../reference/lib/tensor.js';
 
 /** What a tensor that is no parameter is called where its values are needed: see `checkFrequencies` in load.ts. */
 export const ROTARY_FREQUENCIES = 'rotary frequencies';

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 
 /** A part of the model, for counting its parameters. */
 export type Part = 'embedding' | 'attention' | 'feed-forward' | 'norms' | 'head';

@@ -1,8 +1,8 @@
-import type { ModelConfig } from '../config.js';
-import { CheckpointError } from '../errors.js';
-import { show } from '../tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CheckpointError } from '../lib/errors.js';
+import { show } from '../../reference/lib/tensor.js';
 import type { CanonicalTensor } from './canonical.js';
-import { plain } from './quote.js';
+import { plain } from '../lib/quote.js';
 
 /** A tensor of the file, and what it is taken for. */
 export interface Claim {

@@ -1,7 +1,7 @@
-import { packRows } from '../pack.js';
-import { CompactTensor, type Dtype } from '../compactTensor.js';
-import { sizeOf, type Tensor } from '../tensor.js';
-import type { Model } from '../weights.js';
+import { packRows } from '../../reference/lib/pack.js';
+import { CompactTensor, type Dtype } from '../../reference/lib/compactTensor.js';
+import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { namedTensors } from './assemble.js';
 import { formatQuantization, SCALES } from './quantized.js';
 import type { LazyTensor } from './writer.js';

@@ -1,4 +1,4 @@
-import { fromBfloat16, fromFloat16 } from '../compactTensor.js';
+import { fromBfloat16, fromFloat16 } from '../../reference/lib/compactTensor.js';
 
 /** The types that the safetensors format knows (0.8), with the bits that an element takes. */
 export const DTYPE_BITS: Readonly<Record<string, number>> = {

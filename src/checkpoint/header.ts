@@ -1,8 +1,9 @@
-import { CheckpointError, messageOf } from '../errors.js';
-import { show, sizeOf } from '../tensor.js';
+import { CheckpointError } from '../lib/errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
+import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { DTYPE_BITS } from './dtype.js';
 import { duplicateKey, nesting } from './jsonText.js';
-import { quote, visible } from './quote.js';
+import { quote, visible } from '../lib/quote.js';
 
 /** The largest header that the format allows, in bytes. */
 export const LARGEST_HEADER = 100_000_000;

@@ -1,10 +1,10 @@
-import type { ModelConfig } from '../config.js';
-import { CheckpointError } from '../errors.js';
-import { show } from '../tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CheckpointError } from '../lib/errors.js';
+import { show } from '../../reference/lib/tensor.js';
 import { bufferKind } from './buffers.js';
 import { canonicalTensors, type CanonicalTensor } from './canonical.js';
 import { checkComplete, enumerate, type Claim } from './complete.js';
-import { plain, quote } from './quote.js';
+import { plain, quote } from '../lib/quote.js';
 import { guessRole, surveyLayer, type Module } from './roles.js';
 
 export { canonicalTensors, type CanonicalTensor, type Part } from './canonical.js';

@@ -1,10 +1,10 @@
-import { GROUP, rowLayout } from '../compactTensor.js';
-import type { ModelConfig } from '../config.js';
-import { CheckpointError, ConfigError } from '../errors.js';
-import { show } from '../tensor.js';
+import { GROUP, rowLayout } from '../../reference/lib/compactTensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CheckpointError, ConfigError } from '../lib/errors.js';
+import { show } from '../../reference/lib/tensor.js';
 import { canonicalTensors } from './canonical.js';
 import type { TensorInfo } from './header.js';
-import { plain } from './quote.js';
+import { plain } from '../lib/quote.js';
 
 /** How the integers of a checkpoint came to be: the key `quantization` of config.json. */
 export type Quantization = 'int8' | 'int4';

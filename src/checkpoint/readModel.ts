@@ -1,10 +1,12 @@
-import { parseConfig, type ModelConfig } from '../config.js';
-import { CheckpointError, ConfigError, InputError } from '../errors.js';
-import { readJson, type Folder } from '../folder.js';
-import { CompactTensor, DTYPES, type Dtype } from '../compactTensor.js';
-import { packRows, type PackRows } from '../pack.js';
-import { rows, sizeOf, tensor, type Tensor } from '../tensor.js';
-import type { Model } from '../weights.js';
+import { parseConfig } from './config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CheckpointError, ConfigError } from '../lib/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { readJson, type Folder } from '../folder/folder.js';
+import { CompactTensor, DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
+import { packRows, type PackRows } from '../../reference/lib/pack.js';
+import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { assemble } from './assemble.js';
 import { ROTARY_FREQUENCIES } from './buffers.js';
 import {
@@ -15,7 +17,7 @@ import {
   type ResolvedTensor,
   type TensorMap,
 } from './names.js';
-import { plain } from './quote.js';
+import { plain } from '../lib/quote.js';
 import { isFloatDtype } from './dtype.js';
 import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';

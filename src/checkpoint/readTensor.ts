@@ -1,10 +1,10 @@
-import { CompactTensor, rowLayout, type CompactDtype, type Dtype } from '../compactTensor.js';
-import { CheckpointError } from '../errors.js';
-import { canHold, packRows, type PackRows } from '../pack.js';
-import { sizeOf, tensor, type Tensor } from '../tensor.js';
+import { CompactTensor, rowLayout, type CompactDtype, type Dtype } from '../../reference/lib/compactTensor.js';
+import { CheckpointError } from '../lib/errors.js';
+import { canHold, packRows, type PackRows } from '../../reference/lib/pack.js';
+import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { ResolvedTensor } from './names.js';
 import { codesOf, SCALES } from './quantized.js';
-import { plain } from './quote.js';
+import { plain } from '../lib/quote.js';
 import type { TensorStore } from './sharded.js';
 
 export type Allocate = (bytes: number) => Uint8Array;

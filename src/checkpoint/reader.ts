@@ -1,9 +1,9 @@
-import { CheckpointError } from '../errors.js';
-import { sizeOf, type Tensor } from '../tensor.js';
-import type { ByteSource } from './byteSource.js';
+import { CheckpointError } from '../lib/errors.js';
+import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
+import type { ByteSource } from '../folder/byteSource.js';
 import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
 import { LARGEST_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
-import { quote } from './quote.js';
+import { quote } from '../lib/quote.js';
 
 /** How much of a tensor that needs decoding is in memory twice. */
 const DECODE_CHUNK = 2 ** 20;

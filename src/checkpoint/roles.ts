@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
 
 /**
  * Guesses what a module of a checkpoint is from the words in its name, its place and the shape of its weight. Each rule

@@ -1,4 +1,4 @@
-import { openFile, writeFileWhole } from './nodeFile.js';
+import { openFile, writeFileWhole } from '../folder/nodeFile.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
 import { encodeSafetensors, type WritableTensor } from './writer.js';
 

@@ -1,7 +1,7 @@
-import { CheckpointError } from '../errors.js';
-import { readJson, type Folder } from '../folder.js';
-import type { Tensor } from '../tensor.js';
-import { plain, quote } from './quote.js';
+import { CheckpointError } from '../lib/errors.js';
+import { readJson, type Folder } from '../folder/folder.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
+import { plain, quote } from '../lib/quote.js';
 import type { TensorInfo } from './header.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
 

@@ -1,6 +1,6 @@
-import type { ModelConfig } from '../config.js';
-import { sizeOf, tensor } from '../tensor.js';
-import type { Model } from '../weights.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { sizeOf, tensor } from '../../reference/lib/tensor.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { assemble } from './assemble.js';
 import { canonicalTensors } from './names.js';
 import type { LazyTensor } from './safetensors.js';

@@ -1,8 +1,8 @@
-import { EmergentError } from '../errors.js';
-import { show, sizeOf } from '../tensor.js';
+import { EmergentError } from '../../reference/lib/errors.js';
+import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { DTYPE_BITS, LITTLE_ENDIAN } from './dtype.js';
 import { hasLoneSurrogate, LARGEST_HEADER } from './header.js';
-import { quote } from './quote.js';
+import { quote } from '../lib/quote.js';
 
 /** What can be written: float32 as F32, float64 as F64. */
 export interface WritableTensor {

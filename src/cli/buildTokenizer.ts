@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { InputError, messageOf } from '../errors.js';
+import { InputError, messageOf } from '../../reference/lib/errors.js';
 import { buildTokenizer, BVV241, compactLayout } from '../tokenizer/build.js';
 import { parseInteger, requireJson } from './options.js';
 

@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { calibrate, type Calibration, type Convention } from '../calibrate.js';
-import { configKey } from '../config.js';
+import { configKey } from '../checkpoint/config.js';
 import { describeChange } from '../verify/report.js';
 import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { describeModel, type LoadReport } from '../checkpoint/readModel.js';
-import { formatConfig } from '../config.js';
+import { formatConfig } from '../checkpoint/config.js';
 import { addModelOptions, loadOptions, type ModelFlags } from './options.js';
 import { formatBytes, table } from './output.js';
 

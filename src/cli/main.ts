@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { EmergentError, messageOf } from '../errors.js';
+import { EmergentError, messageOf } from '../../reference/lib/errors.js';
 import { askCommand } from './ask.js';
 import { benchCommand } from './bench.js';
 import { buildTokenizerCommand } from './buildTokenizer.js';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { saveConfig } from '../checkpoint/load.js';
-import { writeFileWhole } from '../checkpoint/nodeFile.js';
+import { saveConfig } from '../checkpoint/loadModel.js';
+import { writeFileWhole } from '../folder/nodeFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';
-import { PRESETS } from '../config.js';
-import { sizeOf } from '../tensor.js';
+import { PRESETS } from '../checkpoint/config.js';
+import { sizeOf } from '../../reference/lib/tensor.js';
 import { parseInteger } from './options.js';
 import { counted, formatBytes } from './output.js';
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { writeFileWhole } from '../checkpoint/nodeFile.js';
-import { InputError } from '../errors.js';
-import { escapeHtml, page } from '../html.js';
+import { writeFileWhole } from '../folder/nodeFile.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { escapeHtml, page } from '../lib/html.js';
 import { CARRIER, nearest, positions, type Neighbour } from '../lens.js';
 import { addBackendOption, addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
 import { table } from './output.js';

@@ -3,15 +3,15 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { BACKEND_NAMES, resolveBackend, weightsAllocator } from '../backend.js';
 import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
 import type { TensorMap } from '../checkpoint/names.js';
-import { DTYPES, GROUP, type Dtype } from '../compactTensor.js';
-import { InputError } from '../errors.js';
-import { parseJson, type Folder } from '../folder.js';
+import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { parseJson, type Folder } from '../folder/folder.js';
 import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
-import { openModelFolder } from '../modelFolder.js';
-import { readTokenizer } from '../tokenizer/read.js';
+import { openModelFolder } from '../folder/openByName.js';
+import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { readText } from './textFile.js';
-import type { Model } from '../weights.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { note, progressBar } from './output.js';
 
 /** The options of every command that loads a model. `--model` is opened before the command gets it. */

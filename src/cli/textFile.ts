@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { InputError, messageOf } from '../errors.js';
-import type { Folder } from '../folder.js';
-import { readTokenizer } from '../tokenizer/read.js';
+import { InputError, messageOf } from '../../reference/lib/errors.js';
+import type { Folder } from '../folder/folder.js';
+import { readTokenizer } from '../tokenizer/readTokenizer.js';
 
 /** @throws InputError if the file does not exist or cannot be read. */
 export async function readText(path: string): Promise<string> {

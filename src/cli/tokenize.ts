@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readTokenizer } from '../tokenizer/read.js';
+import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { addModelName, textArgument, type ModelFlags } from './options.js';
 import { table } from './output.js';
 

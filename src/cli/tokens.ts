@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander';
-import type { ModelConfig } from '../config.js';
-import { InputError } from '../errors.js';
-import type { Folder } from '../folder.js';
-import { readTokenizer } from '../tokenizer/read.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { InputError } from '../../reference/lib/errors.js';
+import type { Folder } from '../folder/folder.js';
+import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { parseIds } from './options.js';
 
 /** What a model is to be fed: ids as they are, or text. */

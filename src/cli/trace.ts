@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
 import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';

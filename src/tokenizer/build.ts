@@ -1,4 +1,4 @@
-import { TokenizerError } from '../errors.js';
+import { TokenizerError } from '../lib/errors.js';
 
 /** How often a language's n-grams were counted, most frequent first; `[gram, count]`. */
 export interface NgramCounts {

@@ -1,5 +1,6 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { messageOf, TokenizerError } from '../errors.js';
+import { messageOf } from '../../reference/lib/errors.js';
+import { TokenizerError } from '../lib/errors.js';
 
 /** Turns text into token ids and back, as a model folder's `tokenizer.json` says. */
 export class Tokenizer {

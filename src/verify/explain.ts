@@ -1,6 +1,6 @@
-import type { ModelConfig } from '../config.js';
-import { InputError } from '../errors.js';
-import type { Model } from '../weights.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { InputError } from '../../reference/lib/errors.js';
+import type { Model } from '../../reference/lib/weights.js';
 import type { Golden } from './golden.js';
 import { verify } from './verify.js';
 

@@ -1,7 +1,8 @@
 import type { SafetensorsFile } from '../checkpoint/reader.js';
-import type { ModelConfig } from '../config.js';
-import { CheckpointError, InputError } from '../errors.js';
-import { show, sizeOf } from '../tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { CheckpointError } from '../lib/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { show, sizeOf } from '../../reference/lib/tensor.js';
 import type { GraphNode } from './graph.js';
 
 /** The version of golden files that this reads and writes. */

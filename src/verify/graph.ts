@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../config.js';
-import { activationNames } from '../trace.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { activationNames } from '../../reference/lib/trace.js';
 
 /** An activation: which op made it, and from which other activations. */
 export interface GraphNode {

@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../config.js';
-import { escapeHtml, page } from '../html.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { escapeHtml, page } from '../lib/html.js';
 import { cells, COLUMNS, summarize } from './report.js';
 import type { Row, VerifyReport } from './verify.js';
 

@@ -1,5 +1,6 @@
-import { configKey, type ModelConfig } from '../config.js';
-import { show } from '../tensor.js';
+import { configKey } from '../checkpoint/config.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { show } from '../../reference/lib/tensor.js';
 import { unravel } from './compare.js';
 import type { Row, VerifyReport } from './verify.js';
 

@@ -1,6 +1,6 @@
 import { openSession, type Session } from '../backend.js';
-import { show, type Tensor } from '../tensor.js';
-import type { Model } from '../weights.js';
+import { show, type Tensor } from '../../reference/lib/tensor.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { compare, type Difference } from './compare.js';
 import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { openBackend, type Backend } from '../../src/backend.js';
-import { loadModel } from '../../src/checkpoint/load.js';
+import { loadModel } from '../../src/checkpoint/loadModel.js';
 import { generateIds } from '../../src/generate.js';
 import type { LanguageModel } from '../../src/languageModel.js';
 import { load } from '../../src/load.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { verify } from '../../src/verify/verify.js';
-import type { Model } from '../../src/weights.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { fixture, manifest, printTable, readFixture, readTruth } from '../support/golden.js';
 
 const worst = new Map<string, number>();

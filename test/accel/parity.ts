@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import * as oracle from '../../reference/index.js';
-import { rows, sizeOf, tensor, type Tensor } from '../../src/tensor.js';
-import type { LayerNormWeights, LinearWeights } from '../../src/weights.js';
+import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { LayerNormWeights, LinearWeights } from '../../reference/lib/weights.js';
 import { noise } from '../support/arbitraries.js';
 
 /** The ops of an accelerated path as those of the reference, from and to the host. */

@@ -9,7 +9,7 @@ import {
   urlFolder,
   type Dtype,
   type Store,
-} from '../../accel/index.js';
+} from '../../src/browser.js';
 import { add } from '../../accel/gpu/add.js';
 import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
 import type { TextureHandle } from '../../accel/gpu/gpujs.js';

@@ -1,6 +1,6 @@
 /** Verifies one full-size synthetic model and prints what came of it as JSON:  tsx test/full/child.ts GOLDEN_FILE BACKEND */
 import { syntheticModel } from '../../src/checkpoint/synthetic.js';
-import { PRESETS } from '../../src/config.js';
+import { PRESETS } from '../../src/checkpoint/config.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { summarize } from '../../src/verify/report.js';
 import { verify } from '../../src/verify/verify.js';

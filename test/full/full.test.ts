@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { activationNames } from '../../src/trace.js';
-import { PRESETS } from '../../src/config.js';
+import { activationNames } from '../../reference/lib/trace.js';
+import { PRESETS } from '../../src/checkpoint/config.js';
 import { run } from '../support/cli.js';
 import { printTable } from '../support/golden.js';
 import type { Result } from './child.js';

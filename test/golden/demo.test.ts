@@ -7,7 +7,7 @@ import { openSession } from '../../src/backend.js';
 import { generateIds } from '../../src/generate.js';
 import { askPrompt, type LanguageModel } from '../../src/languageModel.js';
 import { demoFolder, load } from '../../src/load.js';
-import { activationNames } from '../../src/trace.js';
+import { activationNames } from '../../reference/lib/trace.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { verify } from '../../src/verify/verify.js';
 import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';

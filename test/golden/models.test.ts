@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { forward } from '../../reference/index.js';
-import { loadModel } from '../../src/checkpoint/load.js';
-import { activationNames } from '../../src/trace.js';
+import { loadModel } from '../../src/checkpoint/loadModel.js';
+import { activationNames } from '../../reference/lib/trace.js';
 import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
 
 /** Every activation of one model by name, as the reference computes it. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import * as reference from '../../reference/index.js';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
-import type { ModelConfig } from '../../src/config.js';
-import type { Tensor } from '../../src/tensor.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import { fixture, halfUlp, manifest, printTable, readTruth, relativeDistance } from '../support/golden.js';
 
 interface Attributes {

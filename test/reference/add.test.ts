@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { add } from '../../reference/add.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { tensorOf } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { attention } from '../../reference/attention.js';
-import { ShapeError } from '../../src/errors.js';
-import { rows, tensor, type Tensor } from '../../src/tensor.js';
+import { ShapeError } from '../../reference/lib/errors.js';
+import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import { tensorOf } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 

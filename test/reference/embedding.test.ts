@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { embedding } from '../../reference/embedding.js';
-import { InputError } from '../../src/errors.js';
-import { tensor } from '../../src/tensor.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { matrix } from '../support/arbitraries.js';
 
 describe('embedding', () => {

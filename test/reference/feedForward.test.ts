@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { feedForward } from '../../reference/feedForward.js';
 import { gelu } from '../../reference/gelu.js';
 import { linear } from '../../reference/linear.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { tensorOf } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { gelu } from '../../reference/gelu.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { float32 } from '../support/arbitraries.js';
 
 const form = fc.constantFrom('none' as const, 'tanh' as const);

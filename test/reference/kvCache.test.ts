@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { KvCache } from '../../reference/kvCache.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { TINY } from '../support/arbitraries.js';
 
 describe('kvCache', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { linear } from '../../reference/linear.js';
-import { tensor, type Tensor } from '../../src/tensor.js';
+import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import { matrix, tensorOf } from '../support/arbitraries.js';
 import { assertClose, assertSame } from '../support/assertions.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { forward, KvCache } from '../../reference/index.js';
-import { InputError } from '../../src/errors.js';
-import { rows, type Tensor } from '../../src/tensor.js';
-import { activationNames } from '../../src/trace.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { rows, type Tensor } from '../../reference/lib/tensor.js';
+import { activationNames } from '../../reference/lib/trace.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { repeatInterleave } from '../../reference/repeatInterleave.js';
-import { ShapeError } from '../../src/errors.js';
-import { tensor } from '../../src/tensor.js';
+import { ShapeError } from '../../reference/lib/errors.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { matrix } from '../support/arbitraries.js';
 
 describe('repeatInterleave', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { rope, ropeTables } from '../../reference/rope.js';
-import { ShapeError } from '../../src/errors.js';
-import { tensor, type Tensor } from '../../src/tensor.js';
+import { ShapeError } from '../../reference/lib/errors.js';
+import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import { tensorOf } from '../support/arbitraries.js';
 import { assertClose } from '../support/assertions.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { softmax } from '../../reference/softmax.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { float32, matrix } from '../support/arbitraries.js';
 import { assertClose } from '../support/assertions.js';
 

@@ -3,11 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openSession } from '../../src/backend.js';
 import { calibrate, type Convention } from '../../src/calibrate.js';
-import { loadModel } from '../../src/checkpoint/load.js';
+import { loadModel } from '../../src/checkpoint/loadModel.js';
 import { generateIds } from '../../src/generate.js';
 import { demoFolder, load } from '../../src/load.js';
-import { loadTokenizer } from '../../src/tokenizer/load.js';
-import type { Model } from '../../src/weights.js';
+import { loadTokenizer } from '../../src/tokenizer/loadTokenizer.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { tinyModel } from '../support/arbitraries.js';
 
 describe('calibrate', () => {

@@ -3,7 +3,7 @@ import { openSession, type Session } from '../../src/backend.js';
 import { generateIds, type GenerateOptions } from '../../src/generate.js';
 import { argmax } from '../../src/sample.js';
 import { forward } from '../../reference/index.js';
-import { InputError } from '../../src/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { InputError } from '../../src/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { askPrompt, type GenerateTextOptions, type LanguageModel } from '../../src/languageModel.js';
 import { load } from '../../src/load.js';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import countries from 'world-countries';
 import { forward } from '../../reference/index.js';
-import { InputError } from '../../src/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { load } from '../../src/load.js';
 import { logitLens, nearest, positions } from '../../src/lens.js';
-import { rows } from '../../src/tensor.js';
+import { rows } from '../../reference/lib/tensor.js';
 import { printTable } from '../support/golden.js';
 
 describe('logit lens', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { openSession } from '../../src/backend.js';
-import { loadModel } from '../../src/checkpoint/load.js';
-import { InputError } from '../../src/errors.js';
+import { loadModel } from '../../src/checkpoint/loadModel.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { perplexity } from '../../src/perplexity.js';
-import { tensor } from '../../src/tensor.js';
+import { tensor } from '../../reference/lib/tensor.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { fixture, readFixture, readTruth } from '../support/golden.js';
 

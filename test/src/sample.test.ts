@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { argmax, createSampler, type SampleOptions } from '../../src/sample.js';
-import { EmergentError, InputError } from '../../src/errors.js';
+import { EmergentError, InputError } from '../../reference/lib/errors.js';
 
 const logits = fc.float32Array({ minLength: 1, maxLength: 30, noNaN: true, min: -20, max: 20 });
 const seed = fc.integer({ min: 0, max: 2 ** 31 - 1 });

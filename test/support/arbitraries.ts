@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import type { ModelConfig } from '../../src/config.js';
-import { sizeOf, tensor, type Tensor } from '../../src/tensor.js';
-import type { LayerNormWeights, LinearWeights, Model } from '../../src/weights.js';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 
 /** Float32 numbers of the size that activations have, in [-limit, limit]. */
 export function float32(limit = 8): fc.Arbitrary<number> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Tensor } from '../../src/tensor.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 
 /** Bit for bit the same numbers in the same shape. */
 export function assertSame(actual: Tensor, expected: Tensor, what = 'tensor'): void {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from '../../accel/gpu/device.js';
-import { DeviceError } from '../../src/errors.js';
+import { DeviceError } from '../../accel/errors.js';
 
 // Chromium's own software GPU serves Node as well; a real one is left alone.
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';

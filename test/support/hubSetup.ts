@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Connection, type HubOptions } from '../../src/hub/connection.js';
-import { openHubFolder } from '../../src/hub/folder.js';
-import { parseHubId } from '../../src/hub/id.js';
-import type { Folder } from '../../src/folder.js';
+import { Connection, type HubOptions } from '../../src/folder/hub/connection.js';
+import { openHubFolder } from '../../src/folder/hub/hubFolder.js';
+import { parseHubId } from '../../src/folder/hub/id.js';
+import type { Folder } from '../../src/folder/folder.js';
 import { FakeHub, type Files } from './hub.js';
 
 /** After so long without a byte a test's server is taken not to answer any more. */

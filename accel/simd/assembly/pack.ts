@@ -1,4 +1,4 @@
-// Weights into fewer bits: the same bits as src/pack.ts makes, four weights at a time.
+// Weights into fewer bits: the same bits as reference/lib/pack.ts makes, four weights at a time.
 
 import { Dtype, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
 import { largest, sum } from './lanes';
@@ -8,7 +8,7 @@ const INFINITE: u32 = 0x7f800000;
 const EXTREMES = memory.data<f32>([-8.5, -8, -7.5, -7, 7, 7.5]);
 const EXTREMES_END = EXTREMES + 24;
 
-/** Packs N rows of K weights. False if there is one that cannot be held, as src/pack.ts says. */
+/** Packs N rows of K weights. False if there is one that cannot be held, as reference/lib/pack.ts says. */
 export function packRows(dtype: u32, values: usize, K: u32, N: u32, codes: usize, scales: usize): bool {
   if (dtype == Dtype.Bf16 || dtype == Dtype.F16) return packHalves(dtype == Dtype.Bf16, values, K * N, codes);
   const group = dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP;

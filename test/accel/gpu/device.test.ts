@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { openDevice } from '../../../accel/gpu/device.js';
 import type { GpuJs, Thread } from '../../../accel/gpu/gpujs.js';
-import { DeviceError, ShapeError } from '../../../src/errors.js';
-import { tensor } from '../../../src/tensor.js';
+import { DeviceError } from '../../../accel/errors.js';
+import { ShapeError } from '../../../reference/lib/errors.js';
+import { tensor } from '../../../reference/lib/tensor.js';
 import { onEveryBackend, useDevice } from '../../support/devices.js';
 
 function double(this: Thread, x: number[]): number {

@@ -9,7 +9,7 @@ import { lmHead } from '../../../accel/gpu/lmHead.js';
 import { repeatInterleave } from '../../../accel/gpu/repeatInterleave.js';
 import { rope, ropeTables } from '../../../accel/gpu/rope.js';
 import { softmax } from '../../../accel/gpu/softmax.js';
-import { tensor, type Tensor } from '../../../src/tensor.js';
+import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
 import { filled, type AcceleratedOps } from '../parity.js';
 
 /** Rows of a cache are there by the hundred; what lies behind the last position is not looked at. */

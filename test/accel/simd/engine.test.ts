@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { Engine } from '../../../accel/simd/engine.js';
 import { SimdMemory } from '../../../accel/simd/memory.js';
 import type { PlannedOp } from '../../../accel/simd/plan.js';
-import { DeviceError } from '../../../src/errors.js';
+import { DeviceError } from '../../../accel/errors.js';
 
 /** y = a + b over so many elements of zero. */
 function addition(engine: Engine, size: number): PlannedOp {

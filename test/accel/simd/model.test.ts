@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { forward } from '../../../reference/index.js';
 import { openBackend } from '../../../src/backend.js';
 import { floatModel } from '../../../src/checkpoint/assemble.js';
-import { loadModel } from '../../../src/checkpoint/load.js';
-import { DTYPES, type CompactDtype } from '../../../src/compactTensor.js';
+import { loadModel } from '../../../src/checkpoint/loadModel.js';
+import { DTYPES, type CompactDtype } from '../../../reference/lib/compactTensor.js';
 import { demoFolder } from '../../../src/load.js';
-import { tensor, type Tensor } from '../../../src/tensor.js';
+import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
 import { printTable, readFixture, relativeDistance } from '../../support/golden.js';
 import { modelTests } from '../models.js';
 

@@ -2,8 +2,8 @@ import type { Engine } from '../../../accel/simd/engine.js';
 import { KvCache } from '../../../accel/simd/kvCache.js';
 import { Pass, type Activation } from '../../../accel/simd/pass.js';
 import { uploadLayerNorm, uploadLinear, uploadRopeTables } from '../../../accel/simd/upload.js';
-import { tensor, type Tensor } from '../../../src/tensor.js';
-import type { LinearWeights } from '../../../src/weights.js';
+import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import type { LinearWeights } from '../../../reference/lib/weights.js';
 import { TINY } from '../../support/arbitraries.js';
 import type { AcceleratedOps } from '../parity.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { openPacker } from '../../../accel/simd/pack.js';
-import { DTYPES, rowLayout, type CompactDtype } from '../../../src/compactTensor.js';
-import { canHold, packRows, type PackRows } from '../../../src/pack.js';
+import { DTYPES, rowLayout, type CompactDtype } from '../../../reference/lib/compactTensor.js';
+import { canHold, packRows, type PackRows } from '../../../reference/lib/pack.js';
 
 const COMPACT = DTYPES.filter((dtype): dtype is CompactDtype => dtype !== 'f32');
 
@@ -43,7 +43,7 @@ describe('packing by SIMD', () => {
   });
 
   for (const dtype of COMPACT) {
-    it(`makes the bits of src/pack.ts: ${dtype}`, () => {
+    it(`makes the bits of reference/lib/pack.ts: ${dtype}`, () => {
       for (const element of [weights, anything]) {
         fc.assert(
           fc.property(rowsOf(element), fc.boolean(), ({ K, values }, all) => {

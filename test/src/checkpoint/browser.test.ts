@@ -29,7 +29,7 @@ describe('in a browser', () => {
   }
 
   it('the entry for browsers imports nothing of node, nor what downloads to a disk', () => {
-    const imports = importsOf(new URL('../../../accel/index.ts', import.meta.url));
+    const imports = importsOf(new URL('../../../src/browser.ts', import.meta.url));
     assert.deepEqual([...imports].filter((key) => !isAbsolute(key)).sort(), [
       '@huggingface/tokenizers',
       'pure-rand/distribution/uniformFloat64',
@@ -40,7 +40,7 @@ describe('in a browser', () => {
   it('who loads a folder on disk does not load what asks the Hub', () => {
     const imports = importsOf(new URL('../../../src/index.ts', import.meta.url));
     assert.deepEqual(
-      [...imports].filter((key) => key === '@huggingface/hub' || key.endsWith('/src/hub/folder.ts')),
+      [...imports].filter((key) => key === '@huggingface/hub' || key.endsWith('/src/folder/hub/hubFolder.ts')),
       [],
     );
   });
@@ -48,6 +48,6 @@ describe('in a browser', () => {
   it('which the check would see', () => {
     const imports = importsOf(new URL('../../../src/checkpoint/safetensors.ts', import.meta.url));
     assert.ok(imports.has('node:fs/promises'));
-    assert.ok(importsOf(new URL('../../../src/hub/folder.ts', import.meta.url)).has('@huggingface/hub'));
+    assert.ok(importsOf(new URL('../../../src/folder/hub/hubFolder.ts', import.meta.url)).has('@huggingface/hub'));
   });
 });

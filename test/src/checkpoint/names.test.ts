@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { canonicalTensors, resolveNames } from '../../../src/checkpoint/names.js';
-import { CheckpointError } from '../../../src/errors.js';
+import { CheckpointError } from '../../../src/lib/errors.js';
 import { TINY } from '../../support/arbitraries.js';
 
 const { vocabSize: V, nEmbed: E, dModel: C, nLayer: L } = TINY;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { memorySource, type ByteSource } from '../../../src/checkpoint/byteSource.js';
+import { memorySource, type ByteSource } from '../../../src/folder/byteSource.js';
 import { DTYPE_BITS } from '../../../src/checkpoint/dtype.js';
 import {
   encodeLazily,
@@ -14,8 +14,9 @@ import {
   writeSafetensors,
   type LazyTensor,
 } from '../../../src/checkpoint/safetensors.js';
-import { CheckpointError, EmergentError } from '../../../src/errors.js';
-import { sizeOf } from '../../../src/tensor.js';
+import { CheckpointError } from '../../../src/lib/errors.js';
+import { EmergentError } from '../../../reference/lib/errors.js';
+import { sizeOf } from '../../../reference/lib/tensor.js';
 
 /** A file of the given header and data. */
 function fileOf(header: string | object, dataBytes: number): Uint8Array {

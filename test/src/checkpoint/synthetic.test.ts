@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { syntheticModel, syntheticTensors } from '../../../src/checkpoint/synthetic.js';
-import { PRESETS } from '../../../src/config.js';
+import { PRESETS } from '../../../src/checkpoint/config.js';
 import { TINY } from '../../support/arbitraries.js';
 
 describe('synthetic', () => {

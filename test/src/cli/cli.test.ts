@@ -3,9 +3,9 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forward } from '../../../reference/index.js';
-import { loadModel, saveModel } from '../../../src/checkpoint/load.js';
+import { loadModel, saveModel } from '../../../src/checkpoint/loadModel.js';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.js';
-import { activationNames } from '../../../src/trace.js';
+import { activationNames } from '../../../reference/lib/trace.js';
 import { tinyModel } from '../../support/arbitraries.js';
 import { assertSame } from '../../support/assertions.js';
 import { emergent } from '../../support/cli.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { TokenizerError } from '../../../src/errors.js';
+import { TokenizerError } from '../../../src/lib/errors.js';
 import { buildTokenizer, BVV241, compactLayout } from '../../../src/tokenizer/build.js';
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
 

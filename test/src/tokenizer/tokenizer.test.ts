@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TokenizerError } from '../../../src/errors.js';
+import { TokenizerError } from '../../../src/lib/errors.js';
 import { demoFolder } from '../../../src/load.js';
-import { loadTokenizer } from '../../../src/tokenizer/load.js';
+import { loadTokenizer } from '../../../src/tokenizer/loadTokenizer.js';
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
 
 describe('tokenizer', () => {

@@ -1,0 +1,147 @@
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { ConfigError } from '../lib/errors.js';
+
+/** One line of a configuration as it was read: where its value came from. */
+export interface ConfigReport {
+  config: ModelConfig;
+  /** Keys that the file did not hold, so that the default was taken: what this project assumes, not what it knows. */
+  assumed: string[];
+}
+
+const DEFAULTS = {
+  rope_pairing: 'half',
+  rope_theta: 10000,
+  gelu_approximate: 'none',
+  norm_position: 'pre',
+  layer_norm_eps: 1e-5,
+  pad_id: 57344,
+} as const;
+
+/**
+ * Reads a configuration as upstream writes it (`config.json`, snake case, `n_embed` or `n_embd`) with the keys that
+ * upstream leaves to its code: `rope_pairing`, `rope_theta`, `gelu_approximate`, `norm_position`, `layer_norm_eps`.
+ *
+ * @param source What the messages call the file.
+ * @throws ConfigError that names the key and the fault.
+ */
+export function parseConfig(json: unknown, source = 'config.json'): ConfigReport {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new ConfigError(`${source}: expected a JSON object`);
+  }
+  const fields = json as Record<string, unknown>;
+  const assumed: string[] = [];
+
+  function fail(key: string, fault: string): never {
+    throw new ConfigError(`${source}: ${key} ${fault}`);
+  }
+  function integer(key: string, minimum: number, value: unknown = fields[key]): number {
+    if (value === undefined) fail(key, 'is missing');
+    if (!Number.isSafeInteger(value) || (value as number) < minimum) {
+      fail(key, `must be an integer of at least ${minimum}, got ${JSON.stringify(value)}`);
+    }
+    return value as number;
+  }
+  function orDefault(key: keyof typeof DEFAULTS): unknown {
+    if (fields[key] !== undefined) return fields[key];
+    assumed.push(key);
+    return DEFAULTS[key];
+  }
+  function positive(key: 'rope_theta' | 'layer_norm_eps'): number {
+    const value = orDefault(key);
+    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+      fail(key, `must be a positive number, got ${JSON.stringify(value)}`);
+    }
+    return value;
+  }
+  function choice<T extends string>(key: keyof typeof DEFAULTS, options: readonly T[]): T {
+    const value = orDefault(key);
+    if (!options.includes(value as T)) {
+      fail(key, `must be one of ${options.join(', ')}, got ${JSON.stringify(value)}`);
+    }
+    return value as T;
+  }
+
+  const { n_embed, n_embd } = fields;
+  if (n_embed !== undefined && n_embd !== undefined && n_embed !== n_embd) {
+    fail('n_embed', `is ${JSON.stringify(n_embed)} but n_embd is ${JSON.stringify(n_embd)}`);
+  }
+  const modelType = fields.model_type ?? 'custom';
+  if (typeof modelType !== 'string') fail('model_type', `must be a string, got ${JSON.stringify(modelType)}`);
+
+  const config: ModelConfig = {
+    modelType,
+    vocabSize: integer('vocab_size', 1),
+    blockSize: integer('block_size', 1),
+    nEmbed: integer('n_embed', 1, n_embed ?? n_embd),
+    dModel: integer('d_model', 1),
+    nLayer: integer('n_layer', 1),
+    nHead: integer('n_head', 1),
+    padId: integer('pad_id', 0, orDefault('pad_id')),
+    ropePairing: choice('rope_pairing', ['half', 'interleaved']),
+    ropeTheta: positive('rope_theta'),
+    geluApproximate: choice('gelu_approximate', ['none', 'tanh']),
+    normPosition: choice('norm_position', ['pre', 'post']),
+    layerNormEps: positive('layer_norm_eps'),
+  };
+  const { dModel: C, nHead: H, nEmbed: E } = config;
+  if (C % H !== 0) fail('n_head', `must divide d_model: ${H} heads, width ${C}`);
+  if ((C / H) % 2 !== 0) fail('n_head', `must leave an even head width for the rotation: ${C} / ${H} = ${C / H}`);
+  if (C % E !== 0) fail('n_embed', `must divide d_model: embedding ${E}, width ${C}`);
+  return { config, assumed };
+}
+
+/** Writes a configuration with upstream's keys, ours added, so that {@link parseConfig} reads it back unchanged. */
+export function formatConfig(config: ModelConfig): Record<string, unknown> {
+  return {
+    architectures: ['BVVForCausalLM'],
+    model_type: config.modelType,
+    vocab_size: config.vocabSize,
+    block_size: config.blockSize,
+    n_embed: config.nEmbed,
+    d_model: config.dModel,
+    n_layer: config.nLayer,
+    n_head: config.nHead,
+    pad_id: config.padId,
+    torch_dtype: 'float32',
+    rope_pairing: config.ropePairing,
+    rope_theta: config.ropeTheta,
+    gelu_approximate: config.geluApproximate,
+    norm_position: config.normPosition,
+    layer_norm_eps: config.layerNormEps,
+  };
+}
+
+const FAMILY = {
+  vocabSize: 65536,
+  blockSize: 1024,
+  dModel: 1024,
+  nLayer: 16,
+  nHead: 32,
+  padId: DEFAULTS.pad_id,
+  ropePairing: DEFAULTS.rope_pairing,
+  ropeTheta: DEFAULTS.rope_theta,
+  geluApproximate: DEFAULTS.gelu_approximate,
+  normPosition: DEFAULTS.norm_position,
+  layerNormEps: DEFAULTS.layer_norm_eps,
+} as const;
+
+/** The family of arXiv 2507.04886: one backbone, embedding tables of five widths, of bits, floats, glyphs or trained. */
+export const PRESETS: Readonly<Record<string, ModelConfig>> = Object.fromEntries(
+  Object.entries({
+    model_16_bit: 16,
+    model_16_float: 16,
+    model_64_bit: 64,
+    model_64_float: 64,
+    model_256_bit: 256,
+    model_256_float: 256,
+    model_1024_bit: 1024,
+    model_1024_float: 1024,
+    model_uni_glyph: 1024,
+    model_unfrozen: 1024,
+  }).map(([modelType, nEmbed]) => [modelType, { modelType, nEmbed, ...FAMILY }]),
+);
+
+/** A field of {@link ModelConfig} as config.json spells it: `ropePairing` is `rope_pairing`. */
+export function configKey(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

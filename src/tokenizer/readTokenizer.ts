@@ -1,0 +1,15 @@
+import { TokenizerError } from '../lib/errors.js';
+import { readJson, type Folder } from '../folder/folder.js';
+import { Tokenizer } from './tokenizer.js';
+
+/**
+ * Reads the tokenizer of a model folder: `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+ *
+ * @throws TokenizerError that names the file and what is wrong with it.
+ */
+export async function readTokenizer(folder: Folder): Promise<Tokenizer> {
+  const path = folder.pathOf('tokenizer.json');
+  const json = await readJson(folder, 'tokenizer.json', TokenizerError);
+  if (json === undefined) throw new TokenizerError(`${path} does not exist: the model folder has no tokenizer`);
+  return new Tokenizer(json, (await readJson(folder, 'tokenizer_config.json', TokenizerError)) ?? {}, path);
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { formatConfig, parseConfig, PRESETS } from '../../../src/checkpoint/config.js';
+import { ConfigError } from '../../../src/lib/errors.js';
+
+/** As upstream writes it, without the keys that it leaves to its code. */
+const UPSTREAM = {
+  architectures: ['BVVForCausalLM'],
+  model_type: 'model_64_float',
+  vocab_size: 65536,
+  block_size: 1024,
+  n_embed: 64,
+  d_model: 1024,
+  n_layer: 16,
+  n_head: 32,
+  pad_id: 57344,
+  torch_dtype: 'float32',
+};
+
+describe('config', () => {
+  it('reads what upstream writes and says what it had to assume', () => {
+    const { config, assumed } = parseConfig(UPSTREAM);
+    assert.deepEqual(config, PRESETS.model_64_float);
+    assert.deepEqual(assumed, ['rope_pairing', 'rope_theta', 'gelu_approximate', 'norm_position', 'layer_norm_eps']);
+  });
+
+  it('takes n_embd for n_embed, unless they contradict each other', () => {
+    const { n_embed, ...rest } = UPSTREAM;
+    assert.equal(parseConfig({ ...rest, n_embd: n_embed }).config.nEmbed, 64);
+    assert.equal(parseConfig({ ...UPSTREAM, n_embd: 64 }).config.nEmbed, 64);
+    assert.throws(() => parseConfig({ ...UPSTREAM, n_embd: 16 }), /n_embed is 64 but n_embd is 16/);
+  });
+
+  it('writes what it reads back', () => {
+    for (const preset of Object.values(PRESETS))
+      assert.deepEqual(parseConfig(formatConfig(preset)), { config: preset, assumed: [] });
+  });
+
+  it('has the ten members of the family', () => {
+    assert.deepEqual(
+      Object.values(PRESETS).map(({ nEmbed }) => nEmbed),
+      [16, 16, 64, 64, 256, 256, 1024, 1024, 1024, 1024],
+    );
+  });
+
+  const faults: [Record<string, unknown>, RegExp][] = [
+    [{ vocab_size: undefined }, /vocab_size is missing/],
+    [{ n_embed: undefined }, /n_embed is missing/],
+    [{ n_layer: 0 }, /n_layer must be an integer of at least 1, got 0/],
+    [{ d_model: '1024' }, /d_model must be an integer of at least 1, got "1024"/],
+    [{ block_size: 1.5 }, /block_size must be an integer/],
+    [{ n_head: 3 }, /n_head must divide d_model: 3 heads, width 1024/],
+    [{ d_model: 1024, n_head: 1024 }, /even head width/],
+    [{ n_embed: 48 }, /n_embed must divide d_model: embedding 48, width 1024/],
+    [{ rope_pairing: 'Half' }, /rope_pairing must be one of half, interleaved, got "Half"/],
+    [{ gelu_approximate: true }, /gelu_approximate must be one of none, tanh/],
+    [{ norm_position: null }, /norm_position must be one of pre, post/],
+    [{ layer_norm_eps: 0 }, /layer_norm_eps must be a positive number/],
+    [{ rope_theta: '1e4' }, /rope_theta must be a positive number/],
+    [{ pad_id: -1 }, /pad_id must be an integer of at least 0/],
+    [{ model_type: 3 }, /model_type must be a string/],
+  ];
+  for (const [change, message] of faults) {
+    it(`refuses ${JSON.stringify(change)}`, () => {
+      assert.throws(
+        () => parseConfig({ ...UPSTREAM, ...change }, 'some/config.json'),
+        (error) =>
+          error instanceof ConfigError && message.test(error.message) && error.message.startsWith('some/config.json: '),
+      );
+    });
+  }
+
+  it('refuses what is no object', () => {
+    for (const json of [null, 3, 'x', [UPSTREAM]]) assert.throws(() => parseConfig(json), ConfigError);
+  });
+});

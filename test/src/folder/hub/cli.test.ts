@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cp, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { demoFolder } from '../../../../src/load.js';
+import { emergent, MAIN } from '../../../support/cli.js';
+import { sha256 } from '../../../support/hub.js';
+import { filesOf, useHub } from '../../../support/hubSetup.js';
+
+const QUESTION = 'What is the capital of Japan?';
+const WEIGHTS = 'model.safetensors';
+
+describe('command line with a model of the Hub', () => {
+  const here = useHub();
+  const { hub } = here;
+  let weights: Uint8Array;
+  before(async () => {
+    const demo = await filesOf(demoFolder());
+    weights = demo[WEIGHTS];
+    hub.commit('org/demo', demo);
+    hub.commit('org/demo', demo, 'v1');
+    const others = Object.entries(demo).filter(([name]) => name !== WEIGHTS);
+    hub.commit('org/pickled', { ...Object.fromEntries(others), 'pytorch_model.bin': weights });
+  });
+  const blobs = (): string => join(here.home, 'hub/models--org--demo/blobs');
+
+  it('answers, and answers without a network afterwards', async () => {
+    const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION]);
+    assert.deepEqual([online.code, online.stderr], [0, '']);
+    assert.equal((JSON.parse(online.stdout) as { text: string }).text, 'Tokyo');
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:9';
+    const offline = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION]);
+    assert.equal((JSON.parse(offline.stdout) as { text: string }).text, 'Tokyo');
+    assert.match(
+      offline.stderr,
+      /^emergent: org\/demo: 127\.0\.0\.1:9 cannot be reached: [^\n]+; taking what the cache has, commit \w{8}\n$/,
+    );
+  });
+
+  it('takes a revision, and of its files only those that a command reads', async () => {
+    const ids = '[72,105]\n';
+    assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo@v1', 'Hi'])).stdout, ids);
+    assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo', '--revision', 'v1', 'Hi'])).stdout, ids);
+    assert.deepEqual(await readdir(join(here.home, 'hub/models--org--demo/refs')), ['v1']);
+    assert.deepEqual(hub.asked(WEIGHTS), []);
+  });
+
+  it('killed in the middle of a download goes on from there, and till then has nothing that loads', async () => {
+    hub.fail(WEIGHTS, { dropAfter: 2_000_000, stall: true });
+    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION]);
+    const left = await partial(2_000_000);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.on('close', resolve));
+    process.env.HF_HUB_OFFLINE = '1';
+    const early = await emergent(['ask', '--model', 'org/demo', QUESTION]);
+    assert.deepEqual([early.code, early.stdout], [2, '']);
+    assert.match(
+      early.stderr,
+      /\nemergent: what the cache has of org\/demo@main has neither model\.safetensors nor [^\n]+\n$/,
+    );
+    process.env.HF_HUB_OFFLINE = '';
+    hub.reset();
+    assert.equal((await emergent(['ask', '--model', 'org/demo', QUESTION])).stdout, 'Tokyo\n');
+    assert.deepEqual(
+      hub.asked(WEIGHTS).map(({ range }) => range),
+      ['bytes=2000000-', 'bytes=2000000-'],
+    );
+    assert.equal(sha256(await readFile(join(blobs(), sha256(weights)))), sha256(weights));
+    await assert.rejects(stat(left));
+  });
+
+  /** Waits for a partial download to have so many bytes. */
+  async function partial(size: number): Promise<string> {
+    for (;;) {
+      const names = await readdir(blobs()).catch(() => []);
+      const found = names.find((name) => name.startsWith(`${sha256(weights)}.`));
+      if (found && (await stat(join(blobs(), found))).size === size) return join(blobs(), found);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  it('twice at once downloads nothing that is broken', async () => {
+    const both = await Promise.all([1, 2].map(() => emergent(['ask', '--model', 'org/demo', QUESTION])));
+    assert.deepEqual(
+      both.map(({ code, stdout }) => [code, stdout]),
+      Array(2).fill([0, 'Tokyo\n']),
+    );
+    assert.equal(sha256(await readFile(join(blobs(), sha256(weights)))), sha256(weights));
+    assert.deepEqual(
+      (await readdir(blobs())).filter((name) => name.includes('.')),
+      [],
+    );
+  });
+
+  it('prefers a folder that is here', async () => {
+    await cp(demoFolder(), join(here.home, 'org/demo'), { recursive: true });
+    const { stdout } = await emergent(['tokenize', '--json', '--model', 'org/demo', 'Hi'], '', here.home);
+    assert.equal(stdout, '[72,105]\n');
+    assert.deepEqual(hub.seen, []);
+    const { code, stderr } = await emergent(['inspect', '--model', 'org/demo', '--revision', 'v1'], '', here.home);
+    assert.deepEqual([code, hub.seen.length], [2, 0]);
+    assert.match(
+      stderr,
+      /^emergent: org\/demo is a folder here: a revision is only for models of the Hugging Face Hub\n$/,
+    );
+  });
+
+  const REFUSED: [string, RegExp][] = [
+    ['org/nope', /^emergent: org\/nope is no folder here, and [^\n]+\n$/],
+    ['org/demo@nope', /^emergent: org\/demo has no revision "nope" \(HTTP 404\)\n$/],
+    ['nope', /^emergent: nope does not exist; a model of the Hugging Face Hub is called org\/name\n$/],
+    ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" cannot be the revision of a model\n$/],
+    [
+      'org/pickled',
+      /^emergent: http[^\n]+\/pytorch_model\.bin is a Python pickle, [^\n]+ convert it in Python with [^\n]+\n$/,
+    ],
+  ];
+  for (const [model, line] of REFUSED) {
+    it(`refuses ${model} in one line`, async () => {
+      const { code, stdout, stderr } = await emergent(['inspect', '--model', model]);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(stderr, line);
+      assert.deepEqual(hub.asked('pytorch_model.bin'), []);
+    });
+  }
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { keptFolder } from '../../../src/folder/keptFolder.js';
+import type { Store } from '../../../src/folder/store.js';
+import { CheckpointError } from '../../../src/lib/errors.js';
+import { noise } from '../../support/arbitraries.js';
+import { FakeHub, type Fault } from '../../support/hub.js';
+import { readAll } from '../../support/hubSetup.js';
+
+class MemoryStore implements Store {
+  readonly kept = new Map<string, Blob>();
+  room = Infinity;
+  get = (name: string): Promise<Blob | null> => Promise.resolve(this.kept.get(name) ?? null);
+  put(name: string, blob: Blob): Promise<void> {
+    if (blob.size > this.room) return Promise.reject(new Error('no room'));
+    this.kept.set(name, blob);
+    return Promise.resolve();
+  }
+  delete(name: string): Promise<void> {
+    this.kept.delete(name);
+    return Promise.resolve();
+  }
+}
+
+describe('a folder by URL that is kept', () => {
+  const hub = new FakeHub();
+  const next = noise(5);
+  const some = (length: number): Uint8Array => Uint8Array.from({ length }, () => 128 * next());
+  const file = some(100_500);
+  let store: MemoryStore;
+  let commit: string;
+  before(() => hub.open());
+  after(() => hub.close());
+  beforeEach(() => {
+    hub.reset();
+    store = new MemoryStore();
+    commit = hub.commit('org/it', { 'tokens.json': file, 'empty.json': new Uint8Array() });
+  });
+  const URL_END = 'tokens.json';
+  const folder = (revision = 'main', options = {}) =>
+    keptFolder(`${hub.url}/org/it/resolve/${revision}/`, store, { partSize: 10_000, firstWait: 0, ...options });
+  const read = (options = {}) => readAll(folder('main', options), URL_END);
+  /** A visit that ends when 55,000 bytes have come. */
+  async function interrupt(): Promise<void> {
+    hub.reset();
+    hub.fail(URL_END, { dropAfter: 55_000, stall: true });
+    const controller = new AbortController();
+    const onProgress = (_: string, done: number): void => {
+      if (done === 55_000) controller.abort(new Error('closed'));
+    };
+    await assert.rejects(read({ onProgress, signal: controller.signal }), /^Error: closed$/);
+    hub.reset();
+  }
+  const ranges = () => hub.asked(URL_END).map(({ range }) => range);
+
+  it('gives the bytes that the server has, now and again', async () => {
+    assert.deepEqual(await read(), Buffer.from(file));
+    assert.equal(store.kept.size, 12, 'eleven parts and an entry');
+    hub.seen.length = 0;
+    assert.deepEqual(await read(), Buffer.from(file));
+    assert.equal(hub.seen.length, 1);
+    assert.deepEqual(await readAll(folder(), 'empty.json'), Buffer.alloc(0));
+  });
+
+  it('does so without a network, also that there is no such file', async () => {
+    await read();
+    assert.equal(await folder().open('nothing.json'), null);
+    await hub.close();
+    assert.deepEqual(await read(), Buffer.from(file));
+    assert.equal(await folder().open('nothing.json'), null);
+    await assert.rejects(folder().open('never seen.json'), /^CheckpointError: [^\n]+ cannot be reached: [^\n]+$/);
+    await hub.open();
+  });
+
+  it('never asks again for a file of a commit', async () => {
+    const kept = folder(commit);
+    assert.deepEqual(await readAll(kept, URL_END), Buffer.from(file));
+    hub.seen.length = 0;
+    assert.deepEqual(await readAll(kept, URL_END), Buffer.from(file));
+    assert.deepEqual(hub.seen, []);
+  });
+
+  it('gives what the server has now, if that is another', async () => {
+    await read();
+    const later = some(90_000);
+    hub.commit('org/it', { 'tokens.json': later });
+    assert.deepEqual(await read(), Buffer.from(later));
+    assert.equal(store.kept.size, 10, 'nothing of the former one is left');
+    hub.commit('org/it', {});
+    assert.equal(await folder().open(URL_END), null);
+  });
+
+  it('puts no two versions together', async () => {
+    await interrupt();
+    const later = some(100_500);
+    hub.commit('org/it', { 'tokens.json': later });
+    assert.deepEqual(await read(), Buffer.from(later));
+  });
+
+  const BREAKS: [string, Fault[]][] = [
+    ['dropped connections', Array<Fault>(4).fill({ dropAfter: 25_000 })],
+    ['no byte at all', [{ dropAfter: 0 }, { dropAfter: 0 }]],
+    ['a server that knows no ranges', [{ dropAfter: 25_000 }, { noRange: true }]],
+    ['too many requests and worse', [{ status: 429 }, { dropAfter: 3 }, { status: 500 }, { status: 503 }]],
+  ];
+  for (const [what, faults] of BREAKS) {
+    it(`survives ${what}`, async () => {
+      for (const fault of faults) hub.fail(URL_END, fault);
+      assert.deepEqual(await read(), Buffer.from(file));
+    });
+  }
+
+  it('goes on in the next visit with the parts that are whole', async () => {
+    await interrupt();
+    assert.deepEqual(await read(), Buffer.from(file));
+    assert.deepEqual(ranges(), ['bytes=50000-']);
+  });
+
+  it('gives out nothing that is shorter or longer than announced', async () => {
+    hub.fail(URL_END, { times: Infinity, dropAfter: 0 });
+    await assert.rejects(read(), /^CheckpointError: [^\n]+ broke off after 0 bytes, 5 times in a row$/);
+    hub.reset();
+    hub.fail(URL_END, { times: Infinity, status: 503 });
+    await assert.rejects(read(), /^CheckpointError: [^\n]+ cannot be read: HTTP 503, 5 times in a row$/);
+    await interrupt();
+    hub.fail(URL_END, { surplus: 7 });
+    hub.fail(URL_END, {});
+    assert.deepEqual(await read(), Buffer.from(file), 'a range of a longer file is another version');
+  });
+
+  it('takes nothing for a file that a store has cut', async () => {
+    await read();
+    for (const [name, blob] of [...store.kept]) {
+      store.kept.set(name, blob.slice(0, blob.size - 1));
+      assert.deepEqual(await read(), Buffer.from(file), name);
+    }
+    for (const name of [...store.kept.keys()]) {
+      store.kept.delete(name);
+      assert.deepEqual(await read(), Buffer.from(file), name);
+    }
+  });
+
+  it('is kept in memory where the store has no room', async () => {
+    store.room = 5;
+    assert.deepEqual(await read(), Buffer.from(file));
+    assert.equal(store.kept.size, 0);
+  });
+
+  it('reports progress, and heeds an abort', async () => {
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const onProgress = (_: string, done: number, total: number): void => {
+      seen.push(done);
+      assert.equal(total, file.length);
+      controller.abort(new Error('enough'));
+    };
+    await assert.rejects(read({ onProgress, signal: controller.signal }), /^Error: enough$/);
+    assert.deepEqual(await read({ onProgress }), Buffer.from(file));
+    assert.equal(seen.at(-1), file.length);
+  });
+
+  it('refuses what is not served', async () => {
+    hub.fail(URL_END, { status: 403 });
+    await assert.rejects(
+      read(),
+      (error: Error) => error instanceof CheckpointError && error.message.endsWith('HTTP 403'),
+    );
+  });
+});
