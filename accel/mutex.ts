@@ -1,10 +1,11 @@
-/** Lets one body run at a time, in the order in which they came. */
-export class Turns {
+/** Runs one body at a time, in the order of the calls. */
+export class Mutex {
   #last: Promise<unknown> = Promise.resolve();
 
-  take<Result>(body: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(body, body);
-    this.#last = turn.catch(() => undefined);
-    return turn;
+  /** Waits for all earlier bodies, whether they succeeded or failed, then runs this one. */
+  run<Result>(body: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(body, body);
+    this.#last = result.catch(() => undefined);
+    return result;
   }
 }

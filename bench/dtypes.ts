@@ -8,7 +8,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import countries from 'world-countries';
-import { withSession, weightsAllocator } from '../src/backend.js';
+import { withSession, openWeightsHome } from '../src/backend.js';
 import { loadModel } from '../src/checkpoint/loadModel.js';
 import { progressBar, table } from '../src/cli/output.js';
 import { DTYPES } from '../reference/lib/compactTensor.js';
@@ -34,7 +34,7 @@ async function costs(folder: string, ids: readonly number[]): Promise<Cost[]> {
   let exact: Float32Array | null = null;
   const show = progressBar(folder, String);
   for (const [i, dtype] of DTYPES.entries()) {
-    const { model } = await loadModel(folder, { dtype, allocate: await weightsAllocator('simd') });
+    const { model } = await loadModel(folder, { dtype, home: await openWeightsHome('simd') });
     found.push(
       await withSession(model, 'simd', async (session) => {
         const { data } = await session.forward(ids.slice(0, 64), { logits: 'all' });

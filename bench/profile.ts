@@ -14,7 +14,7 @@ import { SimdMemory } from '../accel/simd/memory.js';
 import { forward } from '../accel/simd/model.js';
 import type { PlannedOp } from '../accel/simd/plan.js';
 import { uploadModel } from '../accel/simd/upload.js';
-import { weightsAllocator } from '../src/backend.js';
+import { openWeightsHome } from '../src/backend.js';
 import { median } from '../src/bench.js';
 import { loadModel } from '../src/checkpoint/loadModel.js';
 import { table } from '../src/cli/output.js';
@@ -34,8 +34,8 @@ const { dtype, model: folder } = new Command()
   .opts<{ dtype: Dtype; model: string }>();
 
 if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
-const { model } = await loadModel(folder, { dtype, allocate: await weightsAllocator('simd') });
-const engine = await Engine.open({ memory: SimdMemory.of(model.weights.embedding.data.buffer) });
+const { model } = await loadModel(folder, { dtype, home: await openWeightsHome('simd') });
+const engine = await Engine.open({ memory: model.home instanceof SimdMemory ? model.home : undefined });
 const uploaded = uploadModel(model, engine);
 const run = engine.run.bind(engine);
 

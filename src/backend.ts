@@ -1,53 +1,14 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
-import { floatModel, unsharedModel } from './checkpoint/assemble.js';
+import type { Backend, LoadedModel, Session, WeightsHome } from '../accel/session.js';
 import { InputError } from '../reference/lib/errors.js';
+import { floatModel, unsharedModel } from './checkpoint/assemble.js';
+import { PRESETS } from './checkpoint/config.js';
+import { syntheticModel } from './checkpoint/synthetic.js';
 import { openReferenceSession } from './referenceSession.js';
-import type { Tensor } from '../reference/lib/tensor.js';
-import type { Trace } from '../reference/lib/trace.js';
-import type { Model } from '../reference/lib/weights.js';
 
-export interface SessionForwardOptions {
-  /** Score the token after each new position, or only after the last one (the default). */
-  logits?: 'all' | 'last' | undefined;
-  /** Called with every named activation, in order of execution. */
-  trace?: Trace | undefined;
-}
+export type { Backend, LoadedModel, Session, SessionForwardOptions, WeightsHome } from '../accel/session.js';
 
-/**
- * One conversation with a model: the tokens so far, kept as keys and values. Sessions share the model's weights and
- * nothing else. All calls are async, so that a device can be behind them; one session runs one call at a time.
- */
-export interface Session {
-  /** Tokens held so far. */
-  readonly length: number;
-  /** How many tokens this backend likes to be given at once; a longer prompt can be stopped between such chunks. */
-  readonly chunk: number;
-  /**
-   * Appends T tokens.
-   *
-   * @returns logits [1, V] after the last token, or [T, V] for `logits: 'all'`
-   * @throws InputError for no tokens, an id outside of the vocabulary, or more than block_size tokens in all. The
-   *   session then holds what it held before.
-   */
-  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
-  /** Forgets all tokens. */
-  reset(): void;
-  /** Frees what the session holds; it cannot be used afterwards. */
-  dispose(): Promise<void>;
-}
-
-/** A model made ready to compute with, which its sessions share. */
-export interface Backend {
-  /** As {@link openBackend} takes it; never `auto` or `gpu`, but what that turned out to be. */
-  readonly name: string;
-  /** What computes, in the words of its driver. */
-  readonly adapter: string;
-  openSession(): Session;
-  /** Gives back what the model took. Sessions cannot be used afterwards. */
-  dispose(): Promise<void>;
-}
-
-/** The names that {@link openBackend} takes; `simd:4` is `simd` on four threads. */
+/** The names that {@link openBackend} accepts; `simd:4` is `simd` on four threads. */
 export const BACKEND_NAMES: readonly string[] = [
   'auto',
   'simd',
@@ -59,42 +20,51 @@ export const BACKEND_NAMES: readonly string[] = [
   'gpu:cpu',
 ];
 
-/** More than any machine has cores; each takes memory. */
-const MOST_THREADS = 256;
+/** More than any machine has cores; every thread takes memory. */
+const MAX_THREADS = 256;
 const SIMD = /^simd(?::([1-9]\d*))?$/;
 
+/** What a GPU has to compute correctly before it is chosen. */
+const TRIAL_CONFIG = {
+  ...PRESETS.model_64_float,
+  ...{ vocabSize: 32, blockSize: 8, nEmbed: 4, dModel: 16, nLayer: 1, nHead: 2 },
+};
+
 /**
- * Turns `auto` into what is fastest here: a GPU that works, else `simd`, else `reference`; and `gpu` into the best of the
- * GPU backends that work. Other names stay what they are.
+ * Resolves `auto` to the fastest backend here: a GPU that works, otherwise `simd`, otherwise `reference`; and `gpu` to the
+ * best GPU.js backend that works. Other names are returned as they are.
  *
- * @param note is told what was chosen and why
- * @throws InputError if there is no backend of that name, DeviceError if none works.
+ * @param note receives one line with the choice and its reasons
+ * @throws InputError for an unknown name, DeviceError if no GPU.js backend works.
  */
 export async function resolveBackend(name: string, note?: (line: string) => void): Promise<string> {
   if (!BACKEND_NAMES.includes(name) && !SIMD.test(name)) {
-    throw new InputError(`there is no backend '${name}'; there is: ${BACKEND_NAMES.join(', ')}`);
+    throw new InputError(`unknown backend '${name}'; choose one of: ${BACKEND_NAMES.join(', ')}`);
   }
   const threads = Number(SIMD.exec(name)?.[1] ?? 1);
-  if (threads > MOST_THREADS) throw new InputError(`simd runs on up to ${MOST_THREADS} threads, not on ${threads}`);
+  if (threads > MAX_THREADS) throw new InputError(`simd runs on at most ${MAX_THREADS} threads, got ${threads}`);
   if (name !== 'gpu' && name !== 'auto') return name;
+
   const { chooseGpuBackend, chooseRealGpu } = await import('../accel/gpu/choose.js');
-  const { backend, adapter, passedOver } = await (name === 'gpu' ? chooseGpuBackend() : chooseRealGpu());
+  const trial = syntheticModel(TRIAL_CONFIG, 1);
+  const { backend, adapter, passedOver } = await (name === 'gpu' ? chooseGpuBackend(trial) : chooseRealGpu(trial));
+  if (backend) {
+    note?.([`${name}: taking gpu:${backend} (${adapter})`, ...passedOver].join('; '));
+    return `gpu:${backend}`;
+  }
   const { hasSimd } = await import('../accel/simd/module.js');
-  const [chosen, runsOn] = backend
-    ? [`gpu:${backend}`, ` (${adapter})`]
-    : hasSimd()
-      ? ['simd', '']
-      : ['reference', '; simd: there is no WebAssembly SIMD here'];
-  note?.([`${name}: taking ${chosen}${runsOn}`, ...passedOver].join('; '));
-  return chosen;
+  const taken = hasSimd() ? 'simd' : 'reference';
+  const reason = hasSimd() ? [] : ['simd: there is no WebAssembly SIMD here'];
+  note?.([`${name}: taking ${taken}`, ...reason, ...passedOver].join('; '));
+  return taken;
 }
 
 /**
- * Makes a model ready on a backend; for a GPU that uploads the weights. The caller disposes of it.
+ * Prepares a model on a backend; for a GPU this uploads the weights. The caller disposes of it.
  *
- * @throws InputError if there is no backend of that name, DeviceError if it is not there or cannot hold the model.
+ * @throws InputError for an unknown name, DeviceError if the backend is missing or cannot hold the model.
  */
-export async function openBackend(model: Model, name = 'auto'): Promise<Backend> {
+export async function openBackend(model: LoadedModel, name = 'auto'): Promise<Backend> {
   const resolved = await resolveBackend(name);
   if (resolved === 'reference') {
     const floats = floatModel(model);
@@ -115,19 +85,19 @@ export async function openBackend(model: Model, name = 'auto'): Promise<Backend>
 }
 
 /**
- * Where a backend likes to have the weights: given to a loader, they are in memory once. `undefined` where it takes copies
- * anyway.
+ * Opens the memory of a backend for a loader to read weights into, so that they are in memory once. `undefined` for
+ * backends that copy the weights anyway.
+ *
+ * @param resolved a name that {@link resolveBackend} returned
  */
-export async function weightsAllocator(resolved: string): Promise<((bytes: number) => Uint8Array) | undefined> {
+export async function openWeightsHome(resolved: string): Promise<WeightsHome | undefined> {
   if (!SIMD.test(resolved)) return undefined;
   const { canShare, SimdMemory } = await import('../accel/simd/memory.js');
-  if (!canShare()) return undefined;
-  const memory = new SimdMemory(true);
-  return (bytes) => memory.allocateBytes(bytes);
+  return canShare() ? new SimdMemory(true) : undefined;
 }
 
-/** Starts a session on a backend of its own, which goes when the session is disposed of. */
-export async function openSession(model: Model, name?: string): Promise<Session> {
+/** Opens a session on a backend of its own, which is disposed of together with the session. */
+export async function openSession(model: LoadedModel, name?: string): Promise<Session> {
   const backend = await openBackend(model, name);
   const session = backend.openSession();
   const dispose = session.dispose.bind(session);
@@ -138,9 +108,9 @@ export async function openSession(model: Model, name?: string): Promise<Session>
   return session;
 }
 
-/** Runs `body` with a session that is gone afterwards. */
+/** Runs `body` with a session and disposes of it afterwards. */
 export async function withSession<Result>(
-  model: Model,
+  model: LoadedModel,
   backend: string | undefined,
   body: (session: Session) => Promise<Result>,
 ): Promise<Result> {

@@ -1,11 +1,17 @@
-import { openBackend, resolveBackend, weightsAllocator, type Backend, type Session } from './backend.js';
+import {
+  openBackend,
+  openWeightsHome,
+  resolveBackend,
+  type Backend,
+  type LoadedModel,
+  type Session,
+} from './backend.js';
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
 import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
-import type { Model } from '../reference/lib/weights.js';
 
 export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
   /** Go on past the token that ends a text. */
@@ -23,14 +29,14 @@ export interface LanguageModelOptions extends LoadOptions {
 
 /** A model with its tokenizer: text in, text out. */
 export class LanguageModel {
-  readonly model: Model;
+  readonly model: LoadedModel;
   readonly tokenizer: Tokenizer;
   readonly report: LoadReport;
   /** What computes unless another is asked for. */
   readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
 
-  constructor(model: Model, tokenizer: Tokenizer, report: LoadReport, backend = 'auto') {
+  constructor(model: LoadedModel, tokenizer: Tokenizer, report: LoadReport, backend = 'auto') {
     this.model = model;
     this.tokenizer = tokenizer;
     this.report = report;
@@ -101,7 +107,7 @@ export async function readLanguageModel(folder: Folder, options: LanguageModelOp
   const { backend: wanted = 'auto', ...rest } = options;
   const tokenizer = await readTokenizer(folder);
   const backend = await resolveBackend(wanted);
-  const { model, report } = await readModel(folder, { ...rest, allocate: await weightsAllocator(backend) });
+  const { model, report } = await readModel(folder, { ...rest, home: await openWeightsHome(backend) });
   return new LanguageModel(model, tokenizer, report, backend);
 }
 

@@ -1,5 +1,5 @@
 import { forward, KvCache } from '../reference/index.js';
-import type { Session, SessionForwardOptions } from './backend.js';
+import type { Session, SessionForwardOptions } from '../accel/session.js';
 import { InputError } from '../reference/lib/errors.js';
 import type { Tensor } from '../reference/lib/tensor.js';
 import type { Model } from '../reference/lib/weights.js';

@@ -3,21 +3,8 @@ import type { Device, DeviceTensor } from './device.js';
 import { feedForward, type Traced } from './feedForward.js';
 import type { KvCache } from './kvCache.js';
 import type { DeviceLayerNorm } from './layerNorm.js';
-import type { DeviceLinear } from './linear.js';
-import type { Ops } from './model.js';
 import type { DeviceRopeTables } from './rope.js';
-
-/** One of the L blocks, its weights on the device. */
-export interface DeviceBlock {
-  attnNorm: DeviceLayerNorm;
-  qProj: DeviceLinear;
-  kProj: DeviceLinear;
-  vProj: DeviceLinear;
-  oProj: DeviceLinear;
-  ffnNorm: DeviceLayerNorm;
-  ffnUp: DeviceLinear;
-  ffnDown: DeviceLinear;
-}
+import type { DeviceBlock, Ops } from './upload.js';
 
 /**
  * One of the L blocks: attention, then feed-forward, each added to the residual stream.

@@ -1,14 +1,14 @@
 import { forward as referenceForward } from '../../reference/model.js';
-import { syntheticModel } from '../../src/checkpoint/synthetic.js';
-import { PRESETS } from '../../src/checkpoint/config.js';
-import { DeviceError } from '../errors.js';
 import { messageOf } from '../../reference/lib/errors.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { builtin } from '../builtin.js';
+import { DeviceError } from '../errors.js';
 import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
-import { forward, uploadModel } from './model.js';
+import { forward } from './model.js';
+import { uploadModel } from './upload.js';
 
-/** What was tried, and why it is not taken. */
+/** The backend that was chosen, and why others were not. */
 export interface Search<Found> {
   backend: Found;
   adapter: string;
@@ -16,35 +16,35 @@ export interface Search<Found> {
 }
 
 /**
- * Finds the fastest backend that really works: each is opened and has to compute a small model as the reference does. A
- * GPU that is played by a program on the CPU does not count, since `webasm` is faster.
+ * Finds the fastest backend that works: each is opened and has to compute a small model as the reference does. A GPU
+ * emulated in software does not count, because `webasm` is faster.
  *
+ * @param trial the small model, with a vocabulary of at least 6 tokens and a block_size of at least 5
  * @throws DeviceError if none works, with the reason for each.
  */
-export async function chooseGpuBackend(): Promise<Search<GpuBackend>> {
-  const absent = absentGpu();
-  const { backend, adapter, passedOver } = await search(
-    GPU_BACKENDS.filter((it) => it !== 'webgpu' || !absent),
-    absent ? [`webgpu: ${absent}`] : [],
-  );
+export async function chooseGpuBackend(trial: Model): Promise<Search<GpuBackend>> {
+  const absence = missingGpu();
+  const candidates = GPU_BACKENDS.filter((it) => it !== 'webgpu' || !absence);
+  const { backend, adapter, passedOver } = await search(candidates, trial, absence ? [`webgpu: ${absence}`] : []);
   if (!backend) throw new DeviceError(passedOver.join('; '));
   return { backend, adapter, passedOver };
 }
 
-/** Finds a GPU that really works, as {@link chooseGpuBackend} does, or says why there is none. */
-export async function chooseRealGpu(): Promise<Search<GpuBackend | null>> {
-  const absent = absentGpu();
-  if (absent) return { backend: null, adapter: '', passedOver: [absent] };
-  return search(['webgpu', 'webgl2']);
+/** Finds a real GPU that works, as {@link chooseGpuBackend} does, or says why there is none. */
+export async function chooseRealGpu(trial: Model): Promise<Search<GpuBackend | null>> {
+  const absence = missingGpu();
+  if (absence) return { backend: null, adapter: '', passedOver: [absence] };
+  return search(['webgpu', 'webgl2'], trial);
 }
 
 async function search(
   candidates: readonly GpuBackend[],
+  trial: Model,
   passedOver: string[] = [],
 ): Promise<Search<GpuBackend | null>> {
   for (const backend of candidates) {
     try {
-      const { adapter, software } = await tryOut(backend);
+      const { adapter, software } = await tryBackend(backend, trial);
       if (!software) return { backend, adapter, passedOver };
       passedOver.push(`${backend}: ${adapter} is software`);
     } catch (error) {
@@ -56,10 +56,10 @@ async function search(
 }
 
 /**
- * On Linux a GPU has a file. Where there is none, its drivers are not asked, unless somebody has named one: they complain
- * on stderr, and take time.
+ * On Linux a GPU has a device file. Without one its drivers are not loaded, because they write complaints to stderr and
+ * take time, unless VK_ICD_FILENAMES names a driver.
  */
-function absentGpu(): string | null {
+function missingGpu(): string | null {
   const { process } = globalThis as { process?: { platform: string; env: Record<string, string | undefined> } };
   const fs = builtin('node:fs') as NodeFs | undefined;
   if (!fs || process?.platform !== 'linux' || process.env.VK_ICD_FILENAMES) return null;
@@ -71,10 +71,10 @@ interface NodeFs {
   existsSync: (path: string) => boolean;
 }
 
-async function tryOut(backend: GpuBackend): Promise<{ adapter: string; software: boolean }> {
+async function tryBackend(backend: GpuBackend, trial: Model): Promise<{ adapter: string; software: boolean }> {
   const device = await openDevice(backend);
   try {
-    if (!device.software) await computeTrial(device);
+    if (!device.software) await computeTrial(device, trial);
     return device;
   } catch (error) {
     if (error instanceof DeviceError) throw error;
@@ -84,19 +84,18 @@ async function tryOut(backend: GpuBackend): Promise<{ adapter: string; software:
   }
 }
 
-const TRIAL = syntheticModel(
-  { ...PRESETS.model_64_float, vocabSize: 32, blockSize: 8, nEmbed: 4, dModel: 16, nLayer: 1, nHead: 2 },
-  1,
-);
-
-/** @throws DeviceError if logits, which are of the order of 1, are off by more than 1e-3. */
-export async function computeTrial(device: Device): Promise<void> {
-  const model = await uploadModel(TRIAL, device);
-  const cache = new KvCache(device, TRIAL.config);
+/**
+ * Computes five tokens of the trial model in three calls.
+ *
+ * @throws DeviceError if a logit, which is of the order of 1, differs from the reference's by more than 1e-3.
+ */
+export async function computeTrial(device: Device, trial: Model): Promise<void> {
+  const model = await uploadModel(trial, device);
+  const cache = new KvCache(device, trial.config);
   for (const ids of [[3, 1, 4], [1]]) await forward(ids, model, cache, 'last');
   const { data } = await forward([5], model, cache, 'last');
   cache.dispose();
-  referenceForward([3, 1, 4, 1, 5], TRIAL, { logits: 'last' }).data.forEach((expected, i) => {
+  referenceForward([3, 1, 4, 1, 5], trial, { logits: 'last' }).data.forEach((expected, i) => {
     if (Math.abs(data[i] - expected) <= 1e-3) return;
     throw new DeviceError(`${device.backend}: it computes wrong numbers, ${data[i]} instead of ${expected}`);
   });

@@ -2,7 +2,7 @@ import { DeviceError } from '../errors.js';
 import { messageOf, ShapeError } from '../../reference/lib/errors.js';
 import { show, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
-import { Turns } from '../mutex.js';
+import { Mutex } from '../mutex.js';
 import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
 import { recorderOf, type Recorder } from './recorder.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
@@ -46,7 +46,7 @@ export class Device {
   readonly #kernels: KernelShortcut[] = [];
   readonly #scopes: Set<DeviceTensor>[] = [];
   #live = 0;
-  readonly #turns = new Turns();
+  readonly #mutex = new Mutex();
 
   constructor(backend: GpuBackend, gpujs: GpuJs, context: WebGpuContext | null) {
     this.backend = backend;
@@ -174,14 +174,14 @@ export class Device {
 
   /** One caller after the other: sessions that share a device wait for their turn. */
   exclusive<Result>(body: () => Promise<Result>): Promise<Result> {
-    return this.#turns.take(body);
+    return this.#mutex.run(body);
   }
 
   /** Frees kernels, their tables and their threads. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await this.#turns.take(() => Promise.resolve());
+    await this.#mutex.run(() => Promise.resolve());
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
     // With a device left, Node would wait for it forever.

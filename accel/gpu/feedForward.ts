@@ -1,5 +1,5 @@
+import type { DeviceLinear } from './bank.js';
 import type { DeviceTensor } from './device.js';
-import type { DeviceLinear } from './linear.js';
 
 /** Sees an activation before the next op takes it; returns it. */
 export type Traced = (name: string, x: DeviceTensor) => Promise<DeviceTensor>;

@@ -1,18 +1,9 @@
 import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LinearWeights } from '../../reference/lib/weights.js';
-import type { Device, DeviceTensor } from './device.js';
+import { banksOf, biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
+import type { Device } from './device.js';
 import type { Thread } from './gpujs.js';
 import { linearWebasm } from './linearWebasm.js';
-
-/** A layer whose weights are on the device: x [T, K] → [T, N]. */
-export type DeviceLinear = (x: DeviceTensor) => Promise<DeviceTensor>;
-
-/** Layers of one shape, in one table: GPU.js keeps tables on every backend, and a kernel has few of them. */
-export interface Bank {
-  N: number;
-  K: number;
-  layers: readonly LinearWeights[];
-}
 
 /** What one table may hold; WebGPU guarantees only 128 MiB, but what it gives GPU.js asks for: 1 GiB and more. */
 const TABLE_BYTES = 2 ** 29;
@@ -41,34 +32,6 @@ export async function linear(device: Device, layers: readonly LinearWeights[]): 
     });
   }
   return layers.map((layer) => functions.get(layer)!);
-}
-
-/** Layers by shape, as many in a bank as `bytes` allow, at least one. */
-function banksOf(layers: readonly LinearWeights[], bytes: number): Bank[] {
-  const banks: (Bank & { layers: LinearWeights[] })[] = [];
-  for (const layer of layers) {
-    const [N, K] = layer.weight.shape;
-    let bank = banks.find((it) => it.N === N && it.K === K && 4 * N * K * (it.layers.length + 1) <= bytes);
-    if (!bank) banks.push((bank = { N, K, layers: [] }));
-    bank.layers.push(layer);
-  }
-  return banks;
-}
-
-/** The biases of a bank, [layers, N], zeros where a layer has none. */
-export function biasesOf({ N, layers }: Bank): Tensor {
-  const biases = tensor([layers.length, N]);
-  layers.forEach(({ bias }, i) => {
-    if (bias) biases.data.set(bias.data, i * N);
-  });
-  return biases;
-}
-
-/** The largest divisor of K up to `limit`. */
-export function divisorOf(K: number, limit: number): number {
-  let divisor = Math.min(K, Math.max(1, Math.floor(limit)));
-  while (K % divisor !== 0) divisor--;
-  return divisor;
 }
 
 /** `cpu`: one thread, one output after the other, so rows are read from end to end. */

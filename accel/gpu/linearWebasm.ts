@@ -1,7 +1,7 @@
 import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
 import type { Device, DeviceTensor, Kernel } from './device.js';
 import type { Thread } from './gpujs.js';
-import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './linear.js';
 
 /** Tokens that one pass over the weights serves in prefill. */
 const QUAD = 4;

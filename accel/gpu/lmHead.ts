@@ -1,6 +1,7 @@
 import type { LinearWeights } from '../../reference/lib/weights.js';
+import type { DeviceLinear } from './bank.js';
 import type { Device } from './device.js';
-import { linear, type DeviceLinear } from './linear.js';
+import { linear } from './linear.js';
 
 /**
  * logits[t, v] = x[t] · weight[v] + bias[v].

@@ -1,77 +1,11 @@
 import { checkTokens } from '../../reference/lib/checkTokens.js';
 import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
-import type { LayerNormWeights, Model } from '../../reference/lib/weights.js';
-import { add } from './add.js';
-import { attention } from './attention.js';
-import { block, type DeviceBlock } from './block.js';
+import { block } from './block.js';
 import type { Device, DeviceTensor } from './device.js';
-import { embedding } from './embedding.js';
 import type { Traced } from './feedForward.js';
-import { gelu } from './gelu.js';
 import type { KvCache } from './kvCache.js';
-import { layerNorm, type DeviceLayerNorm } from './layerNorm.js';
-import { linear, type DeviceLinear } from './linear.js';
-import { lmHead } from './lmHead.js';
-import { repeatInterleave } from './repeatInterleave.js';
-import { rope, ropeTables, type DeviceRopeTables } from './rope.js';
-
-/** The kernels of a model, compiled for its device. */
-export interface Ops {
-  embedding: ReturnType<typeof embedding>;
-  repeatInterleave: ReturnType<typeof repeatInterleave>;
-  layerNorm: ReturnType<typeof layerNorm>;
-  rope: ReturnType<typeof rope>;
-  attention: ReturnType<typeof attention>;
-  gelu: ReturnType<typeof gelu>;
-  add: ReturnType<typeof add>;
-  lmHead: DeviceLinear;
-}
-
-/** A model on a device: what sessions share. */
-export interface DeviceModel {
-  model: Model;
-  device: Device;
-  ops: Ops;
-  blocks: DeviceBlock[];
-  finalNorm: DeviceLayerNorm | null;
-  tables: DeviceRopeTables; // for all positions
-}
-
-/** Uploads a model's weights, once. */
-export async function uploadModel(model: Model, device: Device): Promise<DeviceModel> {
-  const { config, weights } = model;
-  const { dModel: C, nHead: H, blockSize } = config;
-  const D = C / H;
-
-  const norm = async ({ weight, bias }: LayerNormWeights): Promise<DeviceLayerNorm> => ({
-    weight: await device.upload(weight),
-    bias: await device.upload(bias ?? tensor([C])),
-  });
-  const roles = ['qProj', 'kProj', 'vProj', 'oProj', 'ffnUp', 'ffnDown'] as const;
-  const layers = await linear(
-    device,
-    weights.blocks.flatMap((layer) => roles.map((role) => layer[role])),
-  );
-  const blocks: DeviceBlock[] = [];
-  for (const [n, { attnNorm, ffnNorm }] of weights.blocks.entries()) {
-    const [qProj, kProj, vProj, oProj, ffnUp, ffnDown] = layers.slice(n * roles.length);
-    const norms = { attnNorm: await norm(attnNorm), ffnNorm: await norm(ffnNorm) };
-    blocks.push({ ...norms, qProj, kProj, vProj, oProj, ffnUp, ffnDown });
-  }
-  const ops: Ops = {
-    embedding: embedding(device, weights.embedding),
-    repeatInterleave: repeatInterleave(device),
-    layerNorm: layerNorm(device, C, config.layerNormEps),
-    rope: rope(device, H, config.ropePairing),
-    attention: attention(device, H, D),
-    gelu: gelu(device, config.geluApproximate),
-    add: add(device),
-    lmHead: await lmHead(device, weights.lmHead),
-  };
-  const finalNorm = weights.finalNorm && (await norm(weights.finalNorm));
-  return { model, device, ops, blocks, finalNorm, tables: await ropeTables(device, D, config.ropeTheta, blockSize) };
-}
+import type { DeviceModel } from './upload.js';
 
 /** Tokens of one pass: for more, what a kernel leaves for the next would be over what buffers hold on many a device. */
 export const CHUNK = 128;

@@ -1,66 +1,36 @@
-import type { Backend, Session, SessionForwardOptions } from '../../src/backend.js';
-import { InputError } from '../../reference/lib/errors.js';
-import type { Tensor } from '../../reference/lib/tensor.js';
-import type { Model } from '../../reference/lib/weights.js';
+import { DeviceSession, type Backend, type LoadedModel, type SessionDevice } from '../session.js';
 import { Engine } from './engine.js';
 import { KvCache } from './kvCache.js';
 import { SimdMemory } from './memory.js';
-import { forward } from './model.js';
-import { uploadModel, type SimdModel } from './upload.js';
+import { CHUNK, forward } from './model.js';
+import { uploadModel } from './upload.js';
 
 /**
- * Makes a model ready for WebAssembly SIMD on threads. Weights that were read into a {@link SimdMemory} stay where they
- * are. Sessions share the weights and take turns.
+ * Prepares a model for WebAssembly SIMD on threads. Weights whose home is a {@link SimdMemory} stay where they are;
+ * others are copied. Sessions share the weights and take turns on the threads.
  *
- * @param threads the cores there are unless told
- * @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started.
+ * @param threads all cores by default
+ * @throws DeviceError if SIMD or memory is missing, or a thread cannot be started.
  */
-export async function openSimdBackend(model: Model, threads?: number): Promise<Backend> {
-  const engine = await Engine.open({ memory: SimdMemory.of(model.weights.embedding.data.buffer), threads });
+export async function openSimdBackend(model: LoadedModel, threads?: number): Promise<Backend> {
+  const memory = model.home instanceof SimdMemory ? model.home : undefined;
+  const engine = await Engine.open({ memory, threads });
   try {
     const uploaded = uploadModel(model, engine);
+    const shared: SessionDevice<KvCache> = {
+      chunk: CHUNK,
+      openCache: () => new KvCache(engine.memory, model.config),
+      exclusive: (body) => engine.exclusive(body),
+      forward: (ids, cache, logits, trace) => forward(ids, uploaded, cache, logits, trace),
+    };
     return {
       name: threads === undefined ? 'simd' : `simd:${threads}`,
       adapter: engine.adapter,
-      openSession: () => new SimdSession(uploaded),
+      openSession: () => new DeviceSession(shared),
       dispose: () => engine.dispose(),
     };
   } catch (error) {
     await engine.dispose();
     throw error;
-  }
-}
-
-class SimdSession implements Session {
-  readonly chunk = 128;
-  readonly #model: SimdModel;
-  #cache: KvCache | null;
-
-  constructor(model: SimdModel) {
-    this.#model = model;
-    this.#cache = new KvCache(model.engine.memory, model.config);
-  }
-
-  get length(): number {
-    return this.#cache?.length ?? 0;
-  }
-
-  forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
-    return this.#model.engine.turns.take(() => {
-      if (!this.#cache) throw new InputError('the session has been disposed');
-      return forward(ids, this.#model, this.#cache, logits, trace);
-    });
-  }
-
-  reset(): void {
-    if (this.#cache) this.#cache.length = 0;
-  }
-
-  async dispose(): Promise<void> {
-    await this.#model.engine.turns.take(() => {
-      this.#cache?.dispose();
-      this.#cache = null;
-      return Promise.resolve();
-    });
   }
 }

@@ -1,6 +1,6 @@
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { builtin } from '../builtin.js';
-import { Turns } from '../mutex.js';
+import { Mutex } from '../mutex.js';
 import { canShare, SimdMemory } from './memory.js';
 import { hasRelaxedSimd } from './module.js';
 import { planBytes, writePlan, type PlannedOp } from './plan.js';
@@ -21,9 +21,8 @@ export interface EngineOptions {
 /** Threads over one memory: what a device is to a GPU. */
 export class Engine {
   readonly memory: SimdMemory;
-  /** Users of the engine wait for each other. */
-  readonly turns: Turns = new Turns();
   readonly #threads: Threads;
+  readonly #mutex = new Mutex();
   readonly #blocks = new Set<number>();
   readonly #places = new Map<string, { address: number; bytes: number }>();
 
@@ -56,7 +55,7 @@ export class Engine {
 
   /** The address of an array: where it is if it is in this memory, or that of a copy which goes with the engine. */
   upload(data: Float32Array | Uint8Array | Uint16Array): number {
-    if (SimdMemory.of(data.buffer) === this.memory) return data.byteOffset;
+    if (this.memory.owns(data.buffer)) return data.byteOffset;
     const address = this.memory.allocate(data.byteLength);
     this.#blocks.add(address);
     this.memory.bytes(address, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -78,6 +77,11 @@ export class Engine {
   /** A copy of what lies at an address. */
   read(address: number, shape: readonly [number, number]): Tensor {
     return { data: this.memory.floats(address, shape[0] * shape[1]).slice(), shape };
+  }
+
+  /** Runs `body` when no other session uses the engine. */
+  exclusive<Result>(body: () => Promise<Result>): Promise<Result> {
+    return this.#mutex.run(body);
   }
 
   /**

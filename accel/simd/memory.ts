@@ -1,4 +1,5 @@
 import { DeviceError } from '../errors.js';
+import type { WeightsHome } from '../session.js';
 import { WebAssembly, type WasmMemory } from './webAssembly.js';
 
 const PAGE = 2 ** 16;
@@ -20,15 +21,14 @@ interface Block {
  * The one memory that the threads of `simd` share: WebAssembly's, handed out in blocks. Weights can be read from a file
  * straight into it (see {@link SimdMemory.allocateBytes}), so that they are in memory once.
  */
-export class SimdMemory {
-  /** Which memory an array lies in. */
-  static readonly #owners = new WeakMap<ArrayBufferLike, SimdMemory>();
-
+export class SimdMemory implements WeightsHome {
   readonly wasm: WasmMemory;
   readonly shared: boolean;
   #end = FIRST;
   readonly #free: Block[] = [];
   readonly #sizes = new Map<number, number>();
+  /** The buffers of all views: each growth of the memory brings a new one. */
+  readonly #buffers = new WeakSet<ArrayBufferLike>();
 
   /** @param shared between threads; takes SharedArrayBuffer, which browsers give to isolated pages only */
   constructor(shared: boolean) {
@@ -40,9 +40,9 @@ export class SimdMemory {
     }
   }
 
-  /** The memory that an array's buffer belongs to, if it is one of these. */
-  static of(buffer: ArrayBufferLike): SimdMemory | undefined {
-    return SimdMemory.#owners.get(buffer);
+  /** Whether an array with this buffer lies in this memory. */
+  owns(buffer: ArrayBufferLike): boolean {
+    return this.#buffers.has(buffer);
   }
 
   /** Bytes taken. */
@@ -114,7 +114,7 @@ export class SimdMemory {
 
   #buffer(): ArrayBufferLike {
     const { buffer } = this.wasm;
-    SimdMemory.#owners.set(buffer, this);
+    this.#buffers.add(buffer);
     return buffer;
   }
 

@@ -6,6 +6,9 @@ import type { KvCache } from './kvCache.js';
 import { Pass, type Activation } from './pass.js';
 import type { SimdModel } from './upload.js';
 
+/** Tokens of a prompt that a session likes to be given at once. */
+export const CHUNK = 128;
+
 /** Tokens whose logits are computed and copied at a time: 65,536 of them are 17 MB. */
 const HEAD_TOKENS = 64;
 

@@ -6,6 +6,7 @@ import { CheckpointError } from '../lib/errors.js';
 import { messageOf } from '../../reference/lib/errors.js';
 import type { HubOptions } from '../folder/hub/connection.js';
 import { openModelFolder } from '../folder/openByName.js';
+import type { LoadedModel } from '../../accel/session.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { namedTensors } from './assemble.js';
 import { writeFileWhole } from '../folder/nodeFile.js';
@@ -24,7 +25,7 @@ export type { LoadOptions, LoadReport } from './readModel.js';
 export async function loadModel(
   model: string,
   options: LoadOptions & HubOptions = {},
-): Promise<{ model: Model; report: LoadReport }> {
+): Promise<{ model: LoadedModel; report: LoadReport }> {
   return readModel(await openModelFolder(model, options), options);
 }
 

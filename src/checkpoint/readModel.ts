@@ -6,7 +6,7 @@ import { readJson, type Folder } from '../folder/folder.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
 import { packRows, type PackRows } from '../../reference/lib/pack.js';
 import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
-import type { Model } from '../../reference/lib/weights.js';
+import type { LoadedModel, WeightsHome } from '../../accel/session.js';
 import { assemble } from './assemble.js';
 import { ROTARY_FREQUENCIES } from './buffers.js';
 import {
@@ -33,8 +33,8 @@ export interface LoadOptions {
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Ends loading between two tensors; its reason is then thrown. */
   signal?: AbortSignal | undefined;
-  /** Gives the memory for weights, on a boundary of 64 bytes; the JavaScript heap's unless told. */
-  allocate?: ((bytes: number) => Uint8Array) | undefined;
+  /** The memory to read weights into, such as a backend's; the JavaScript heap by default. */
+  home?: WeightsHome | undefined;
 }
 
 /** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */
@@ -75,8 +75,9 @@ export interface LoadReport {
  */
 export async function readModel(
   folder: Folder,
-  { tensorMap = {}, dtype, onProgress, signal, allocate = allocateHeap }: LoadOptions = {},
-): Promise<{ model: Model; report: LoadReport }> {
+  { tensorMap = {}, dtype, onProgress, signal, home }: LoadOptions = {},
+): Promise<{ model: LoadedModel; report: LoadReport }> {
+  const allocate = home ? (bytes: number) => home.allocateBytes(bytes) : allocateHeap;
   return withCheckpoint(folder, tensorMap, dtype, async (store, report, resolution) => {
     const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
     const pack = await packerFor(report.dtype);
@@ -95,7 +96,8 @@ export async function readModel(
       }
     }
     await Promise.all(Array.from({ length: READERS }, readSome));
-    return { model: { config: report.config, weights: assemble(report.config, splitFused(loaded)) }, report };
+    const weights = assemble(report.config, splitFused(loaded));
+    return { model: { config: report.config, weights, home }, report };
   });
 }
 

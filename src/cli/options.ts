@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { BACKEND_NAMES, resolveBackend, weightsAllocator } from '../backend.js';
+import { BACKEND_NAMES, openWeightsHome, resolveBackend, type LoadedModel } from '../backend.js';
 import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
@@ -11,7 +11,6 @@ import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { readText } from './textFile.js';
-import type { Model } from '../../reference/lib/weights.js';
 import { note, progressBar } from './output.js';
 
 /** The options of every command that loads a model. `--model` is opened before the command gets it. */
@@ -86,7 +85,7 @@ function allowRelaxedSimd(): void {
 }
 
 /** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */
-export async function openModel(flags: ModelFlags): Promise<{ model: Model; report: LoadReport }> {
+export async function openModel(flags: ModelFlags): Promise<{ model: LoadedModel; report: LoadReport }> {
   const loaded = await readModel(flags.model, await loadOptions(flags));
   for (const warning of loaded.report.warnings) note(`warning: ${warning}`);
   if (flags.dtype) note(describeDtype(loaded.report));
@@ -123,8 +122,8 @@ function downloadBar(): (file: string, done: number, total: number) => void {
 
 /** What the flags say of how a model is to be loaded. */
 export async function loadOptions({ tensorMap, dtype, backend }: ModelFlags): Promise<LoadOptions> {
-  const allocate = backend === undefined ? undefined : await weightsAllocator(backend);
-  const options: LoadOptions = { onProgress: progressBar('loading'), dtype, allocate };
+  const home = backend === undefined ? undefined : await openWeightsHome(backend);
+  const options: LoadOptions = { onProgress: progressBar('loading'), dtype, home };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
   return options;
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { KvCache } from '../../accel/gpu/kvCache.js';
-import { forward as deviceForward, uploadModel } from '../../accel/gpu/model.js';
+import { forward as deviceForward } from '../../accel/gpu/model.js';
+import { uploadModel } from '../../accel/gpu/upload.js';
 import { Engine } from '../../accel/simd/engine.js';
 import { KvCache as SimdKvCache } from '../../accel/simd/kvCache.js';
 import { forward as simdForward } from '../../accel/simd/model.js';
@@ -174,7 +175,7 @@ describe('backends', () => {
   it('that do not exist are refused with the names of those that do', async () => {
     await assert.rejects(
       openSession(model, 'toaster'),
-      /there is no backend 'toaster'; there is: auto, simd, reference, gpu/,
+      /unknown backend 'toaster'; choose one of: auto, simd, reference, gpu/,
     );
     await assert.rejects(openSession(model, 'constructor'), InputError);
   });

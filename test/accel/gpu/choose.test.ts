@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { chooseGpuBackend, computeTrial } from '../../../accel/gpu/choose.js';
+import { tinyModel } from '../../support/arbitraries.js';
 import { onEveryBackend, useDevice } from '../../support/devices.js';
 
 describe('choosing a GPU backend', () => {
   it('takes one that is no software, and says why not those before it', async () => {
-    const { backend, adapter, passedOver } = await chooseGpuBackend();
+    const { backend, adapter, passedOver } = await chooseGpuBackend(tinyModel());
     if (backend !== 'webgpu') assert.match(passedOver[0], /^webgpu: /);
     assert.doesNotMatch(adapter, /swiftshader/i);
   });
@@ -13,7 +14,7 @@ describe('choosing a GPU backend', () => {
 onEveryBackend('the trial of a GPU backend', (backend) => {
   const device = useDevice(backend);
 
-  it('is passed', () => computeTrial(device()));
+  it('is passed', () => computeTrial(device(), tinyModel()));
 
   it('is failed by one that computes wrong numbers', async () => {
     const read = device().read.bind(device());
@@ -22,6 +23,9 @@ onEveryBackend('the trial of a GPU backend', (backend) => {
       y.data[0] += 0.01;
       return y;
     };
-    await assert.rejects(computeTrial(device()), new RegExp(`^DeviceError: ${backend}: it computes wrong numbers`));
+    await assert.rejects(
+      computeTrial(device(), tinyModel()),
+      new RegExp(`^DeviceError: ${backend}: it computes wrong numbers`),
+    );
   });
 });

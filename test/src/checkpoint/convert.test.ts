@@ -85,11 +85,11 @@ describe('convert', () => {
     const room = new SharedArrayBuffer(2 ** 20);
     for (const dtype of DTYPES) {
       let used = 0;
-      const allocate = (bytes: number): Uint8Array => {
+      const allocateBytes = (bytes: number): Uint8Array => {
         used = Math.ceil((used + bytes) / 64) * 64;
         return new Uint8Array(room, used - Math.ceil(bytes / 64) * 64, bytes);
       };
-      const { model } = await loadModel(plain(), { dtype, allocate });
+      const { model } = await loadModel(plain(), { dtype, home: { allocateBytes } });
       for (const [name, x] of Object.entries(namedTensors(model.weights))) {
         assert.equal((x instanceof CompactTensor ? x.codes : x.data).buffer, room, name);
       }

@@ -1,0 +1,113 @@
+import { InputError } from '../reference/lib/errors.js';
+import type { Tensor } from '../reference/lib/tensor.js';
+import type { Trace } from '../reference/lib/trace.js';
+import type { Model } from '../reference/lib/weights.js';
+
+export interface SessionForwardOptions {
+  /** Score the token after each new position, or only after the last one (the default). */
+  logits?: 'all' | 'last' | undefined;
+  /** Called with every named activation, in order of execution. */
+  trace?: Trace | undefined;
+}
+
+/**
+ * One conversation with a model: the tokens so far, kept as keys and values. Sessions share the model's weights and
+ * nothing else. All calls are async, so that a device can be behind them; a session runs one call at a time.
+ */
+export interface Session {
+  /** Number of tokens held so far. */
+  readonly length: number;
+  /** The number of tokens this backend processes best at once. Between such chunks a long prompt can be aborted. */
+  readonly chunk: number;
+  /**
+   * Appends T tokens.
+   *
+   * @returns logits [1, V] after the last token, or [T, V] for `logits: 'all'`
+   * @throws InputError for no tokens, an id outside the vocabulary, or more than block_size tokens in all. The session
+   *   then still holds what it held before.
+   */
+  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
+  /** Forgets all tokens. */
+  reset(): void;
+  /** Frees what the session holds. It cannot be used afterwards. */
+  dispose(): Promise<void>;
+}
+
+/** A model ready to compute; its sessions share it. */
+export interface Backend {
+  /** A name that `openBackend` accepts: never `auto` or `gpu`, but the backend they resolved to. */
+  readonly name: string;
+  /** What computes, as its driver describes it. */
+  readonly adapter: string;
+  openSession(): Session;
+  /** Frees what the model holds on the backend. Its sessions cannot be used afterwards. */
+  dispose(): Promise<void>;
+}
+
+/** Memory of a backend, into which a loader reads weights directly, so that they are in memory once. */
+export interface WeightsHome {
+  /**
+   * Allocates bytes on a boundary of 64; their contents are arbitrary.
+   *
+   * @throws DeviceError if there is no memory left.
+   */
+  allocateBytes(length: number): Uint8Array;
+}
+
+/** A model as a loader returns it: its weights, and the backend memory that holds them, if any. */
+export interface LoadedModel extends Model {
+  readonly home?: WeightsHome | undefined;
+}
+
+/** Keys and values on a device. */
+export interface DeviceCache {
+  /** Number of tokens held. */
+  length: number;
+  dispose(): void;
+}
+
+/** What a {@link DeviceSession} needs from its device, whichever it is. */
+export interface SessionDevice<Cache extends DeviceCache> {
+  /** See {@link Session.chunk}. */
+  readonly chunk: number;
+  openCache(): Cache;
+  /** Runs `body` when no other session uses the device. */
+  exclusive<Result>(body: () => Promise<Result>): Promise<Result>;
+  forward(ids: readonly number[], cache: Cache, logits: 'all' | 'last', trace?: Trace): Promise<Tensor>;
+}
+
+/** A session on a device that all sessions share: they take it in turns. */
+export class DeviceSession<Cache extends DeviceCache> implements Session {
+  readonly chunk: number;
+  readonly #device: SessionDevice<Cache>;
+  #cache: Cache | null;
+
+  constructor(device: SessionDevice<Cache>) {
+    this.chunk = device.chunk;
+    this.#device = device;
+    this.#cache = device.openCache();
+  }
+
+  get length(): number {
+    return this.#cache?.length ?? 0;
+  }
+
+  forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
+    return this.#device.exclusive(() => {
+      if (!this.#cache) throw new InputError('the session has been disposed');
+      return this.#device.forward(ids, this.#cache, logits, trace);
+    });
+  }
+
+  reset(): void {
+    if (this.#cache) this.#cache.length = 0;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#device.exclusive(() => {
+      this.#cache?.dispose();
+      this.#cache = null;
+      return Promise.resolve();
+    });
+  }
+}
