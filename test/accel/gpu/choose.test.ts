@@ -3,7 +3,7 @@ import { chooseGpuBackend, computeTrial } from '../../../accel/gpu/choose.js';
 import { onEveryBackend, useDevice } from '../../support/devices.js';
 
 describe('choosing a GPU backend', () => {
-  it('takes one that is no software, and says why not those before it', async () => {
+  it('picks a hardware GPU and says why it rejected the others', async () => {
     const { backend, adapter, passedOver } = await chooseGpuBackend();
     if (backend !== 'webgpu') assert.match(passedOver[0], /^webgpu: /);
     assert.doesNotMatch(adapter, /swiftshader/i);
@@ -13,9 +13,9 @@ describe('choosing a GPU backend', () => {
 onEveryBackend('the trial of a GPU backend', (backend) => {
   const device = useDevice(backend);
 
-  it('is passed', () => computeTrial(device()));
+  it('passes on a correct device', () => computeTrial(device()));
 
-  it('is failed by one that computes wrong numbers', async () => {
+  it('fails on a device that computes wrong numbers', async () => {
     const read = device().read.bind(device());
     device().read = async (x) => {
       const y = await read(x);
