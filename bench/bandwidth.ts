@@ -7,7 +7,7 @@ import { tensor } from '../reference/lib/tensor.js';
 const BYTES = 2 ** 28;
 const REPEATS = 7;
 
-/** Copies an array that no cache holds, when it is told to, and says when it is done. */
+/** A worker that copies an array too large for the caches on every message and reports back. */
 const COPIER = `
 const { parentPort, workerData } = require('node:worker_threads');
 const from = new Uint8Array(workerData).fill(1), to = new Uint8Array(workerData).fill(2);
@@ -15,7 +15,7 @@ parentPort.on('message', () => { to.set(from); parentPort.postMessage(0); });
 parentPort.postMessage(0);
 `;
 
-/** What this machine's memory moves when every core copies, in bytes a second read and written. */
+/** This machine's memory bandwidth while every core copies: bytes read plus bytes written per second. */
 export async function hostBandwidth(): Promise<number> {
   const size = Math.floor(BYTES / availableParallelism());
   const workers = Array.from(
@@ -37,7 +37,7 @@ export async function hostBandwidth(): Promise<number> {
   return median(rates);
 }
 
-/** The same of a GPU's memory, by its own copies. */
+/** The bandwidth of a GPU's memory, measured with copies on the device. */
 export async function deviceBandwidth(device: Device): Promise<number> {
   const width = 2 ** 14;
   const rates: number[] = [];

@@ -13,21 +13,21 @@ import { PRESETS } from '../src/checkpoint/config.js';
 import { rows, sizeOf, tensor, type Tensor } from '../reference/lib/tensor.js';
 import type { LinearWeights } from '../reference/lib/weights.js';
 
-/** An op at a size that Model_64_FLOAT has, with what it costs at least. */
+/** An op at a size of Model_64_FLOAT, with its minimum cost. */
 export interface Case {
   op: string;
   shape: string;
   flops: number;
-  /** Read once and written once. */
+  /** The bytes if every input is read once and the output written once. */
   bytes: number;
   reference: () => unknown;
-  /** Makes the op and its inputs on a device; the result runs it. */
+  /** Creates the op and its inputs on a device; the result runs it. */
   gpu: (device: Device) => Promise<() => Promise<DeviceTensor>>;
 }
 
 const { nEmbed: E, dModel: C, nHead: H, vocabSize: V, ropeTheta, layerNormEps: eps } = PRESETS.model_64_float;
 const D = C / H;
-/** Keys in the cache when one token is decoded, and when 128 have been read. */
+/** Keys in the cache while one token is decoded. */
 const CACHED = 512;
 
 function filled(...shape: number[]): Tensor {
@@ -37,26 +37,26 @@ function filled(...shape: number[]): Tensor {
   );
 }
 
-/** As many layers as no cache holds, taken in turn. */
+/** Cycles through enough layers to exceed the caches. */
 function linearCase(op: string, T: number, K: number, N: number, count: number): Case {
   const layers: LinearWeights[] = Array.from({ length: count }, () => ({ weight: filled(N, K), bias: filled(N) }));
   const x = filled(T, K);
-  let turn = 0;
+  let calls = 0;
   return {
     op,
     shape: `[${T}, ${K}] → ${N}`,
     flops: 2 * T * K * N,
     bytes: 4 * (K * N + N + T * (K + N)),
-    reference: () => reference.linear(x, layers[turn++ % count]),
+    reference: () => reference.linear(x, layers[calls++ % count]),
     async gpu(device) {
       const applied = await linear(device, layers);
       const input = await device.upload(x);
-      return () => applied[turn++ % count](input);
+      return () => applied[calls++ % count](input);
     },
   };
 }
 
-/** Element by element: `reads` tensors of its size, one written. */
+/** An elementwise op: it reads `reads` tensors of its size and writes one. */
 function elementwise(
   op: string,
   T: number,
@@ -76,7 +76,7 @@ function casesOf(T: number): Case[] {
   const S = T === 1 ? CACHED : T;
   const past = S - T;
   const [keys, values] = [filled(S, C), filled(S, C)];
-  const turns = reference.ropeTables(D, ropeTheta, past, T);
+  const cosSin = reference.ropeTables(D, ropeTheta, past, T);
   const scores = filled(T, H, S);
   return [
     elementwise('embedding', T, E, 1, 0, {
@@ -108,7 +108,7 @@ function casesOf(T: number): Case[] {
     linearCase('linear', T, C, 4 * C, 4),
     linearCase('linear', T, 4 * C, C, 4),
     elementwise('rope', T, C, 1, 3, {
-      reference: () => reference.rope(x, H, turns, 'half'),
+      reference: () => reference.rope(x, H, cosSin, 'half'),
       async gpu(device) {
         const apply = rope(device, H, 'half');
         const tables = await ropeTables(device, D, ropeTheta, S);
@@ -161,7 +161,7 @@ function casesOf(T: number): Case[] {
   ];
 }
 
-/** Made one after the other when they are asked for: together they would not fit into a small memory. */
+/** Creates the cases lazily, one at a time: all of them together need too much memory. */
 export function* cases(): Generator<Case> {
   for (const T of [1, 128]) yield* casesOf(T);
 }

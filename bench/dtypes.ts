@@ -1,12 +1,13 @@
 /**
- * What weights in fewer bits cost: how far logits are from those of float32 weights, and how well a text is predicted.
+ * Measures what fewer bits cost: the distance of the logits from those of float32 weights, and the perplexity of a text.
  *
  *     npm run bench:dtypes
  *
- * The demo reads questions and answers that it was taught, and is asked for 193 capitals. The full size has weights made
- * from hashes, so that its perplexity says nothing of a text, but shows what happens on the way through 16 layers.
+ * The demo reads questions and answers from its training and is asked for 193 capitals. The full-size model has weights
+ * made from hashes: its perplexity means nothing, but it shows how errors grow through 16 layers.
  */
 import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
 import countries from 'world-countries';
 import { withSession, openWeightsHome } from '../src/backend.js';
 import { loadModel } from '../src/checkpoint/loadModel.js';
@@ -16,9 +17,11 @@ import { askPrompt } from '../src/languageModel.js';
 import { demoFolder, load } from '../src/load.js';
 import { mean, perplexity } from '../src/perplexity.js';
 import { readGolden } from '../src/verify/readGolden.js';
+import { CHECKPOINT } from './setup.js';
+
+new Command('bench:dtypes').description('Measure what weights in fewer bits cost.').parse();
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const FULL = `${root}checkpoints/model_64_float`;
 const members = countries.filter(({ unMember, cca3 }) => unMember && cca3 !== 'VAT');
 const capitalOf = (name: string, capital: string): string =>
   `${askPrompt(`What is the capital of ${name}?`)} ${capital}`;
@@ -28,7 +31,7 @@ interface Cost {
   surprise: number;
 }
 
-/** Of one model with each dtype: the distance of all logits from those of the first, and the mean surprise. */
+/** Measures one model with each dtype: the distance of all logits from those of the first, and the mean surprise. */
 async function costs(folder: string, ids: readonly number[]): Promise<Cost[]> {
   const found: Cost[] = [];
   let exact: Float32Array | null = null;
@@ -53,11 +56,13 @@ async function costs(folder: string, ids: readonly number[]): Promise<Cost[]> {
 async function capitalsKnown(dtype: (typeof DTYPES)[number]): Promise<number> {
   const demo = await load(undefined, { dtype, backend: 'simd' });
   let known = 0;
-  for (const { name, capital } of members) {
+  const show = progressBar(`capitals, ${dtype}`, String);
+  for (const [i, { name, capital }] of members.entries()) {
     let answer = '';
     const prompt = askPrompt(`What is the capital of ${name.common}?`);
     for await (const piece of demo.generate(prompt)) answer += piece;
     if (answer.trim() === capital[0].replaceAll('\u02bb', "'")) known++;
+    show(i + 1, members.length);
   }
   await demo.dispose();
   return known;
@@ -68,7 +73,7 @@ const text = members.map(({ name, capital }) => `${capitalOf(name.common, capita
 const ofDemo = await costs(demoFolder(), demo.tokenizer.encode(text));
 const { tokens } = (await readGolden(`${root}golden/full/model_64_float.safetensors`)).header;
 const ofFull = await costs(
-  FULL,
+  CHECKPOINT,
   Array.from({ length: 512 }, (_, i) => (i < tokens.length ? tokens[i] : (i * 7919) % 65536)),
 );
 const rows: string[][] = [];

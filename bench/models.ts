@@ -1,9 +1,9 @@
 /**
- * A whole model of full size on every backend that is here, each in a process of its own so that memory is its own:
+ * Times a full-size model on every available backend, each in its own process so that peak memory is separate:
  *
  *     npm run bench [-- --model DIR] [--backends reference,simd] [--json]
  *
- * Without --model that is Model_64_FLOAT with weights made from hashes, in checkpoints/, written if it is not there.
+ * The default model is Model_64_FLOAT with weights made from hashes. It is written to checkpoints/ if it does not exist.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -11,12 +11,13 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { openDevice } from '../accel/gpu/device.js';
 import { table } from '../src/cli/output.js';
-import { messageOf } from '../reference/lib/errors.js';
+import { EmergentError, messageOf } from '../reference/lib/errors.js';
+import { CHECKPOINT, namesFrom } from './setup.js';
 
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
-const SYNTHETIC = fileURLToPath(new URL('../checkpoints/model_64_float', import.meta.url));
+const BACKENDS = ['reference', 'simd', 'gpu:webgpu', 'gpu:webasm', 'gpu:cpu'];
 
-/** On `gpu:cpu` 512 tokens would take ten minutes. */
+/** Shorter runs: 512 tokens on `gpu:cpu` would take ten minutes. */
 const SHORT: Record<string, string[]> = { 'gpu:cpu': ['--prefill', '16', '--decode', '16', '--steps', '3'] };
 
 interface Result {
@@ -36,12 +37,12 @@ function emergent(args: string[]): Promise<string> {
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.on('close', (code, signal) => {
       if (code === 0) resolve(output);
-      else reject(new Error(`emergent ${args.join(' ')} ended with ${signal ?? code}`));
+      else reject(new EmergentError(`emergent ${args.join(' ')} failed with ${signal ?? code}`));
     });
   });
 }
 
-/** A software GPU would take hours, and prove nothing. */
+/** Skips software GPUs: they would take hours, and their speed means nothing. */
 async function reasonToSkip(backend: string): Promise<string | null> {
   if (backend !== 'gpu:webgpu') return null;
   try {
@@ -54,20 +55,20 @@ async function reasonToSkip(backend: string): Promise<string | null> {
 }
 
 const flags = new Command('bench')
-  .option('--model <dir>', 'model folder', SYNTHETIC)
-  .option('--backends <names>', 'which', 'reference,simd,gpu:webgpu,gpu:webasm,gpu:cpu')
+  .option('--model <dir>', 'model folder', CHECKPOINT)
+  .option('--backends <names>', 'backends to time', namesFrom(BACKENDS), BACKENDS)
   .option('--json', 'print the figures as JSON')
   .parse()
-  .opts<{ model: string; backends: string; json?: boolean }>();
+  .opts<{ model: string; backends: string[]; json?: boolean }>();
 
-if (flags.model === SYNTHETIC && !existsSync(SYNTHETIC)) {
-  await emergent(['make-checkpoint', '--preset', 'model_64_float', '--out', SYNTHETIC]);
+if (flags.model === CHECKPOINT && !existsSync(CHECKPOINT)) {
+  await emergent(['make-checkpoint', '--preset', 'model_64_float', '--out', CHECKPOINT]);
 }
 const results: Result[] = [];
-for (const backend of flags.backends.split(',')) {
+for (const backend of flags.backends) {
   const reason = await reasonToSkip(backend);
   if (reason !== null) {
-    process.stderr.write(`${backend} is skipped: ${reason}\n`);
+    process.stderr.write(`skipped ${backend}: ${reason}\n`);
     continue;
   }
   process.stderr.write(`${backend} …\n`);

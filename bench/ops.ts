@@ -1,10 +1,10 @@
 /**
- * Every op for one token and for 128, at the sizes of Model_64_FLOAT, on every backend that is here:
+ * Times every op for 1 and for 128 tokens, at the sizes of Model_64_FLOAT, on every available backend:
  *
  *     npm run bench:ops [-- --backends reference,gpu:webasm] [--json]
  *
- * GB/s counts what an op must read and write once, whatever it really does; the percentage is of the copy bandwidth
- * measured first (bandwidth.ts).
+ * GB/s counts each input and output once, whatever the op really moves. The percentage is the share of the copy bandwidth
+ * that bandwidth.ts measures first.
  */
 import Benchmark from 'benchmark';
 import { Command } from 'commander';
@@ -14,6 +14,7 @@ import { table } from '../src/cli/output.js';
 import { DeviceError } from '../accel/errors.js';
 import { deviceBandwidth, hostBandwidth } from './bandwidth.js';
 import { cases, type Case } from './cases.js';
+import { namesFrom } from './setup.js';
 
 interface Figure {
   op: string;
@@ -22,11 +23,11 @@ interface Figure {
   ms: number;
   gflop_s: number;
   gb_s: number;
-  /** Of the copy bandwidth, in percent. */
+  /** The share of the copy bandwidth in percent. */
   percent: number;
 }
 
-/** The median time of a run in seconds, after one that does not count. */
+/** The median time of a run in seconds, after one warm-up run. */
 async function time(name: string, body: () => Promise<unknown>): Promise<number> {
   await body();
   return new Promise((resolve, reject) => {
@@ -47,7 +48,7 @@ async function time(name: string, body: () => Promise<unknown>): Promise<number>
   });
 }
 
-/** Of a GPU, many runs for one wait: its queue is to be full. */
+/** Waits only once per many runs on a real GPU, to keep its queue full. */
 async function timeOnDevice(device: Device, { op, gpu }: Case): Promise<number> {
   const runs = device.backend === 'webgpu' && !device.software ? 20 : 1;
   let seconds = 0;
@@ -88,15 +89,16 @@ async function measure(it: Case, backend: string): Promise<Figure> {
   };
 }
 
+const BACKENDS = ['reference', 'gpu:webgpu', 'gpu:webasm', 'gpu:cpu'];
 const flags = new Command('bench:ops')
-  .option('--backends <names>', 'which', 'reference,gpu:webgpu,gpu:webasm,gpu:cpu')
+  .option('--backends <names>', 'backends to time', namesFrom(BACKENDS), BACKENDS)
   .option('--json', 'print the figures as JSON')
   .parse()
-  .opts<{ backends: string; json?: boolean }>();
+  .opts<{ backends: string[]; json?: boolean }>();
 
 const bandwidths: Record<string, number> = {};
 const host = await hostBandwidth();
-for (const backend of flags.backends.split(',')) {
+for (const backend of flags.backends) {
   bandwidths[backend] = host;
   if (backend !== 'gpu:webgpu') continue;
   try {
@@ -106,18 +108,18 @@ for (const backend of flags.backends.split(',')) {
     await device.dispose();
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    process.stderr.write(`skipped: ${error.message}\n`);
+    process.stderr.write(`skipped ${backend}: ${error.message}\n`);
     Reflect.deleteProperty(bandwidths, backend);
   }
 }
 const figures: Figure[] = [];
 for (const it of cases()) {
   for (const backend of Object.keys(bandwidths)) {
-    process.stderr.write(`\r\x1b[K${it.op} ${it.shape} on ${backend}`);
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${it.op} ${it.shape} on ${backend}`);
     figures.push(await measure(it, backend));
   }
 }
-process.stderr.write('\r\x1b[K');
+if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 if (flags.json) {
   process.stdout.write(`${JSON.stringify({ bandwidths, figures })}\n`);
 } else {

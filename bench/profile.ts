@@ -1,12 +1,11 @@
 /**
- * Where the time of simd goes, op by op, at full size: a decode step and a prefill.
+ * Profiles simd op by op at full size, for decoding a token and for reading a prompt.
  *
  *     npm run bench:profile [-- --dtype int8]
  *
- * All ops of a kind are run one after the other as they are in a whole pass, so that caches hold what they would hold.
+ * All ops of a kind run one after another, in the order of a whole pass, so the caches are in a realistic state.
  */
 import { setFlagsFromString } from 'node:v8';
-import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { Engine } from '../accel/simd/engine.js';
 import { KvCache } from '../accel/simd/kvCache.js';
@@ -17,8 +16,9 @@ import { uploadModel } from '../accel/simd/upload.js';
 import { openWeightsHome } from '../src/backend.js';
 import { median } from '../src/bench.js';
 import { loadModel } from '../src/checkpoint/loadModel.js';
-import { table } from '../src/cli/output.js';
+import { progressBar, table } from '../src/cli/output.js';
 import { DTYPES, type Dtype } from '../reference/lib/compactTensor.js';
+import { CHECKPOINT } from './setup.js';
 
 const REPEATS = 9;
 const STEPS = [
@@ -27,9 +27,9 @@ const STEPS = [
   { T: 128, past: 0 },
 ];
 
-const { dtype, model: folder } = new Command()
+const { dtype, model: folder } = new Command('bench:profile')
   .addOption(new Option('--dtype <name>').choices(DTYPES).default('f32'))
-  .option('--model <dir>', 'model folder', fileURLToPath(new URL('../checkpoints/model_64_float', import.meta.url)))
+  .option('--model <dir>', 'model folder', CHECKPOINT)
   .parse()
   .opts<{ dtype: Dtype; model: string }>();
 
@@ -49,7 +49,7 @@ async function time(ops: readonly PlannedOp[]): Promise<number> {
   return median(times);
 }
 
-/** What an op is called here: linear layers by their sizes. */
+/** The name of an op in the table; linear layers are told apart by size. */
 function kindOf({ op, args }: PlannedOp): string {
   return op === 'linear' ? `linear ${args[5]} → ${args[6]}` : op;
 }
@@ -71,12 +71,14 @@ for (const { T, past } of STEPS) {
   for (const op of planned) kinds.set(kindOf(op), [...(kinds.get(kindOf(op)) ?? []), op]);
   const whole = await time(planned);
   const rows: (string | number)[][] = [];
+  const show = progressBar(`${T} of ${past + T} tokens`, String);
   for (const [kind, ops] of kinds) {
     const ms = await time(ops);
     rows.push([kind, ops.length, Number(ms.toFixed(2)), `${((100 * ms) / whole).toFixed(0)} %`]);
+    show(rows.length, kinds.size);
   }
   console.log(`\n${T} of ${past + T} tokens: ${whole.toFixed(1)} ms`);
-  console.log(table([['op', 'times', 'ms', 'of all'], ...rows]));
+  console.log(table([['op', 'calls', 'ms', 'share'], ...rows]));
   cache.dispose();
 }
 await engine.dispose();

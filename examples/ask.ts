@@ -1,7 +1,7 @@
-/** Text in, text out, piece by piece. */
+/** Answers a question and streams the text. */
 import { askPrompt, load } from 'emergent-semantics';
 
-const model = await load(); // the demo; or a folder, or the id of a model on the Hugging Face Hub
+const model = await load(); // the demo; pass a folder or a Hugging Face Hub id for another model
 for await (const piece of model.generate(askPrompt('What is the capital of Japan?'))) {
   process.stdout.write(piece);
 }

@@ -1,4 +1,4 @@
-/** Weights in fewer bits, and what that costs: the distance of the logits from those of float32. */
+/** Loads the weights in fewer bits and prints how far the logits move from those of float32. */
 import { DTYPES, load } from 'emergent-semantics';
 
 let exact: Float32Array | null = null;
@@ -10,7 +10,7 @@ for (const dtype of DTYPES) {
   const lost = data.reduce((sum, x, i) => sum + (x - exact![i]) ** 2, 0);
   const whole = exact.reduce((sum, x) => sum + x * x, 0);
   console.log(
-    `${dtype.padEnd(5)} ${model.report.lossless ? 'as in the file' : 'rounded'}, ${Math.sqrt(lost / whole).toExponential(1)} off`,
+    `${dtype.padEnd(5)} ${model.report.lossless ? 'lossless' : 'rounded'}, relative distance ${Math.sqrt(lost / whole).toExponential(1)}`,
   );
   await session.dispose();
   await model.dispose();

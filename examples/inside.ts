@@ -1,4 +1,4 @@
-/** What happens on the way: how long the residual stream is after each layer, in the rms of its elements. */
+/** Traces the model: prints the rms of the residual stream after each layer. */
 import { load } from 'emergent-semantics';
 
 const model = await load();

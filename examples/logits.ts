@@ -1,4 +1,4 @@
-/** A session by hand: logits of every token, what is remembered, what is forgotten. */
+/** Drives a session directly: logits of every token, the cache, and a reset. */
 import { argmax, load } from 'emergent-semantics';
 
 const model = await load();
@@ -11,9 +11,9 @@ console.log(`${ids.length} tokens, logits [${shape.join(', ')}]`);
 let next = argmax(data.subarray(data.length - shape[1]));
 for (let i = 0; i < 4; i++) {
   process.stdout.write(model.tokenizer.decode([next]));
-  next = argmax((await session.forward([next])).data); // only the new token: the others are remembered
+  next = argmax((await session.forward([next])).data); // only the new token: the others are cached
 }
-console.log(`\n${session.length} tokens remembered`);
+console.log(`\n${session.length} tokens cached`);
 session.reset();
 console.log(`${session.length} after a reset`);
 

@@ -1,4 +1,4 @@
-/** Several generations at the same time: one copy of the weights, a session for each, and nothing else in common. */
+/** Runs several generations at once. Each has its own session; they share only the weights. */
 import { askPrompt, load, type LanguageModel } from 'emergent-semantics';
 
 async function answer(model: LanguageModel, question: string): Promise<string> {

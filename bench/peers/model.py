@@ -1,5 +1,5 @@
-"""The full size in PyTorch as one would write it for speed, keys and values in and out: what is exported to ONNX, and a
-contender itself.
+"""The full-size model in PyTorch, written for speed, with the KV cache as input and output. It is exported to ONNX and
+also timed itself.
 
     python model.py CHECKPOINT --export model.onnx
     python model.py CHECKPOINT --time '{"tokens": [1, 2], "prefill": [16], "decode": [16], "steps": 8}' --threads 2

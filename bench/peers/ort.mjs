@@ -1,6 +1,6 @@
 /* global performance, process, URL */
 /**
- * Times onnxruntime on what model.py exported, and writes the logits after some tokens:
+ * Times onnxruntime on the model that model.py exports, and writes the logits after the plan's tokens:
  *
  *     node ort.mjs node|web MODEL.onnx PLAN THREADS LOGITS
  */
@@ -84,4 +84,4 @@ for (const length of [...new Set([...plan.prefill, ...plan.decode])].sort((a, b)
 }
 result.peak_rss_mb = process.resourceUsage().maxRSS / 1e3;
 process.stdout.write(`${JSON.stringify(result)}\n`);
-process.exit(0); // onnxruntime-web's threads would stay
+process.exit(0); // onnxruntime-web's threads would keep the process alive

@@ -4,8 +4,8 @@ const REPEATS = 9;
 const [K, N] = [1024, 2 ** 17];
 
 /**
- * What threads read from memory, in bytes a second: the dot products of a token with 512 MB of weights, which wait for
- * nothing else. The fastest of several runs, since others can only slow them down.
+ * The read bandwidth of the threads in bytes per second: dot products of one token with 512 MB of weights, which only wait
+ * for memory. Takes the fastest of several runs, because other load can only slow them down.
  */
 export async function readBandwidth(threads: number): Promise<number> {
   const engine = await Engine.open({ threads });

@@ -1,9 +1,9 @@
 /**
- * The full size on this machine: ours and others', each in a process of its own, taking turns:
+ * Compares our backends with other engines at full size. Each runs in its own process, one after another, in rounds:
  *
  *     npm run bench:peers [-- --rounds 3] [--only simd,onnxruntime-node] [--out FILE]
  *
- * Who computes other logits than PyTorch in float64 is told so and not timed. Writes JSON and a chart beside it.
+ * An engine whose logits differ from PyTorch float64 is reported and left out. Writes JSON and, next to it, a chart.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -16,12 +16,12 @@ import { openSafetensors } from '../../src/checkpoint/safetensors.js';
 import { progressBar, table } from '../../src/cli/output.js';
 import { messageOf } from '../../reference/lib/errors.js';
 import { readGolden } from '../../src/verify/readGolden.js';
+import { CHECKPOINT, namesFrom, parseCount } from '../setup.js';
 import { chart } from './chart.js';
 import { readBandwidth } from './readBandwidth.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const CHECKPOINT = join(ROOT, 'checkpoints/model_64_float');
 const GOLDEN = join(ROOT, 'golden/full/model_64_float.safetensors');
 const EMERGENT = join(ROOT, 'dist/src/cli/main.js');
 const THREADS = availableParallelism();
@@ -29,7 +29,7 @@ const THREADS = availableParallelism();
 const PREFILL = [16, 128, 512];
 const DECODE = [16, 128, 512, 1000];
 const STEPS = 16;
-/** Weights that a token reads, without the embedding, of which it reads a row. */
+/** The bytes of weights that a token reads. Of the embedding it reads only one row, so that is not counted. */
 const BYTES = 4 * 267_960_320;
 
 interface Timing {
@@ -43,11 +43,11 @@ interface Timing {
 
 interface Contender {
   name: string;
-  /** Writes the logits after the golden file's tokens as raw float32, where timing does not do that. */
+  /** Writes the logits after the golden file's tokens. Not needed if `time` writes them as raw float32. */
   check?: (tokens: readonly number[], file: string) => string[];
   /** Prints a {@link Timing}. */
   time: (tokens: readonly number[], file: string) => string[];
-  /** What it loses on purpose, as a relative distance. */
+  /** The largest relative distance allowed; compact weights are rounded on purpose. */
   allowed: number;
 }
 
@@ -103,22 +103,22 @@ const CONTENDERS: readonly Contender[] = [
   ours('simd', 'int4', 0.5),
 ];
 
-/** Runs a command to its end and returns what it printed. */
+/** Runs a command to its end and returns its stdout. */
 function run([command, ...args]: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [output, complaints] = ['', ''];
+    let [output, errors] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
     child.on('error', reject);
     child.on('close', (code, signal) => {
       if (code === 0) resolve(output);
-      else reject(new Error(`it ended with ${signal ?? code}: ${complaints.trim().split('\n').at(-1) ?? ''}`));
+      else reject(new Error(`it failed with ${signal ?? code}: ${errors.trim().split('\n').at(-1) ?? ''}`));
     });
   });
 }
 
-/** How far logits after the last of the golden file's tokens are from its samples of them: relative L2. */
+/** The relative L2 distance of the logits after the last token from the golden file's samples of them. */
 async function distance(file: string): Promise<number> {
   const golden = await readGolden(GOLDEN);
   const { data: truth, step } = golden.tensors.get('logits')!;
@@ -147,10 +147,10 @@ function medians(timings: readonly Timing[], key: 'prefill_tok_s' | 'decode_ms')
   );
 }
 
-const { rounds, only, out } = new Command()
-  .option('--rounds <n>', 'turns that each takes', Number, 3)
-  .option('--only <names>', 'who takes part', (text) => text.split(','))
-  .option('--out <file>', 'the JSON', join(HERE, '.cache/result.json'))
+const { rounds, only, out } = new Command('bench:peers')
+  .option('--rounds <n>', 'how often each engine is timed', parseCount, 3)
+  .option('--only <names>', 'engines to time', namesFrom(CONTENDERS.map(({ name }) => name)))
+  .option('--out <file>', 'file for the results as JSON', join(HERE, '.cache/result.json'))
   .parse()
   .opts<{ rounds: number; only?: string[]; out: string }>();
 
@@ -159,16 +159,16 @@ execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' 
 
 const { tokens } = (await readGolden(GOLDEN)).header;
 const folder = await mkdtemp(join(tmpdir(), 'emergent-peers-'));
-const taking = CONTENDERS.filter(({ name }) => !only || only.includes(name));
+const contenders = CONTENDERS.filter(({ name }) => !only || only.includes(name));
 const timings = new Map<string, Timing[]>();
-/** Of what the threads read from memory in the same round, the share that the weights of a token make up. */
+/** The rate at which decoding reads weights, as a share of the read bandwidth in the same round. */
 const shares = new Map<string, number[]>();
 const distances = new Map<string, number>();
 const bandwidths: number[] = [];
-const show = progressBar('turns', String);
+const show = progressBar('runs', String);
 for (let round = 0; round < rounds; round++) {
   bandwidths.push(await readBandwidth(THREADS));
-  for (const [i, { name, check, time, allowed }] of taking.entries()) {
+  for (const [i, { name, check, time, allowed }] of contenders.entries()) {
     const file = join(folder, name.replaceAll(' ', '-'));
     try {
       if (round === 0 && check) await run(check(tokens, file));
@@ -180,9 +180,9 @@ for (let round = 0; round < rounds; round++) {
       const share = BYTES / (timing.decode_ms['128'] / 1000) / bandwidths[round];
       shares.set(name, [...(shares.get(name) ?? []), share]);
     } catch (error) {
-      process.stderr.write(`${name} is left out of round ${round + 1}: ${messageOf(error)}\n`);
+      process.stderr.write(`skipped ${name} in round ${round + 1}: ${messageOf(error)}\n`);
     }
-    show(round * taking.length + i + 1, rounds * taking.length);
+    show(round * contenders.length + i + 1, rounds * contenders.length);
   }
 }
 await rm(folder, { recursive: true });

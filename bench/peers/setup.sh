@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what the peers need, in this folder's .cache: packages, a virtual environment, the checkpoint, its export to ONNX.
+# Prepares the comparison: npm packages, a virtual environment, the checkpoint and its ONNX export (the last in .cache).
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .cache

@@ -12,7 +12,7 @@ import { fixture, manifest, printTable, readFixture, readTruth } from '../suppor
 const worst = new Map<string, number>();
 const backends: string[] = [];
 
-/** Every golden model and the demo on a backend, against PyTorch. */
+/** Checks every golden model and the demo on a backend against PyTorch. */
 export function modelTests(backend: string): void {
   before(() => backends.push(backend));
 
@@ -41,9 +41,9 @@ export function modelTests(backend: string): void {
     });
     after(() => opened.dispose());
 
-    it('has every activation within its bound', () => passes(demo.model, 'demo/activations/truth.safetensors'));
+    it('keeps every activation within its bound', () => passes(demo.model, 'demo/activations/truth.safetensors'));
 
-    it('has logits within 1e-4 of their rms', async () => {
+    it('keeps logits within 1e-4 of their rms', async () => {
       const truth = await readTruth('demo/truth.safetensors');
       const session = opened.openSession();
       for (const [n, { tokens }] of prompts.entries()) {
@@ -56,7 +56,7 @@ export function modelTests(backend: string): void {
       await session.dispose();
     });
 
-    it('chooses the 40 tokens that PyTorch chooses', async () => {
+    it('generates the same 40 greedy tokens as PyTorch', async () => {
       const greedy = readFixture('demo/greedy.json') as { tokens: number[] }[];
       const session = opened.openSession();
       for (const [n, { tokens }] of prompts.entries()) {

@@ -4,7 +4,7 @@ import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js
 import type { LayerNormWeights, LinearWeights } from '../../reference/lib/weights.js';
 import { noise } from '../support/arbitraries.js';
 
-/** The ops of an accelerated path as those of the reference, from and to the host. */
+/** The ops of an accelerated path with the signatures of the reference, on host tensors. */
 export interface AcceleratedOps {
   add: (a: Tensor, b: Tensor) => Promise<Tensor>;
   embedding: (ids: readonly number[], table: Tensor) => Promise<Tensor>;
@@ -12,25 +12,25 @@ export interface AcceleratedOps {
   layerNorm: (x: Tensor, weights: LayerNormWeights, eps: number) => Promise<Tensor>;
   linear: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
   lmHead: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
-  /** Of T tokens at positions `past` and behind, theta 10000. */
+  /** T tokens from position `past` on, theta 10000. */
   rope: (x: Tensor, H: number, past: number, pairing: 'half' | 'interleaved') => Promise<Tensor>;
-  /** Rows of scores [T, H, S], of which those of token t see past + t + 1. */
+  /** Rows of scores [T, H, S]; token t sees the first past + t + 1. */
   softmax: (scores: Tensor, past: number) => Promise<Tensor>;
   attention: (q: Tensor, k: Tensor, v: Tensor, H: number) => Promise<Tensor>;
   gelu: (x: Tensor, approximate: 'none' | 'tanh') => Promise<Tensor>;
 }
 
-/** How far an op was from its oracle. Runs in browsers, too: nothing of Node in here. */
+/** Records the distance of an op from its oracle. Runs in browsers too, so it must not import from Node. */
 export class Meter {
   /** The largest error as a share of its bound. */
   share = 0;
-  /** That error, and what was allowed there. */
+  /** That error and its bound. */
   error = 0;
   bound = 0;
   /** Elements compared. */
   compared = 0;
 
-  /** @throws Error at the first element that is further from what is expected than `boundOf` allows. */
+  /** @throws Error at the first element that differs from the expected one by more than `boundOf` allows. */
   compare(actual: Tensor, expected: Tensor, boundOf: (i: number) => number): void {
     if (String(actual.shape) !== String(expected.shape)) {
       throw new Error(`shape ${String(actual.shape)}, expected ${String(expected.shape)}`);
@@ -51,7 +51,7 @@ export class Meter {
 const U = 2 ** -24;
 const exact = (): number => 0;
 
-/** Numbers that a seed gives, of the order of `scale` around `offset`. */
+/** Pseudo-random numbers from a seed, within `scale` of `offset`. */
 export function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Tensor {
   const next = noise(seed);
   return tensor(
@@ -62,7 +62,7 @@ export function filled(shape: readonly number[], seed: number, scale = 1, offset
 
 type Shapes = readonly (readonly number[])[];
 
-/** Runs `body` over the given shapes, and over random ones whose dimensions reach `limits`. */
+/** Runs `body` over the given shapes and over random ones with dimensions up to `limits`. */
 async function overShapes(
   examples: Shapes,
   limits: readonly number[],
@@ -75,7 +75,7 @@ async function overShapes(
   );
 }
 
-/** How a check of linear layers packs their weights, and what is lost beside roundings: for one token and one output. */
+/** How a check packs the weights of linear layers, and the error allowed beyond rounding for one token and one output. */
 export interface Packing {
   pack: (weight: Tensor) => Tensor;
   loss: (x: Float32Array, weight: Float32Array) => number;
@@ -110,7 +110,7 @@ export async function checkLinear(
   });
 }
 
-/** One check an op, by the name of its file: throws if the op is out of bounds anywhere. */
+/** One check per op, by the name of its file. A check throws if any element is out of bounds. */
 export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter) => Promise<void>>> = {
   async add(ops, meter) {
     await overShapes(
@@ -181,7 +181,7 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
           const row = rows(x, Math.floor(i / C), Math.floor(i / C) + 1).data;
           const mean = row.reduce((sum, value) => sum + value, 0) / C;
           const sigma = Math.sqrt(row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / C + eps);
-          const reach = Math.max(1, row.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / sigma);
+          const reach = Math.max(1, row.reduce((max, value) => Math.max(max, Math.abs(value)), 0) / sigma);
           return 2e-6 * Math.abs(expected.data[i]) + 2e-6 * Math.abs(weight.data[i % C]) * reach;
         });
       },
@@ -219,9 +219,9 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
         const x = filled([T, H * D], seed, 8);
         for (const pairing of ['half', 'interleaved'] as const) {
           const y = await ops.rope(x, H, past, pairing);
-          const turned = oracle.ropeTables(D, 10000, past, T);
-          const sizes = { cos: turned.cos.map(Math.abs), sin: turned.sin.map((value) => -Math.abs(value)) };
-          // |a cos| + |b sin|: the sum of the magnitudes, by the reference with angles whose signs do not cancel
+          const cosSin = oracle.ropeTables(D, 10000, past, T);
+          const sizes = { cos: cosSin.cos.map(Math.abs), sin: cosSin.sin.map((value) => -Math.abs(value)) };
+          // |a cos| + |b sin|: the reference with signs chosen so that nothing cancels
           const forward = oracle.rope(tensor(x.shape, x.data.map(Math.abs)), H, sizes, pairing).data;
           const backward = oracle.rope(
             tensor(x.shape, x.data.map(Math.abs)),
@@ -229,7 +229,7 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
             { ...sizes, sin: sizes.sin.map((value) => -value) },
             pairing,
           ).data;
-          meter.compare(y, oracle.rope(x, H, turned, pairing), (i) => 4 * U * Math.max(forward[i], backward[i]));
+          meter.compare(y, oracle.rope(x, H, cosSin, pairing), (i) => 4 * U * Math.max(forward[i], backward[i]));
         }
       },
     );
@@ -246,7 +246,7 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
       [6, 4, 40],
       async ([T, H, before], seed) => {
         const past = before - 1;
-        const S = past + T + (seed % 3); // what lies behind the last position is not looked at
+        const S = past + T + (seed % 3); // scores past the last visible position are ignored
         const scores = filled([T, H, S], seed, [1, 30, 1e4][seed % 3]);
         const y = await ops.softmax(scores, past);
         for (let t = 0; t < T; t++) {

@@ -20,16 +20,16 @@ describe('demo model', () => {
     demo = await load();
   });
 
-  it('is the one that the golden files are of', () => {
+  it('has the weights that the golden files were made from', () => {
     const bytes = readFileSync(join(demoFolder(), 'model.safetensors'));
     assert.equal(createHash('sha256').update(bytes).digest('hex'), manifest.demo.weights_sha256);
   });
 
-  it('tokenizes as the Python library does', () => {
+  it('tokenizes like the Python library', () => {
     for (const { text, tokens } of prompts) assert.deepEqual(demo.tokenizer.encode(text), tokens);
   });
 
-  it('has logits nearer to the truth than PyTorch float32', async () => {
+  it('computes logits closer to the truth than PyTorch float32', async () => {
     const truth = await readTruth('demo/truth.safetensors');
     const float32 = await readTruth('demo/float32.safetensors');
     const rows = [['relative L2 to float64', 'reference', 'PyTorch float32']];
@@ -45,18 +45,18 @@ describe('demo model', () => {
     printTable(rows);
   });
 
-  it('has every activation within its bound', async () => {
+  it('keeps every activation within its bound', async () => {
     const golden = await readGolden(fixture('demo/activations/truth.safetensors'));
     const { first, rows } = await verify(demo.model, golden, 'reference');
     assert.equal(first, null);
     assert.equal(rows.length, activationNames(demo.config, true).length);
   });
 
-  it('chooses the 40 tokens that PyTorch chooses', async () => {
+  it('generates the same 40 greedy tokens as PyTorch', async () => {
     const expected = readFixture('demo/greedy.json') as { tokens: number[]; smallest_margin: number }[];
     const session = await openSession(demo.model, 'reference');
     for (const [n, { tokens }] of prompts.entries()) {
-      assert.ok(expected[n].smallest_margin > 1e-3, 'a near tie would make this a matter of rounding');
+      assert.ok(expected[n].smallest_margin > 1e-3, 'a near tie would let rounding decide the token');
       const chosen: number[] = [];
       for await (const id of generateIds(session, demo.config, tokens, { maxNewTokens: 40 })) chosen.push(id);
       assert.deepEqual(chosen, expected[n].tokens);

@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../reference/lib/config.js';
 import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 
-/** Float32 numbers of the size that activations have, in [-limit, limit]. */
+/** Float32 numbers in [-limit, limit], the range of typical activations. */
 export function float32(limit = 8): fc.Arbitrary<number> {
   return fc.float({ min: -Math.fround(limit), max: Math.fround(limit), noNaN: true });
 }
@@ -22,7 +22,7 @@ export function matrix(maxRows = 6, maxColumns = 12, limit = 8): fc.Arbitrary<Te
     .chain((shape) => tensorOf(shape, limit));
 }
 
-/** Repeatable pseudo-random numbers in [-1, 1), for weights that are too many for fast-check. */
+/** Repeatable pseudo-random numbers in [-1, 1), for weights too many to generate with fast-check. */
 export function noise(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -47,7 +47,7 @@ export const TINY: ModelConfig = {
   layerNormEps: 1e-5,
 };
 
-/** A small model of random weights that make attention far from uniform. */
+/** A small model with random weights, large enough that attention is far from uniform. */
 export function tinyModel(overrides: Partial<ModelConfig> = {}, seed = 1): Model {
   const config = { ...TINY, ...overrides };
   const { vocabSize: V, nEmbed: E, dModel: C, nLayer: L } = config;

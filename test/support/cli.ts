@@ -8,10 +8,10 @@ export interface Outcome {
   stderr: string;
 }
 
-/** The command line's source. */
+/** The source file of the command line. */
 export const MAIN: string = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 
-/** By its place, so that a command can run in any folder. */
+/** An absolute URL, so that a command can run in any folder. */
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 /** Runs the command line from its sources. */
@@ -30,7 +30,7 @@ export function run(command: string, args: readonly string[], input = '', cwd?: 
     child.on('close', (code) => {
       resolve({ ...outcome, code });
     });
-    child.stdin.on('error', () => undefined); // a program that does not read what it is given
+    child.stdin.on('error', () => undefined); // the program may exit without reading its input
     child.stdin.end(input);
   });
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, type SafetensorsFile } from '../../src/checkpoint/safetensors.js';
 
-/** The version of the fixtures' layout that the tests read. */
+/** The fixture format that the tests read. */
 const FORMAT = 1;
 
 interface Manifest {
@@ -20,10 +20,10 @@ export function fixture(path: string): string {
 
 function readManifest(): Manifest {
   const path = fixture('manifest.json');
-  if (!existsSync(path)) throw new Error(`${path} does not exist: npm run golden makes it`);
+  if (!existsSync(path)) throw new Error(`${path} does not exist; create it with npm run golden`);
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest;
   if (manifest.format !== FORMAT) {
-    throw new Error(`${path} has format ${manifest.format}, the tests read ${FORMAT}: npm run golden makes it anew`);
+    throw new Error(`${path} has format ${manifest.format}, the tests read ${FORMAT}; recreate it with npm run golden`);
   }
   return manifest;
 }
@@ -47,7 +47,7 @@ export async function readTruth(path: string): Promise<Map<string, Float64Array>
   }
 }
 
-/** ‖a − truth‖ / ‖truth‖ over what is finite; infinite where only one of the two is. The norm is Euclidean. */
+/** ‖a − truth‖ / ‖truth‖ (Euclidean) over the finite elements; infinite if an infinity or NaN does not match. */
 export function relativeDistance(a: ArrayLike<number>, truth: Float64Array): number {
   if (a.length !== truth.length) return Infinity;
   const scale = truth.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), 0) || 1;
@@ -65,13 +65,13 @@ export function relativeDistance(a: ArrayLike<number>, truth: Float64Array): num
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
 }
 
-/** Half the gap between float32 numbers around x: what one rounding may cost. */
+/** Half the gap between float32 numbers around x: the largest error of one rounding. */
 export function halfUlp(x: number): number {
   const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), -126);
   return 2 ** (exponent - 24);
 }
 
-/** Prints aligned rows under a test's title. */
+/** Prints rows in aligned columns under a test's title. */
 export function printTable(rows: string[][]): void {
   const widths = rows[0].map((_, c) => Math.max(...rows.map((row) => row[c].length)));
   for (const row of rows) console.log(`      ${row.map((cell, c) => cell.padEnd(widths[c])).join('  ')}`.trimEnd());

@@ -5,32 +5,32 @@ import type { AddressInfo } from 'node:net';
 /** The files at the root of a repository, by name. */
 export type Files = Record<string, Uint8Array>;
 
-/** What is to go wrong with the next requests for a path that ends like this. */
+/** A fault to inject into the next requests for paths with a given ending. */
 export interface Fault {
-  /** How many requests; all, if Infinity. */
+  /** The number of requests that fail, default 1; Infinity for all. */
   times?: number;
   status?: number;
   headers?: Record<string, string>;
-  /** The connection breaks after so many bytes of the body, of which the last may be lost. */
+  /** Breaks the connection after this many bytes of the body; the last of them may be lost. */
   dropAfter?: number;
-  /** The body ends in good order after so many bytes, and no length was announced. */
+  /** Ends the body normally after this many bytes, without a Content-Length. */
   endAfter?: number;
-  /** So many bytes more than there are. */
+  /** Sends this many extra bytes. */
   surplus?: number;
-  /** One byte is another. */
+  /** Changes one byte. */
   corrupt?: boolean;
-  /** The whole file, whatever range was asked for. */
+  /** Ignores the requested range and sends the whole file. */
   noRange?: boolean;
-  /** Nothing comes any more after `dropAfter` bytes, and the connection stays. */
+  /** Sends nothing after `dropAfter` bytes but keeps the connection open. */
   stall?: boolean;
-  /** Another body. */
+  /** Sends this body instead. */
   body?: string;
-  /** No answer at all; the connection stays. */
+  /** Never answers but keeps the connection open. */
   silent?: boolean;
 }
 
 export interface Seen {
-  /** Whether the Hub itself was asked, or the host that it keeps large files on. */
+  /** Which server got the request: the Hub, or the host of its large files. */
   by: 'hub' | 'cdn';
   path: string;
   range: string | undefined;
@@ -40,14 +40,14 @@ export interface Seen {
 const LARGE = /\.(safetensors|bin|pt|pth|ckpt)$/;
 
 /**
- * A server that behaves like the Hugging Face Hub: models with revisions, lists of files with the hashes of git and of
- * Git LFS, redirects of large files to another host, ranges, tokens; and whatever faults it is told to have.
+ * A server that behaves like the Hugging Face Hub: models with revisions, file lists with git and Git LFS hashes,
+ * redirects of large files to another host, ranges and tokens. It injects faults on request.
  */
 export class FakeHub {
   readonly seen: Seen[] = [];
-  /** The only token that opens anything; null if none is needed. */
+  /** The only token that grants access; null if none is needed. */
   token: string | null = null;
-  /** Refuses as what is gated does. */
+  /** Refuses requests like a gated model. */
   gated = false;
   readonly #models = new Map<string, { refs: Map<string, string>; commits: Map<string, Files> }>();
   readonly #faults: { ending: string; fault: Fault; left: number }[] = [];
@@ -73,7 +73,7 @@ export class FakeHub {
     this.#servers.length = 0;
   }
 
-  /** Puts a commit into a model and lets a branch mean it; its hash comes back. */
+  /** Adds a commit to a model and points a branch to it. @returns its hash */
   commit(repo: string, files: Files, branch = 'main'): string {
     const model = this.#models.get(repo) ?? { refs: new Map<string, string>(), commits: new Map<string, Files>() };
     this.#models.set(repo, model);
@@ -89,7 +89,7 @@ export class FakeHub {
     this.#faults.push({ ending, fault, left: fault.times ?? 1 });
   }
 
-  /** Forgets what was asked and what was to go wrong. */
+  /** Clears the logged requests, the faults and the access rules. */
   reset(): void {
     this.seen.length = 0;
     this.#faults.length = 0;
@@ -97,7 +97,7 @@ export class FakeHub {
     this.gated = false;
   }
 
-  /** What was asked for a file of this name, wherever. */
+  /** The requests for files with this name, on either server. */
   asked(file: string): Seen[] {
     return this.seen.filter(({ path }) => path.split('?')[0].endsWith(file));
   }
@@ -116,10 +116,10 @@ export class FakeHub {
     return found.fault;
   }
 
-  /** Notes a request and lets it fail if it is to; the fault if it is one of what is delivered. */
+  /** Logs a request and applies its fault. @returns the fault left for delivery, or null if the request is answered */
   #begin(by: Seen['by'], request: IncomingMessage, response: ServerResponse): Fault | null {
     const { url = '/', headers } = request;
-    // what the Hub lets pages of other origins see
+    // the headers that the Hub exposes to other origins
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader(
       'access-control-expose-headers',
@@ -127,7 +127,7 @@ export class FakeHub {
     );
     response.setHeader('cross-origin-resource-policy', 'cross-origin');
     this.seen.push({ by, path: url, range: headers.range, authorization: headers.authorization });
-    // a large file fails where it is delivered
+    // the fault of a large file applies on the other host
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);
     if (fault.silent) return null;
     if (fault.status === undefined && fault.body === undefined) return fault;
@@ -151,7 +151,7 @@ export class FakeHub {
     const sent = request.headers.authorization;
     if (this.gated && sent !== `Bearer ${this.token}`) return refuse(sent ? 403 : 401, 'GatedRepo');
     if (this.token !== null && sent !== `Bearer ${this.token}`) return refuse(401, 'RepoNotFound');
-    if (!model) return refuse(sent ? 404 : 401, 'RepoNotFound'); // as the Hub, which does not tell strangers what there is
+    if (!model) return refuse(sent ? 404 : 401, 'RepoNotFound'); // like the Hub, which does not tell strangers which models exist
     const commit = model.refs.get(revision) ?? revision;
     const files = model.commits.get(commit);
     if (!files) return refuse(404, 'RevisionNotFound');
@@ -179,7 +179,7 @@ export class FakeHub {
     }
   }
 
-  /** Three files a page, so that lists have several. */
+  /** Lists three files per page, so that lists have several pages. */
   #list(files: Files, from: number, request: IncomingMessage, response: ServerResponse): void {
     const all = Object.entries(files).map(([path, bytes]) => ({
       type: 'file',
@@ -206,7 +206,7 @@ export class FakeHub {
   }
 }
 
-/** Sends a file, or the range of it that was asked for, with a fault. */
+/** Sends a file or the requested range of it, with a fault applied. */
 function send(
   bytes: Uint8Array,
   { method, headers }: IncomingMessage,
@@ -241,7 +241,7 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What git calls a file that says this. */
+/** The git blob hash of a file with these bytes. */
 export function gitHash(bytes: Uint8Array): string {
   return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
 }

@@ -7,12 +7,12 @@ import { parseHubId } from '../../src/folder/hub/id.js';
 import type { Folder } from '../../src/folder/folder.js';
 import { FakeHub, type Files } from './hub.js';
 
-/** After so long without a byte a test's server is taken not to answer any more. */
+/** Without a byte for this long, a connection to the test server counts as broken. */
 const SILENCE_MS = 300;
 
 const VARIABLES = ['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_TOKEN', 'HF_HUB_OFFLINE'];
 
-/** A Hub of its own and an empty cache for each test, and the environment that leads there: never to the real one. */
+/** Gives each test a fake Hub and an empty cache, and sets the environment so that no test reaches the real Hub. */
 export function useHub(): { hub: FakeHub; readonly home: string } {
   const hub = new FakeHub();
   const former = new Map<string, string | undefined>();
@@ -39,7 +39,7 @@ export function useHub(): { hub: FakeHub; readonly home: string } {
   return here;
 }
 
-/** Opens a model of the Hub without really waiting; `waits` gets the seconds that would have been waited. */
+/** Opens a model from the Hub without real delays; `waits` records the skipped delays in seconds. */
 export async function openFromHub(id: string, options: HubOptions = {}, waits: number[] = []): Promise<Folder> {
   const parsed = parseHubId(id, options.revision)!;
   const sleep = (ms: number): Promise<void> => {
@@ -49,7 +49,7 @@ export async function openFromHub(id: string, options: HubOptions = {}, waits: n
   return openHubFolder(parsed, options, new Connection(parsed, options, sleep, SILENCE_MS));
 }
 
-/** Every byte of a file; null where there is none. */
+/** Reads a whole file; null if it does not exist. */
 export async function readAll(folder: Folder, file: string): Promise<Buffer | null> {
   const source = await folder.open(file);
   if (!source) return null;
@@ -59,7 +59,7 @@ export async function readAll(folder: Folder, file: string): Promise<Buffer | nu
   return bytes;
 }
 
-/** The files of a folder on disk. */
+/** Reads all files of a folder on disk. */
 export async function filesOf(folder: string): Promise<Files> {
   const files: Files = {};
   for (const name of await readdir(folder)) files[name] = await readFile(join(folder, name));

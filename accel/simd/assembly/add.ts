@@ -1,11 +1,11 @@
 import { take } from './threads';
 
-const PIECE: u32 = 4096;
+const CHUNK: u32 = 4096;
 
-/** y = a + b, `size` elements. See reference/add.ts. */
+/** Adds `size` elements: y = a + b. See reference/add.ts. */
 export function add(a: usize, b: usize, y: usize, size: u32): void {
-  for (let start = take(PIECE); start < size; start = take(PIECE)) {
-    const end = min(start + PIECE, size);
+  for (let start = take(CHUNK); start < size; start = take(CHUNK)) {
+    const end = min(start + CHUNK, size);
     let i = start;
     for (; i + 4 <= end; i += 4) {
       const at = <usize>i << 2;

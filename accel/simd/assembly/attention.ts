@@ -2,20 +2,20 @@ import { madd, sum } from './lanes';
 import { softmaxRow } from './softmax';
 import { take, threadCount, threadIndex } from './threads';
 
-/** Positions in a page of the cache; kvCache.ts beside this folder has the same. */
+/** Positions in a page of the cache. Must equal the constant in accel/simd/kvCache.ts. */
 const PAGE: u32 = 64;
 
 /**
- * Rows of the result, each a head of a token, that a thread computes side by side, page by page: heads of one token, whose
- * keys are neighbours in memory, so that longer stretches of it are read; or many tokens that look at the same keys.
- * pass.ts beside this folder has the same.
+ * Rows of the result that a thread computes together, page by page. A row is one head of one token. Heads of one token
+ * have adjacent keys, so a thread reads longer stretches of memory; many tokens of one head share their keys.
+ * Must equal the constant in accel/simd/pass.ts.
  */
 const ROWS: u32 = 8;
 
 /**
  * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D: q, y [T, H · D]. `keys` and
- * `values` are lists of the addresses of pages [H, 64, D], so that a head's keys lie side by side and the cache grows without
- * being copied. `scores` has room for eight rows of past + T numbers of each thread. See reference/attention.ts.
+ * `values` list the addresses of pages [H, 64, D]: a head's keys are contiguous within a page, and the cache grows without
+ * copying. `scores` holds eight rows of past + T numbers for each thread. See reference/attention.ts.
  */
 export function attention(
   q: usize,
@@ -34,7 +34,8 @@ export function attention(
   const width = <usize>D << 2;
   const scale = <f32>1 / sqrt<f32>(<f32>D);
   const size = max(1, min(ROWS, (T * H) / (2 * threadCount())));
-  // Row n is head n / T of a token, the last first: it has the most to do, and no thread is left with it at the end.
+  // Row n is head n / T of token T − 1 − n % T. The last token has the most keys, so it goes first: a thread that took
+  // it last would keep the others waiting.
   for (let start = take(size); start < T * H; start = take(size)) {
     const end = min(start + size, T * H);
     for (let s: u32 = 0; s < length; s += PAGE) {
@@ -63,21 +64,21 @@ export function attention(
   }
 }
 
-/** Where row n begins in q and y. */
+/** The byte offset of row n in q and y. */
 // @ts-ignore: decorator
 @inline
 function rowAt(n: u32, T: u32, H: u32, width: usize): usize {
   return <usize>((T - 1 - (n % T)) * H + n / T) * width;
 }
 
-/** Where the head of row n begins in a page. */
+/** The byte offset of row n's head in a page. */
 // @ts-ignore: decorator
 @inline
 function headAt(n: u32, T: u32, width: usize): usize {
   return <usize>((n / T) * PAGE) * width;
 }
 
-/** The page that holds position s. */
+/** The address of the page that holds position s. */
 // @ts-ignore: decorator
 @inline
 function pageOf(pages: usize, s: u32): usize {
@@ -125,7 +126,7 @@ function weigh(weights: usize, v: usize, y: usize, count: u32, width: usize): vo
   }
 }
 
-/** Puts x [T, H · D] into the pages of a cache, at position `past` and behind. */
+/** Copies x [T, H · D] into the pages of a cache, from position `past` on. */
 export function storeHeads(x: usize, pages: usize, T: u32, H: u32, D: u32, past: u32): void {
   const width = <usize>D << 2;
   for (let t = take(1); t < T; t = take(1)) {

@@ -1,8 +1,8 @@
 /**
  * Compiles the AssemblyScript of this folder into accel/simd/binary.ts:  npm run build:simd
  *
- * Four modules: with and without fused multiply-add, for shared and for ordinary memory. As text, so that no bundler has
- * to be told about them.
+ * Builds four modules: with and without fused multiply-add, each for shared and for ordinary memory. They are stored as
+ * text, so bundlers need no configuration.
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ async function compile(flags) {
       if (name.endsWith('.wasm')) binary = contents;
     },
   });
-  if (error || !binary) throw new Error(`${error?.message ?? 'nothing was written'}\n${stderr.toString()}`);
+  if (error || !binary) throw new Error(`${error?.message ?? 'the compiler wrote no output'}\n${stderr.toString()}`);
   return Buffer.from(binary).toString('base64');
 }
 

@@ -1,4 +1,4 @@
-// How weights are stored. dtype.ts beside this folder says the same to the host.
+// The storage formats of weights, in the host's order (DTYPES in reference/lib/compactTensor.ts).
 
 export const enum Dtype {
   F32,
@@ -8,11 +8,11 @@ export const enum Dtype {
   Int4,
 }
 
-/** Weights that share a scale, side by side in a row. Rows are padded with zeros to whole groups. */
+/** Adjacent weights of a row that share one scale. Rows are padded with zeros to whole groups. */
 export const INT8_GROUP: u32 = 64;
 export const INT4_GROUP: u32 = 32;
 
-/** Bytes of a row of K weights. */
+/** The size of a row of K weights in bytes. */
 export function rowBytes(dtype: u32, K: u32): usize {
   if (dtype == Dtype.F32) return <usize>K << 2;
   if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) * INT8_GROUP;
@@ -20,7 +20,7 @@ export function rowBytes(dtype: u32, K: u32): usize {
   return <usize>K << 1;
 }
 
-/** Bytes of the scales of a row: one bfloat16 a group. */
+/** The size of a row's scales in bytes: one bfloat16 per group. */
 export function rowScales(dtype: u32, K: u32): usize {
   if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) << 1;
   if (dtype == Dtype.Int4) return <usize>groups(K, INT4_GROUP) << 1;
@@ -39,14 +39,14 @@ export function loadScale(at: usize): f32 {
   return reinterpret<f32>(<u32>load<u16>(at) << 16);
 }
 
-/** Four bfloat16 numbers: the upper halves of float32 ones. */
+/** Loads four bfloat16 numbers, which are the upper halves of float32 numbers. */
 // @ts-ignore: decorator
 @inline
 export function loadBf16(at: usize): v128 {
   return i32x4.shl(v128.load16x4_u(at), 16);
 }
 
-/** Four float16 numbers, none infinite. */
+/** Loads four float16 numbers. All must be finite. */
 // @ts-ignore: decorator
 @inline
 export function loadF16(at: usize): v128 {
@@ -54,8 +54,8 @@ export function loadF16(at: usize): v128 {
 }
 
 /**
- * float16 numbers in the upper halves of four lanes, none infinite, as float32: exponent and fraction go three places
- * down, the sign stays, and 2^112 makes up for the other bias.
+ * Converts float16 numbers in the upper halves of four lanes to float32. All must be finite. Exponent and fraction shift
+ * right by three bits, the sign stays, and a factor of 2^112 corrects the exponent bias.
  */
 // @ts-ignore: decorator
 @inline

@@ -1,6 +1,6 @@
 import { take } from './threads';
 
-/** Rows `ids` (T of 32 bits) of a table [V, E]: y [T, E]. See reference/embedding.ts. */
+/** Copies the rows `ids` (T 32-bit integers) of a table [V, E] to y [T, E]. See reference/embedding.ts. */
 export function embedding(ids: usize, table: usize, y: usize, T: u32, E: u32): void {
   const row = <usize>E << 2;
   for (let t = take(1); t < T; t = take(1)) {

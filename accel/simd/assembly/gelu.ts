@@ -1,12 +1,12 @@
 import { exp, madd } from './lanes';
 import { take } from './threads';
 
-const PIECE: u32 = 1024;
+const CHUNK: u32 = 1024;
 
-/** y = x Φ(x), or its approximation by tanh; `size` elements. See reference/gelu.ts. */
+/** y = x Φ(x) or its tanh approximation, for `size` elements. See reference/gelu.ts. */
 export function gelu(x: usize, y: usize, size: u32, tanh: u32): void {
-  for (let start = take(PIECE); start < size; start = take(PIECE)) {
-    const end = min(start + PIECE, size);
+  for (let start = take(CHUNK); start < size; start = take(CHUNK)) {
+    const end = min(start + CHUNK, size);
     let i = start;
     for (; i + 4 <= end; i += 4) {
       const at = <usize>i << 2;
@@ -50,7 +50,7 @@ function byTanh(x: v128): v128 {
   const cubic = f32x4.mul(f32x4.mul(f32x4.mul(f32x4.splat(0.044715), x), x), x);
   const z = f32x4.mul(f32x4.splat(0.7978845608028654), f32x4.add(x, cubic));
   const power = f32x4.mul(f32x4.splat(-2), z);
-  const tooMuch = f32x4.gt(power, f32x4.splat(88)); // exp goes no further, and 3e38 e^-88 would be 2
-  const e = v128.bitselect(f32x4.splat(Infinity), exp(power), tooMuch);
+  const overflows = f32x4.gt(power, f32x4.splat(88)); // exp clamps at 88, and 3e38 · e^−88 would give 2
+  const e = v128.bitselect(f32x4.splat(Infinity), exp(power), overflows);
   return f32x4.div(x, f32x4.add(one, e));
 }

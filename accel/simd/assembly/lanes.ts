@@ -1,6 +1,6 @@
-// Four float32 numbers at a time.
+// Helpers for vectors of four float32 numbers.
 
-/** a · b + c, in one rounding where the engine has relaxed SIMD. */
+/** a · b + c, rounded once if the engine has relaxed SIMD and twice otherwise. */
 // @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
@@ -23,16 +23,16 @@ export function largest(v: v128): f32 {
 }
 
 /**
- * e^x for x ≤ 88, within 1 unit in the last place or so: e^x = 2^n e^r, n = round(x / ln 2), |r| ≤ ln 2 / 2, e^r by its
- * Taylor series to r^7 / 7!, whose remainder is under 6e-9. What is below the normal numbers becomes 0.
+ * e^x for x ≤ 88, to about 1 unit in the last place: e^x = 2^n e^r, n = round(x / ln 2), |r| ≤ ln 2 / 2. The Taylor series
+ * of e^r runs to r^7 / 7!, with a remainder under 6e-9. Results below the normal numbers become 0.
  */
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  const held = f32x4.max(x, f32x4.splat(-88));
-  const n = f32x4.nearest(f32x4.mul(held, f32x4.splat(1.4426950408889634)));
-  // ln 2 in two parts, the first of which n multiplies without rounding
-  let r = f32x4.sub(held, f32x4.mul(n, f32x4.splat(0.693359375)));
+  const clamped = f32x4.max(x, f32x4.splat(-88));
+  const n = f32x4.nearest(f32x4.mul(clamped, f32x4.splat(1.4426950408889634)));
+  // ln 2 in two parts; the product of n and the first part is exact
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
   r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
   let p = f32x4.splat(1.0 / 5040);
   p = madd(p, r, f32x4.splat(1.0 / 720));
@@ -46,7 +46,7 @@ export function exp(x: v128): v128 {
   return v128.andnot(f32x4.mul(p, bits), f32x4.lt(x, f32x4.splat(-87)));
 }
 
-/** Four rows of four 32-bit lanes become four columns, which lie 32 bytes apart. */
+/** Transposes four rows of four 32-bit lanes; the four columns are stored 32 bytes apart. */
 // @ts-ignore: decorator
 @inline
 export function transpose(a: v128, b: v128, c: v128, d: v128, to: usize): void {

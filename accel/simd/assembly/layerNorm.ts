@@ -2,8 +2,8 @@ import { madd, sum } from './lanes';
 import { take } from './threads';
 
 /**
- * y = (x − μ) / √(σ² + ε) · weight + bias over rows of C elements; `bias` may be 0 for none. Sums run in eight lanes, in two
- * passes. See reference/layerNorm.ts.
+ * y = (x − μ) / √(σ² + ε) · weight + bias over rows of C elements; a `bias` of 0 means none. Mean and variance take one pass
+ * each and sum in eight lanes. See reference/layerNorm.ts.
  */
 export function layerNorm(x: usize, weight: usize, bias: usize, y: usize, T: u32, C: u32, eps: f32): void {
   const row = <usize>C << 2;
@@ -16,9 +16,9 @@ export function layerNorm(x: usize, weight: usize, bias: usize, y: usize, T: u32
     const scales = f32x4.splat(scale);
     let i: usize = 0;
     for (; i + 16 <= row; i += 16) {
-      const centred = f32x4.mul(f32x4.sub(v128.load(from + i), means), scales);
+      const normalized = f32x4.mul(f32x4.sub(v128.load(from + i), means), scales);
       const shift = bias ? v128.load(bias + i) : f32x4.splat(0);
-      v128.store(to + i, f32x4.add(f32x4.mul(centred, v128.load(weight + i)), shift));
+      v128.store(to + i, f32x4.add(f32x4.mul(normalized, v128.load(weight + i)), shift));
     }
     for (; i < row; i += 4) {
       const shift = bias ? load<f32>(bias + i) : 0;

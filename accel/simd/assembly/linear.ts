@@ -5,19 +5,19 @@ import { dotF32, dotHalves, splitRow } from './linearOne';
 import { dotIntegers, quantiseRow } from './linearOneInteger';
 import { take, threadCount, threadIndex } from './threads';
 
-/** Bytes of scratch that each thread has; engine.ts beside this folder has the same. */
+/** Bytes of scratch for each thread. Must equal the constant in accel/simd/engine.ts. */
 const SCRATCH: usize = 1 << 17;
 
 /**
- * Outputs of one token that a thread takes at a time are four times so many, at most: memory likes to be read in long
- * stretches. An odd number, so that four of them do not begin at the same place of all caches.
+ * For one token a thread takes at most four times this many outputs at once, because long sequential reads are fast. The
+ * number is odd so that the four stripes do not map to the same cache sets.
  */
 const MOST_QUARTER: u32 = 31;
 
 /**
  * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]: x [T, K], weight [N, K] of `dtype` with `scales`, bias [N] or 0 for none,
- * y [T, N]. One token reads every weight once and is bound by memory; many go through panels of weights in the caches. Of
- * many tokens and integer weights `x` has been through quantiseTokens. See reference/linear.ts.
+ * y [T, N]. One token reads every weight once and is bound by memory; many tokens share panels of weights in the caches.
+ * For many tokens and integer weights, `x` comes from quantiseTokens. See reference/linear.ts.
  */
 export function linear(
   x: usize,
@@ -38,13 +38,13 @@ export function linear(
 
   const row = rowBytes(dtype, K);
   const scaleRow = rowScales(dtype, K);
-  // a thread makes its own copy of the token in the form that suits the weights; with integer weights it becomes
-  // integers of 16 bits, a scale for each group
+  // Each thread makes its own copy of the token in the layout that the weights need. For integer weights that is 16-bit
+  // integers with one scale per group.
   if (dtype == Dtype.Bf16 || dtype == Dtype.F16) splitRow(x, K, own);
   if (dtype == Dtype.Int8) quantiseRow(x, K, INT8_GROUP, own);
   if (dtype == Dtype.Int4) quantiseRow(x, K, INT4_GROUP, own);
 
-  const piece = 4 * (min(MOST_QUARTER, N / (16 * threadCount())) | 1); // four or more for each thread
+  const piece = 4 * (min(MOST_QUARTER, N / (16 * threadCount())) | 1); // at least four chunks per thread
   for (let start = take(piece); start < N; start = take(piece)) {
     const end = min(start + piece, N);
     const w = weight + <usize>start * row;

@@ -1,17 +1,17 @@
-// Many tokens, and weights that are no integers: eight rows at a time are turned into a panel [k][8] of float32, whatever
-// they were stored as, and each panel serves all tokens, four at a time, from the nearest cache.
+// Many tokens, floating-point weights. Eight rows of weights at a time become a float32 panel [k][8], whatever their storage
+// format. Each panel serves all tokens, four at a time, from the first-level cache.
 
 import { Dtype, fromUpperF16, loadBf16, loadF16, rowBytes } from './dtype';
 import { madd, transpose } from './lanes';
 import { take } from './threads';
 
-/** Rows of weights in a panel: two registers of outputs for each of four tokens leave none over. */
+/** Rows of weights in a panel. Two registers of outputs for each of four tokens use up the register file. */
 const ROWS: u32 = 8;
 
-/** Elements of K in a panel, so that it (8 KB) and its part of four tokens (4 KB) stay in the first cache. */
+/** Elements of K in a panel: the panel (8 KB) and its slice of four tokens (4 KB) fit the first-level cache. */
 const DEPTH: u32 = 256;
 
-/** See linear. `scratch` is this thread's, for the panel. */
+/** See linear. The panel is built in `scratch`, which belongs to this thread. */
 export function multiplyMany(
   x: usize,
   weight: usize,
@@ -33,7 +33,7 @@ export function multiplyMany(
       const first = k == 0;
       let t: u32 = 0;
       for (; t < T && rows == ROWS && T >= 4; t += 4) {
-        const start = min(t, T - 4); // the last four begin among those before, which are done
+        const start = min(t, T - 4); // the last four overlap tokens that are already done
         const from = x + ((<usize>start * K + k) << 2);
         fourTokens(from, K, scratch, depth, y + ((<usize>start * N + n) << 2), N, first, t - start);
       }
@@ -45,7 +45,7 @@ export function multiplyMany(
   }
 }
 
-/** Weights k to k + depth of eight rows, of which `rows` count, as [depth, 8]; those that do not count are 0. */
+/** Packs weights k to k + depth of `rows` rows as [depth, 8]. Missing rows are 0. */
 function makePanel(w: usize, row: usize, dtype: u32, k: u32, depth: u32, rows: u32, panel: usize): void {
   const size: usize = dtype == Dtype.F32 ? 4 : 2;
   const from = w + <usize>k * size;
@@ -66,7 +66,7 @@ function makePanel(w: usize, row: usize, dtype: u32, k: u32, depth: u32, rows: u
   }
 }
 
-/** Four numbers of each of four rows. */
+/** Loads four numbers from each of four rows and stores them transposed. */
 // @ts-ignore: decorator
 @inline
 function transposeRows(dtype: u32, at: usize, row: usize, to: usize): void {
@@ -85,7 +85,10 @@ function loadWeight(dtype: u32, at: usize): f32 {
   return f32x4.extract_lane(fromUpperF16(i32x4.splat(upper)), 0);
 }
 
-/** Four tokens K apart times a panel: adds to four rows of eight outputs, or begins them, but for the `done` ones. */
+/**
+ * Multiplies four tokens, with a stride of K, by a panel. Sets four rows of eight outputs if `first`, otherwise adds to
+ * them. The first `done` rows are skipped.
+ */
 function fourTokens(
   x: usize,
   K: u32,
@@ -142,7 +145,7 @@ function put(y: usize, low: v128, high: v128, first: bool): void {
   v128.store(y, high, 16);
 }
 
-/** One token times a panel whose first `rows` columns count. */
+/** Multiplies one token by the first `rows` columns of a panel. */
 function oneToken(x: usize, panel: usize, depth: u32, y: usize, rows: u32, first: bool): void {
   const end = x + (<usize>depth << 2);
   let a = f32x4.splat(0);

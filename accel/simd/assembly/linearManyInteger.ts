@@ -1,21 +1,21 @@
-// Many tokens and integer weights. Tokens become integers of 16 bits, codes are widened to as many, and their products are
-// taken in pairs (i32x4.dot_i16x8_s), twice as many an instruction as of float32, and add up exactly within a group.
+// Many tokens, integer weights. Tokens are quantized to 16-bit integers and weight codes are widened to 16 bits. One
+// i32x4.dot_i16x8_s multiplies twice as many numbers as a float32 instruction, and its sums are exact within a group.
 
 import { Dtype, groups, INT4_GROUP, INT8_GROUP, loadScale, rowBytes, rowScales } from './dtype';
 import { madd, transpose } from './lanes';
-import { eightCodes, oneCode, scaleOf } from './quantise';
+import { eightCodes, oneCode, scaleOf } from './quantize';
 import { take } from './threads';
 
-/** Tokens and rows of weights in a tile: two registers of sums for each of four tokens leave none over. */
+/** Tokens and rows of weights in a tile. Two registers of sums for each of four tokens use up the register file. */
 const TOKENS: u32 = 4;
 const ROWS: u32 = 8;
 
-/** Elements of K in a panel, whose codes (4 KB) and their part of four tokens (2 KB) stay in the first cache. */
+/** Elements of K in a panel: its codes (4 KB) and its slice of four tokens (2 KB) fit the first-level cache. */
 const DEPTH: u32 = 256;
 
 /**
- * T tokens of K elements as 16-bit integers, in tiles of four: codes [tiles, K/2, 4, 2], pairs of one token side by side,
- * then float32 scales [tiles, groups, 4]. What is off is at most 2^-16 of the largest number of the group.
+ * Quantizes T tokens of K elements to 16-bit integers, in tiles of four: codes [tiles, K/2, 4, 2] with adjacent pairs per
+ * token, then float32 scales [tiles, groups, 4]. The error is at most 2^-16 of the group's largest magnitude.
  */
 export function quantiseTokens(x: usize, to: usize, T: u32, K: u32, group: u32): void {
   const tiles = tilesOf(T);
@@ -24,12 +24,12 @@ export function quantiseTokens(x: usize, to: usize, T: u32, K: u32, group: u32):
   for (let i = take(1); i < tiles * TOKENS; i = take(1)) {
     const tile = i / TOKENS;
     const lane = i % TOKENS;
-    const token = x + ((<usize>min(i, T - 1) * K) << 2); // the last tile is filled up with the last token
+    const token = x + ((<usize>min(i, T - 1) * K) << 2); // repeat the last token to fill the last tile
     for (let g: u32 = 0; g < n; g++) {
       const k = g * group;
       const codes = to + ((<usize>(tile * n + g) * group * TOKENS) << 1) + (<usize>lane << 2);
       const scale = scales + (<usize>((tile * n + g) * TOKENS + lane) << 2);
-      quantiseGroup(token + (<usize>k << 2), min(group, K - k), group, codes, scale);
+      quantizeGroup(token + (<usize>k << 2), min(group, K - k), group, codes, scale);
     }
   }
 }
@@ -40,15 +40,15 @@ function tilesOf(T: u32): u32 {
   return (T + TOKENS - 1) / TOKENS;
 }
 
-/** Bytes of the codes of T tokens, behind which their scales are. */
+/** The size of T tokens' codes in bytes; their scales follow. */
 // @ts-ignore: decorator
 @inline
 function codesEnd(T: u32, K: u32, group: u32): usize {
   return (<usize>(tilesOf(T) * TOKENS) * groups(K, group) * group) << 1;
 }
 
-/** `count` elements, and zeros up to a whole group; pairs of codes lie 16 bytes apart. */
-function quantiseGroup(from: usize, count: u32, group: u32, codes: usize, scale: usize): void {
+/** Quantizes `count` elements and pads with zeros to a whole group. Pairs of codes are stored 16 bytes apart. */
+function quantizeGroup(from: usize, count: u32, group: u32, codes: usize, scale: usize): void {
   const inverses = f32x4.splat(scaleOf(from, count, scale));
   const whole = count & ~7;
   for (let i: u32 = 0; i < whole; i += 8, codes += 64) {
@@ -66,8 +66,8 @@ function quantiseGroup(from: usize, count: u32, group: u32, codes: usize, scale:
 }
 
 /**
- * See linear; `tokens` from {@link quantiseTokens}. `scratch` is this thread's: a panel of codes, its scales, a tile of the
- * result.
+ * See linear. `tokens` comes from {@link quantiseTokens}. `scratch`, which belongs to this thread, holds a panel of codes,
+ * its scales and a tile of the result.
  */
 export function multiplyManyIntegers(
   tokens: usize,
@@ -114,7 +114,7 @@ export function multiplyManyIntegers(
   }
 }
 
-/** Codes k to k + depth of eight rows, of which `rows` count, as pairs [depth/2, 8, 2]. */
+/** Packs codes k to k + depth of `rows` rows as pairs [depth/2, 8, 2]. Missing rows repeat the last one. */
 function makePanel(dtype: u32, w: usize, row: usize, rows: u32, k: u32, depth: u32, panel: usize): void {
   for (let r: u32 = 0; r < ROWS; r += 4) {
     const a = w + <usize>min(r, rows - 1) * row;
@@ -136,7 +136,7 @@ function makePanel(dtype: u32, w: usize, row: usize, rows: u32, k: u32, depth: u
   }
 }
 
-/** The lower or upper halves of eight bytes, less 8. */
+/** The lower or upper four bits of eight bytes, minus 8. */
 // @ts-ignore: decorator
 @inline
 function nibbles(at: usize, upper: bool): v128 {
@@ -144,7 +144,7 @@ function nibbles(at: usize, upper: bool): v128 {
   return i16x8.sub(upper ? i16x8.shr_u(bytes, 4) : v128.and(bytes, i16x8.splat(15)), i16x8.splat(8));
 }
 
-/** Four tokens times a panel: four rows of eight. */
+/** Multiplies four tokens by a panel: four rows of eight outputs. */
 function multiplyTile(
   codes: usize,
   tokenScales: usize,
@@ -197,7 +197,7 @@ function addScaled(to: usize, low: v128, high: v128, s0: v128, s1: v128, scale: 
   v128.store(to, madd(f32x4.convert_i32x4_s(high), f32x4.mul(s1, scale), v128.load(to, 16)), 16);
 }
 
-/** Adds a row of a tile to `count` outputs, or begins them with the bias, if there is one. */
+/** Adds a row of a tile to `count` outputs. If `first`, the outputs start from the bias, or from 0 without one. */
 function put(from: usize, to: usize, count: u32, first: bool, bias: usize): void {
   for (let r: u32 = 0; r < count; r++, from += 4, to += 4) {
     const before: f32 = first ? (bias ? load<f32>(bias + (<usize>r << 2)) : 0) : load<f32>(to);

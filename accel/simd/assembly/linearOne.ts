@@ -1,6 +1,6 @@
-// One token: dot products of it with rows of weights. Eight sums run side by side, so that no addition waits for the one
-// before; four rows share each load of the token. They lie a quarter of the piece apart, so that each of them is one long
-// stretch of memory from row to row: the processor fetches ahead, but one stream a page, and begins anew with each jump.
+// One token: its dot products with rows of weights. Eight independent sums hide the latency of additions, and four rows
+// share each load of the token. The rows of a chunk form four stripes, and each of the four comes from its own stripe, so
+// every stripe is one sequential read. (The hardware prefetcher follows one stream per page and restarts after a jump.)
 
 import { fromUpperF16 } from './dtype';
 import { madd, sum } from './lanes';
@@ -9,13 +9,13 @@ import { madd, sum } from './lanes';
 export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
   const row = <usize>K << 2;
   const whole = row & ~31;
-  const quarter = count >> 2;
-  const apart = quarter * row;
-  const yApart = <usize>quarter << 2;
-  for (let o: u32 = 0; o < quarter; o++, w += row, y += 4) {
-    const w1 = w + apart;
-    const w2 = w1 + apart;
-    const w3 = w2 + apart;
+  const stripe = count >> 2;
+  const rowStride = stripe * row;
+  const outStride = <usize>stripe << 2;
+  for (let o: u32 = 0; o < stripe; o++, w += row, y += 4) {
+    const w1 = w + rowStride;
+    const w2 = w1 + rowStride;
+    const w3 = w2 + rowStride;
     let a0 = f32x4.splat(0);
     let a1 = f32x4.splat(0);
     let b0 = f32x4.splat(0);
@@ -37,13 +37,13 @@ export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
       d1 = madd(x1, v128.load(w3 + k, 16), d1);
     }
     store<f32>(y, sum(f32x4.add(a0, a1)) + dotRest(x, w, whole, row));
-    store<f32>(y + yApart, sum(f32x4.add(b0, b1)) + dotRest(x, w1, whole, row));
-    store<f32>(y + 2 * yApart, sum(f32x4.add(c0, c1)) + dotRest(x, w2, whole, row));
-    store<f32>(y + 3 * yApart, sum(f32x4.add(d0, d1)) + dotRest(x, w3, whole, row));
+    store<f32>(y + outStride, sum(f32x4.add(b0, b1)) + dotRest(x, w1, whole, row));
+    store<f32>(y + 2 * outStride, sum(f32x4.add(c0, c1)) + dotRest(x, w2, whole, row));
+    store<f32>(y + 3 * outStride, sum(f32x4.add(d0, d1)) + dotRest(x, w3, whole, row));
   }
-  w += 3 * apart;
-  y += 3 * yApart;
-  for (let o = quarter << 2; o < count; o++, w += row, y += 4) {
+  w += 3 * rowStride;
+  y += 3 * outStride;
+  for (let o = stripe << 2; o < count; o++, w += row, y += 4) {
     let a = f32x4.splat(0);
     let b = f32x4.splat(0);
     for (let k: usize = 0; k < whole; k += 32) {
@@ -62,7 +62,7 @@ function dotRest(x: usize, w: usize, from: usize, end: usize): f32 {
   return total;
 }
 
-/** A token with the even ones of every eight elements before the odd ones: as {@link dotHalves} wants it. */
+/** Reorders a token for {@link dotHalves}: in every eight elements, the even-numbered ones come first. */
 export function splitRow(x: usize, K: u32, to: usize): void {
   const whole = K & ~7;
   for (let k: u32 = 0; k < whole; k += 8) {
@@ -75,32 +75,32 @@ export function splitRow(x: usize, K: u32, to: usize): void {
   memory.copy(to + (<usize>whole << 2), x + (<usize>whole << 2), <usize>(K - whole) << 2);
 }
 
-/** y[o] = x · w[o] for rows of bf16 or f16, x from {@link splitRow}. Four rows share the loads of the token. */
+/** y[o] = x · w[o] for rows of bf16 or f16; x comes from {@link splitRow}. Four rows share each load of the token. */
 export function dotHalves(bf16: bool, x: usize, w: usize, y: usize, K: u32, count: u32): void {
   const row = <usize>K << 1;
-  const quarter = count >> 2;
-  const apart = quarter * row;
-  for (let o: u32 = 0; o < quarter; o++, w += row, y += 4) {
-    if (bf16) fourRows<Bf16>(x, w, apart, y, quarter << 2, K);
-    else fourRows<F16>(x, w, apart, y, quarter << 2, K);
+  const stripe = count >> 2;
+  const rowStride = stripe * row;
+  for (let o: u32 = 0; o < stripe; o++, w += row, y += 4) {
+    if (bf16) fourRows<Bf16>(x, w, rowStride, y, stripe << 2, K);
+    else fourRows<F16>(x, w, rowStride, y, stripe << 2, K);
   }
-  w += 3 * apart;
-  y += <usize>(quarter * 3) << 2;
-  for (let o = quarter << 2; o < count; o++, w += row, y += 4) {
+  w += 3 * rowStride;
+  y += <usize>(stripe * 3) << 2;
+  for (let o = stripe << 2; o < count; o++, w += row, y += 4) {
     if (bf16) oneRow<Bf16>(x, w, y, K);
     else oneRow<F16>(x, w, y, K);
   }
 }
 
-/** Names for the compiler to tell the two formats by. */
+/** Tag types: the generic functions below are compiled once for each format. */
 class Bf16 {}
 class F16 {}
 
-function fourRows<Format>(x: usize, w: usize, apart: usize, y: usize, yApart: usize, K: u32): void {
+function fourRows<Format>(x: usize, w: usize, rowStride: usize, y: usize, outStride: usize, K: u32): void {
   const whole = K & ~7;
-  const w1 = w + apart;
-  const w2 = w1 + apart;
-  const w3 = w2 + apart;
+  const w1 = w + rowStride;
+  const w2 = w1 + rowStride;
+  const w3 = w2 + rowStride;
   let a = f32x4.splat(0);
   let b = f32x4.splat(0);
   let c = f32x4.splat(0);
@@ -127,9 +127,9 @@ function fourRows<Format>(x: usize, w: usize, apart: usize, y: usize, yApart: us
     h = madd(odd, odds<Format>(v), h);
   }
   store<f32>(y, sum(f32x4.add(a, b)) + restOfRow<Format>(x, w, whole, K));
-  store<f32>(y + yApart, sum(f32x4.add(c, d)) + restOfRow<Format>(x, w1, whole, K));
-  store<f32>(y + 2 * yApart, sum(f32x4.add(e, f)) + restOfRow<Format>(x, w2, whole, K));
-  store<f32>(y + 3 * yApart, sum(f32x4.add(g, h)) + restOfRow<Format>(x, w3, whole, K));
+  store<f32>(y + outStride, sum(f32x4.add(c, d)) + restOfRow<Format>(x, w1, whole, K));
+  store<f32>(y + 2 * outStride, sum(f32x4.add(e, f)) + restOfRow<Format>(x, w2, whole, K));
+  store<f32>(y + 3 * outStride, sum(f32x4.add(g, h)) + restOfRow<Format>(x, w3, whole, K));
 }
 
 function oneRow<Format>(x: usize, w: usize, y: usize, K: u32): void {
@@ -155,7 +155,7 @@ function restOfRow<Format>(x: usize, w: usize, from: u32, K: u32): f32 {
   return total;
 }
 
-/** The even ones of eight 16-bit numbers as float32. */
+/** The even-numbered of eight 16-bit numbers, as float32. */
 // @ts-ignore: decorator
 @inline
 function evens<Format>(v: v128): v128 {

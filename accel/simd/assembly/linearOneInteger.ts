@@ -1,11 +1,11 @@
-// One token and integer weights: the token becomes integers of 16 bits, whose products with the codes add up exactly within
-// a group. Rows lie a quarter of the piece apart as in linearOne.ts.
+// One token, integer weights. The token is quantized to 16-bit integers, so its products with the codes sum exactly within a
+// group. Rows are read in four stripes, as in linearOne.ts.
 
 import { groups, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
 import { madd, sum } from './lanes';
-import { eightCodes, oneCode, scaleOf } from './quantise';
+import { eightCodes, oneCode, scaleOf } from './quantize';
 
-/** Names for the compiler to tell the two formats by. */
+/** Tag types: the generic functions below are compiled once for each format. */
 class Int8 {}
 class Int4 {}
 
@@ -15,14 +15,14 @@ function groupOf<Format>(): u32 {
   return idof<Format>() == idof<Int8>() ? INT8_GROUP : INT4_GROUP;
 }
 
-/** Bytes of a group's codes. */
+/** The size of a group's codes in bytes. */
 // @ts-ignore: decorator
 @inline
 function bytesOf<Format>(): u32 {
   return idof<Format>() == idof<Int8>() ? INT8_GROUP : INT4_GROUP >> 1;
 }
 
-/** Where quantiseRow puts the scales behind the codes. */
+/** The size of a row's codes in bytes; quantiseRow stores the scales after them. */
 // @ts-ignore: decorator
 @inline
 function codesEnd(K: u32, group: u32): usize {
@@ -30,8 +30,8 @@ function codesEnd(K: u32, group: u32): usize {
 }
 
 /**
- * A token as 16-bit integers: codes [groups · group], then a float32 scale for each group. What is off is at most 2^-16 of
- * the largest number of the group.
+ * Quantizes a token to 16-bit integers: codes [groups · group], then one float32 scale per group. The error is at most
+ * 2^-16 of the group's largest magnitude.
  */
 export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
   let scales = to + codesEnd(K, group);
@@ -48,7 +48,7 @@ export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
   }
 }
 
-/** y[o] = x · w[o] for rows of integer codes, x from {@link quantiseRow}. */
+/** y[o] = x · w[o] for rows of integer codes; x comes from {@link quantiseRow}. */
 export function dotIntegers(int8: bool, x: usize, w: usize, scales: usize, y: usize, K: u32, count: u32): void {
   if (int8) dotRows<Int8>(x, w, scales, y, K, count);
   else dotRows<Int4>(x, w, scales, y, K, count);
@@ -58,25 +58,25 @@ function dotRows<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32, co
   const n = groups(K, groupOf<Format>());
   const row = <usize>(n * bytesOf<Format>());
   const scaleRow = <usize>n << 1;
-  const quarter = count >> 2;
-  const yApart = <usize>quarter << 2;
-  for (let o: u32 = 0; o < quarter; o++, w += row, scales += scaleRow, y += 4) {
-    fourRows<Format>(x, w, quarter * row, scales, quarter * scaleRow, y, yApart, K);
+  const stripe = count >> 2;
+  const outStride = <usize>stripe << 2;
+  for (let o: u32 = 0; o < stripe; o++, w += row, scales += scaleRow, y += 4) {
+    fourRows<Format>(x, w, stripe * row, scales, stripe * scaleRow, y, outStride, K);
   }
-  w += 3 * quarter * row;
-  scales += 3 * quarter * scaleRow;
-  y += 3 * yApart;
-  for (let o = quarter << 2; o < count; o++, w += row, scales += scaleRow, y += 4) oneRow<Format>(x, w, scales, y, K);
+  w += 3 * stripe * row;
+  scales += 3 * stripe * scaleRow;
+  y += 3 * outStride;
+  for (let o = stripe << 2; o < count; o++, w += row, scales += scaleRow, y += 4) oneRow<Format>(x, w, scales, y, K);
 }
 
 function fourRows<Format>(
   x: usize,
   w: usize,
-  apart: usize,
+  rowStride: usize,
   scales: usize,
-  scalesApart: usize,
+  scaleStride: usize,
   y: usize,
-  yApart: usize,
+  outStride: usize,
   K: u32,
 ): void {
   const end = x + codesEnd(K, groupOf<Format>());
@@ -88,14 +88,14 @@ function fourRows<Format>(
   for (; x < end; x += groupOf<Format>() << 1, w += bytesOf<Format>(), scales += 2, xScale += 4) {
     const scale = load<f32>(xScale);
     a = addGroup<Format>(x, w, loadScale(scales) * scale, a);
-    b = addGroup<Format>(x, w + apart, loadScale(scales + scalesApart) * scale, b);
-    c = addGroup<Format>(x, w + 2 * apart, loadScale(scales + 2 * scalesApart) * scale, c);
-    d = addGroup<Format>(x, w + 3 * apart, loadScale(scales + 3 * scalesApart) * scale, d);
+    b = addGroup<Format>(x, w + rowStride, loadScale(scales + scaleStride) * scale, b);
+    c = addGroup<Format>(x, w + 2 * rowStride, loadScale(scales + 2 * scaleStride) * scale, c);
+    d = addGroup<Format>(x, w + 3 * rowStride, loadScale(scales + 3 * scaleStride) * scale, d);
   }
   store<f32>(y, sum(a));
-  store<f32>(y + yApart, sum(b));
-  store<f32>(y + 2 * yApart, sum(c));
-  store<f32>(y + 3 * yApart, sum(d));
+  store<f32>(y + outStride, sum(b));
+  store<f32>(y + 2 * outStride, sum(c));
+  store<f32>(y + 3 * outStride, sum(d));
 }
 
 function oneRow<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32): void {
@@ -108,7 +108,7 @@ function oneRow<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32): vo
   store<f32>(y, sum(total));
 }
 
-/** total + scale · x · w over a group, in four lanes. The integers add up in 32 bits: 64 · 127 · 32767 is under 2^31. */
+/** total + scale · x · w over a group, in four lanes. 32 bits hold the integer sum: 64 · 127 · 32767 is under 2^31. */
 // @ts-ignore: decorator
 @inline
 function addGroup<Format>(x: usize, w: usize, scale: f32, total: v128): v128 {

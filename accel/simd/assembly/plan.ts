@@ -1,5 +1,5 @@
-// A plan is a list of records in memory, each an op with its arguments. All threads walk through it side by side, share
-// the work of each op, and wait for each other before the next, but for ops that the next does not depend on.
+// A plan is a list of records in memory, each an op with its arguments. All threads walk through the plan together and
+// share the work of each op. They meet at a barrier after each op, unless the next op does not depend on it.
 
 import { add } from './add';
 import { attention, storeHeads } from './attention';
@@ -13,13 +13,13 @@ import { rope } from './rope';
 import { softmax } from './softmax';
 import { barrier, startOp } from './threads';
 
-/** Words of 32 bits a record has: the op, its arguments, and in the last the counter of what has been taken. */
+/** The 32-bit words of a record: the op, its arguments, and last the counter of work taken. */
 const WORDS: usize = 12;
 
-/** Added to an op that the next need not wait for. */
+/** Flag on an op that needs no barrier after it. */
 const GO_ON: u32 = 0x100;
 
-/** The ops by number; plan.ts beside this folder has the same list. */
+/** The op numbers. Must match the list in accel/simd/plan.ts. */
 const enum Op {
   End,
   Embedding,
@@ -42,7 +42,7 @@ function arg(record: usize, n: usize): u32 {
   return load<u32>(record + ((n + 1) << 2));
 }
 
-/** Runs this thread's part of a plan. The last op of a plan is waited for. */
+/** Runs this thread's share of a plan. The last op of a plan always has a barrier. */
 export function run(plan: usize): void {
   for (let record = plan; ; record += WORDS << 2) {
     const word = load<u32>(record);

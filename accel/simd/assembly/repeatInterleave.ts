@@ -1,6 +1,6 @@
 import { take } from './threads';
 
-/** Each of E elements `repeats` times side by side: x [T, E] → y [T, E · repeats]. See reference/repeatInterleave.ts. */
+/** Repeats each element `repeats` times in place: x [T, E] → y [T, E · repeats]. See reference/repeatInterleave.ts. */
 export function repeatInterleave(x: usize, y: usize, T: u32, E: u32, repeats: u32): void {
   for (let t = take(1); t < T; t = take(1)) {
     let to = y + ((<usize>t * E * repeats) << 2);

@@ -1,7 +1,7 @@
 import { exp, largest, sum } from './lanes';
 import { take } from './threads';
 
-/** The softmax of rows of `width` elements. Attention, which has rows of its own, takes {@link softmaxRow}. */
+/** The softmax of rows of `width` elements. Attention calls {@link softmaxRow} directly. */
 export function softmax(x: usize, y: usize, rows: u32, width: u32): void {
   for (let r = take(1); r < rows; r = take(1)) {
     const at = (<usize>r * width) << 2;
@@ -13,9 +13,9 @@ export function softmax(x: usize, y: usize, rows: u32, width: u32): void {
 export function softmaxRow(x: usize, y: usize, n: u32): void {
   const end = <usize>n << 2;
   const whole = end & ~15;
-  let most = f32x4.splat(-Infinity);
-  for (let i: usize = 0; i < whole; i += 16) most = f32x4.max(most, v128.load(x + i));
-  let top = largest(most);
+  let maxima = f32x4.splat(-Infinity);
+  for (let i: usize = 0; i < whole; i += 16) maxima = f32x4.max(maxima, v128.load(x + i));
+  let top = largest(maxima);
   for (let i = whole; i < end; i += 4) top = max<f32>(top, load<f32>(x + i));
 
   const tops = f32x4.splat(top);

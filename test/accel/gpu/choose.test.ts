@@ -4,7 +4,7 @@ import { tinyModel } from '../../support/arbitraries.js';
 import { onEveryBackend, useDevice } from '../../support/devices.js';
 
 describe('choosing a GPU backend', () => {
-  it('takes one that is no software, and says why not those before it', async () => {
+  it('picks a backend that is no software GPU and says why it rejected the others', async () => {
     const { backend, adapter, passedOver } = await chooseGpuBackend(tinyModel());
     if (backend !== 'webgpu') assert.match(passedOver[0], /^webgpu: /);
     assert.doesNotMatch(adapter, /swiftshader/i);
@@ -14,9 +14,9 @@ describe('choosing a GPU backend', () => {
 onEveryBackend('the trial of a GPU backend', (backend) => {
   const device = useDevice(backend);
 
-  it('is passed', () => computeTrial(device(), tinyModel()));
+  it('passes on a correct device', () => computeTrial(device(), tinyModel()));
 
-  it('is failed by one that computes wrong numbers', async () => {
+  it('fails on a device that computes wrong numbers', async () => {
     const read = device().read.bind(device());
     device().read = async (x) => {
       const y = await read(x);

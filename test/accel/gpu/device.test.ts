@@ -14,7 +14,7 @@ onEveryBackend('device', (backend) => {
   const device = useDevice(backend);
   const x = tensor([6], Float32Array.of(1, 2, 3, 4, 5, 6));
 
-  it('frees what is made in a scope, but for its result', async () => {
+  it('frees everything allocated in a scope except its result', async () => {
     const kernel = device().kernel(double);
     const before = device().live;
     const y = await device().scope(async () => kernel([6], await kernel([6], await device().upload(x))));
@@ -24,14 +24,14 @@ onEveryBackend('device', (backend) => {
     await assert.rejects(
       device().scope(async () => {
         await device().upload(x);
-        throw new Error('on the way');
+        throw new Error('inside the scope');
       }),
-      /on the way/,
+      /inside the scope/,
     );
     assert.equal(device().live, before);
   });
 
-  it('moves rows, writes them elsewhere and reads a matrix as another', async () => {
+  it('copies rows, writes them to an offset and reshapes a matrix', async () => {
     await device().scope(async () => {
       const matrix = device().reshape(await device().upload(x), [3, 2]);
       assert.deepEqual([...(await device().read(await device().rows(matrix, 1, 3))).data], [3, 4, 5, 6]);
@@ -42,7 +42,7 @@ onEveryBackend('device', (backend) => {
     });
   });
 
-  it('runs a kernel at any size, unless it was made for one', async () => {
+  it('runs a kernel at any size unless its size is fixed', async () => {
     await device().scope(async () => {
       const [any, one] = [device().kernel(double), device().kernel(double, { fixed: true })];
       for (const size of [6, 1, 3]) {
@@ -55,7 +55,7 @@ onEveryBackend('device', (backend) => {
     });
   });
 
-  it('runs loops of more than 1,000 rounds to their end', async () => {
+  it('runs loops of more than 1,000 iterations to the end', async () => {
     await device().scope(async () => {
       const count = device().kernel(function count(this: Thread, _x: number[], rounds: number) {
         let sum = 0;
@@ -67,7 +67,7 @@ onEveryBackend('device', (backend) => {
     });
   });
 
-  it('is of no use once it is disposed of', async () => {
+  it('rejects calls after it is disposed of', async () => {
     const gone = await openDevice(backend);
     const y = await gone.upload(x);
     await gone.dispose();
@@ -89,7 +89,7 @@ onEveryBackend('device', (backend) => {
   });
 
   if (backend === 'webasm') {
-    it('refuses what GPU.js runs elsewhere in silence', async () => {
+    it('rejects kernels that GPU.js would silently run on the CPU', async () => {
       const kernel = device().kernel('function odd(x) { return x[this.thread.x] > 2; }');
       const y = await device().upload(x);
       await assert.rejects(kernel([6], y), /^DeviceError: webasm: .*(on cpu instead|failed)/);
@@ -98,14 +98,14 @@ onEveryBackend('device', (backend) => {
   }
 
   if (backend === 'webgpu') {
-    it('refuses a buffer over the limit', async () => {
+    it('rejects a buffer over the limit', async () => {
       await assert.rejects(
         device().upload({ data: x.data, shape: [2 ** 20, 2 ** 20] }),
         /^DeviceError: webgpu: a buffer of 4398046511104 bytes is over the limit of this device, \d+$/,
       );
     });
 
-    it('gives an error, and no number, once the driver has found fault', async () => {
+    it('throws instead of returning numbers after a driver error', async () => {
       const other = await openDevice('webgpu');
       const y = await other.upload(x);
       other.free(y);
@@ -113,7 +113,7 @@ onEveryBackend('device', (backend) => {
       await other.dispose();
     });
 
-    it('gives an error once the device is lost, and works again when it is opened again', async () => {
+    it('throws once the device is lost and works after it is reopened', async () => {
       const lost = await openDevice('webgpu');
       const y = await lost.upload(x);
       const { default: gpujs } = (await import('gpu.js')) as unknown as { default: GpuJs };
@@ -129,11 +129,11 @@ onEveryBackend('device', (backend) => {
       await again.dispose();
     });
 
-    it('gives no number once the driver has found fault with what another submitted beside it', async () => {
+    it('returns no numbers after a driver error in work that another model submitted', async () => {
       const [one, other] = [await openDevice('webgpu'), await openDevice('webgpu')];
       const y = await one.kernel(double)([6], await one.upload(x));
       const narrow = other.reshape(await other.upload(x), [3, 2]);
-      await other.rows(narrow, 4000, 4001); // behind its end
+      await other.rows(narrow, 4000, 4001); // past the end
       await assert.rejects(one.read(y), /^DeviceError: webgpu: .+/);
       const later = await openDevice('webgpu');
       assert.equal((await later.read(await later.kernel(double)([6], await later.upload(x)))).data[5], 12);

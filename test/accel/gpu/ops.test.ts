@@ -16,7 +16,7 @@ onEveryBackend('each op on GPU.js against its oracle', (backend) => {
       report.push([op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2), String(compared)]);
     });
   }
-  it('frees what it makes', () => {
+  it('frees everything it allocates', () => {
     assert.equal(device().live, 0);
   });
 });

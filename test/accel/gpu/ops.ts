@@ -12,12 +12,12 @@ import { softmax } from '../../../accel/gpu/softmax.js';
 import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
 import { filled, type AcceleratedOps } from '../parity.js';
 
-/** Rows of a cache are there by the hundred; what lies behind the last position is not looked at. */
+/** Caches grow by this many rows; rows past the last position are ignored. */
 const STEP = 128;
 
 /** The ops of GPU.js on a device. Runs in browsers, too. */
 export function gpuOps(device: Device): AcceleratedOps {
-  /** Runs an op on what it is given and frees all that comes of it. */
+  /** Runs an op, reads its result and frees everything it allocated. */
   async function result(body: () => Promise<DeviceTensor>): Promise<Tensor> {
     let y: Tensor | null = null;
     await device.scope(async () => {
@@ -26,11 +26,11 @@ export function gpuOps(device: Device): AcceleratedOps {
     });
     return y!;
   }
-  // of any shape: compiled once
+  // these accept any shape, so they compile once
   const [sum, repeat, weights] = [add(device), repeatInterleave(device), softmax(device)];
   const gelus = { none: gelu(device, 'none'), tanh: gelu(device, 'tanh') };
 
-  async function room(x: Tensor): Promise<DeviceTensor> {
+  async function padRows(x: Tensor): Promise<DeviceTensor> {
     const [S, C] = x.shape;
     const longer = filled([Math.ceil(S / STEP) * STEP, C], 1);
     longer.data.set(x.data);
@@ -67,8 +67,8 @@ export function gpuOps(device: Device): AcceleratedOps {
       result(async () => {
         const [T, C] = x.shape;
         const { cos, sin } = await ropeTables(device, C / H, 10000, past + T);
-        const turns = { cos: await device.rows(cos, past, past + T), sin: await device.rows(sin, past, past + T) };
-        const y = await rope(device, H, pairing)(await device.upload(x), turns);
+        const cosSin = { cos: await device.rows(cos, past, past + T), sin: await device.rows(sin, past, past + T) };
+        const y = await rope(device, H, pairing)(await device.upload(x), cosSin);
         device.free(cos);
         device.free(sin);
         return y;
@@ -78,7 +78,7 @@ export function gpuOps(device: Device): AcceleratedOps {
       result(async () => {
         const D = q.shape[1] / H;
         const past = k.shape[0] - q.shape[0];
-        return attention(device, H, D)(await device.upload(q), await room(k), await room(v), past);
+        return attention(device, H, D)(await device.upload(q), await padRows(k), await padRows(v), past);
       }),
     gelu: (x, approximate) => result(async () => gelus[approximate](await device.upload(x))),
   };

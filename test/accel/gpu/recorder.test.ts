@@ -4,7 +4,7 @@ import { recorderOf } from '../../../accel/gpu/recorder.js';
 
 const [MAP_READ, COPY_DST, UNIFORM, STORAGE] = [0x1, 0x8, 0x40, 0x80];
 
-/** A device that writes down what is asked of it, with a recorder on it. */
+/** A device that logs its calls, with a recorder attached. */
 class FakeDevice {
   readonly log: string[] = [];
   readonly device: GpuDevice;
@@ -49,11 +49,11 @@ class FakeDevice {
       },
     };
     recorderOf(this.device);
-    recorderOf(this.device); // once is enough
-    assert.deepEqual(this.taken(), ['create buffer1 32768']); // of all parameters
+    recorderOf(this.device); // the second call must have no effect
+    assert.deepEqual(this.taken(), ['create buffer1 32768']); // the buffer for all parameters
   }
 
-  /** What was asked since this was called last. */
+  /** Returns and clears the log. */
   taken(): string[] {
     return this.log.splice(0);
   }
@@ -62,7 +62,7 @@ class FakeDevice {
     return this.device.createBuffer({ size, usage });
   }
 
-  /** Runs a kernel as GPU.js does. */
+  /** Runs a kernel the way GPU.js does. */
   run(params: GpuBuffer, value: number, ...buffers: GpuBuffer[]): void {
     this.device.queue.writeBuffer(params, 0, Uint8Array.of(value).buffer);
     const group = this.bind(this, params, ...buffers);
@@ -100,7 +100,7 @@ describe('the recorder of WebGPU', () => {
     fake.taken();
   });
 
-  it('submits kernels and copies together, in their order, each with its own parameters, when somebody waits', () => {
+  it('batches kernels and copies in order, each with its own parameters, and submits when the host reads', () => {
     fake.run(params, 7, x, y);
     fake.copy(y, x);
     fake.run(params, 8, x, y);
@@ -114,7 +114,7 @@ describe('the recorder of WebGPU', () => {
     ]);
   });
 
-  it('remembers bind groups, but of other buffers, parameters or layouts', () => {
+  it('reuses a bind group only for the same buffers, parameters and layout', () => {
     fake.run(params, 1, x, y);
     fake.run(params, 2, x, y);
     fake.run(params, 2, y, x);
@@ -129,7 +129,7 @@ describe('the recorder of WebGPU', () => {
     ]);
   });
 
-  it('gives uniform buffers of a layout an offset with each call', () => {
+  it('gives the uniform buffers of a layout a dynamic offset', () => {
     const layout = fake.device.createBindGroupLayout({
       entries: [{ buffer: { type: 'uniform' } }, { buffer: { type: 'storage' } }],
     });
@@ -138,7 +138,7 @@ describe('the recorder of WebGPU', () => {
     });
   });
 
-  it('submits every 64 kernels, so that the device can begin', () => {
+  it('submits every 64 kernels so that the device can start', () => {
     for (let i = 0; i < 130; i++) fake.run(params, 1, x, y);
     const submitted = fake.taken().filter((line) => line.startsWith('submit'));
     assert.deepEqual(
@@ -148,7 +148,7 @@ describe('the recorder of WebGPU', () => {
     assert.ok(submitted.every((line) => line.includes('at 0;') && line.includes('at 16128;')));
   });
 
-  it('lets the host write only behind what was recorded before', () => {
+  it('submits recorded work before a host write', () => {
     fake.run(params, 3, x, y);
     fake.taken();
     fake.device.queue.writeBuffer(x, 4, Uint8Array.of(9));
@@ -159,7 +159,7 @@ describe('the recorder of WebGPU', () => {
     ]);
   });
 
-  it('hands out again what was given back last, of the same number of pages', () => {
+  it('reuses the most recently freed buffer with the same number of pages', () => {
     for (const buffer of [x, y]) buffer.destroy();
     const large = fake.buffer(5000);
     assert.deepEqual(fake.taken(), ['create buffer6 8192']);
@@ -169,7 +169,7 @@ describe('the recorder of WebGPU', () => {
     assert.deepEqual(fake.taken(), []);
   });
 
-  it('ends large buffers, and those over 64 MB of small ones, when nothing recorded needs them any more', () => {
+  it('destroys large buffers, and small ones beyond 64 MB, once no recorded work needs them', () => {
     const large = fake.buffer(2 ** 23);
     fake.run(params, 1, x, large);
     fake.taken();
@@ -184,7 +184,11 @@ describe('the recorder of WebGPU', () => {
     fake.run(params, 1, x, y);
     fake.taken();
     for (const buffer of waiting) buffer.destroy();
-    assert.equal(fake.taken().filter((line) => line.startsWith('destroy')).length, 9, 'over 64 MB do not wait');
+    assert.equal(
+      fake.taken().filter((line) => line.startsWith('destroy')).length,
+      9,
+      'more than 64 MB is destroyed at once',
+    );
 
     const many = Array.from({ length: 17 }, () => fake.buffer(2 ** 22));
     fake.taken();

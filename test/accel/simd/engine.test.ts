@@ -5,7 +5,7 @@ import { SimdMemory } from '../../../accel/simd/memory.js';
 import type { PlannedOp } from '../../../accel/simd/plan.js';
 import { DeviceError } from '../../../accel/errors.js';
 
-/** y = a + b over so many elements of zero. */
+/** Plans y = a + b over `size` ones. */
 function addition(engine: Engine, size: number): PlannedOp {
   const [a, b, y] = ['a', 'b', 'y'].map((name) => engine.place(name, 4 * size));
   for (const address of [a, b]) engine.memory.floats(address, size).fill(1);
@@ -19,19 +19,19 @@ describe('the engine of SIMD', () => {
   });
   afterEach(() => engine.dispose());
 
-  it('sleeps while there is nothing to do', async () => {
+  it('sleeps while it is idle', async () => {
     await engine.run([addition(engine, 100)]);
     const before = process.cpuUsage();
     const begun = performance.now();
     await new Promise((resolve) => setTimeout(resolve, 400));
     const { user, system } = process.cpuUsage(before);
     const share = (user + system) / 1000 / (performance.now() - begun);
-    assert.ok(share < 0.3, `it took ${share} of a core`); // a thread that spins takes all of one
+    assert.ok(share < 0.3, `it used ${share} of a core`); // a spinning thread uses a whole core
   });
 
-  it('fails, and does not hang, when a thread dies; and ever after', async () => {
+  it('rejects this and every later run when a thread dies, without hanging', async () => {
     const alone = await Engine.open({ threads: 1 });
-    const bad: PlannedOp = { op: 'add', args: [0, 0, 2 ** 32 - 64, 4096] }; // behind the end of memory
+    const bad: PlannedOp = { op: 'add', args: [0, 0, 2 ** 32 - 64, 4096] }; // past the end of memory
     const dies = (error: Error): boolean => {
       assert.ok(error instanceof DeviceError);
       assert.match(error.message, /^simd: a thread died: memory access out of bounds; open the model again$/);
@@ -44,7 +44,7 @@ describe('the engine of SIMD', () => {
     await alone.dispose();
   });
 
-  it('rejects what runs when it is disposed of', async () => {
+  it('rejects a running plan when it is disposed of', async () => {
     const long = Array.from({ length: 200 }, () => addition(engine, 1e6));
     const running = engine.run(long);
     const refused = assert.rejects(running, /its threads have ended/);
@@ -54,14 +54,14 @@ describe('the engine of SIMD', () => {
     await engine.dispose();
   });
 
-  it('does not keep Node from ending', () => {
+  it('does not keep the Node process alive', () => {
     const url = new URL('../../../accel/simd/engine.ts', import.meta.url).href;
     const program = `const { Engine } = await import('${url}'); await Engine.open({ threads: 2 }); console.log('opened');`;
     const args = ['--import', 'tsx', '--input-type=module', '--eval', program];
     assert.equal(execFileSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 }), 'opened\n');
   });
 
-  it('computes on one thread in memory that cannot be shared', async () => {
+  it('computes on one thread in memory that is not shared', async () => {
     const alone = await Engine.open({ memory: new SimdMemory(false), threads: 4 });
     assert.equal(alone.threads, 1);
     const op = addition(alone, 1000);
@@ -70,7 +70,7 @@ describe('the engine of SIMD', () => {
     await alone.dispose();
   });
 
-  it('says so when there is no room', () => {
+  it('reports when it cannot reserve memory', () => {
     assert.throws(() => engine.place('too much', 2 ** 33), /^DeviceError: simd: there is no memory for \d+ bytes/);
   });
 });

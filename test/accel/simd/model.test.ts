@@ -15,8 +15,8 @@ describe('whole models on SIMD against PyTorch', () => {
 
 describe('the demo in fewer bits on SIMD against the reference with the same weights', () => {
   const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
-  const ids = prompts.flatMap(({ tokens }) => tokens).slice(0, 77); // no multiple of the kernels' tiles
-  /** Beside the roundings of float32 a token as 16-bit integers; about four times what was seen. */
+  const ids = prompts.flatMap(({ tokens }) => tokens).slice(0, 77); // not a multiple of the kernels' tiles
+  /** Covers float32 rounding and tokens as 16-bit integers; about four times the largest distance seen. */
   const BOUNDS: Record<CompactDtype, number> = { bf16: 4e-6, f16: 4e-6, int8: 1e-4, int4: 1e-4 };
   const report = [['dtype', 'at once', 'token by token', 'bound']];
 

@@ -9,12 +9,12 @@ import { printTable } from '../../support/golden.js';
 import { checkLinear, Meter, PARITY } from '../parity.js';
 import { simdOps } from './ops.js';
 
-// Node 20 knows relaxed SIMD but has it switched off; later ones have it on
+// Node 20 has relaxed SIMD behind a flag; later versions enable it
 setFlagsFromString('--experimental-wasm-relaxed-simd');
 
 const report: string[][] = [['op', 'threads', 'largest error', 'its bound', 'share', 'compared']];
 
-/** Linear layers of weights in fewer bits, against the reference with the same weights. */
+/** Linear layers with weights in fewer bits, against the reference with the same weights. */
 const COMPACT = (['bf16', 'f16', 'int8', 'int4'] as const).map((dtype): [string, (typeof PARITY)[string]] => [
   `linear ${dtype}`,
   async (ops, meter) => {
@@ -41,13 +41,13 @@ const COMPACT = (['bf16', 'f16', 'int8', 'int4'] as const).map((dtype): [string,
   },
 ]);
 
-/** What a token loses as 16-bit integers with a scale for each group: half a step of the largest over 32767. */
+/** The error bound of a token as 16-bit integers: half a step per element, where a step is the group's maximum / 32767. */
 function tokenLoss(x: Float32Array, weight: Float32Array, group: number): number {
   let loss = 0;
   for (let k = 0; k < x.length; k += group) {
-    const most = x.subarray(k, k + group).reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const largest = x.subarray(k, k + group).reduce((max, value) => Math.max(max, Math.abs(value)), 0);
     const sizes = weight.subarray(k, k + group).reduce((sum, value) => sum + Math.abs(value), 0);
-    loss += (most / 32767 / 2) * sizes;
+    loss += (largest / 32767 / 2) * sizes;
   }
   return loss;
 }
@@ -68,7 +68,7 @@ describe('each op on SIMD against its oracle', () => {
       });
       after(() => engine.dispose());
 
-      it('refuses rows that a thread has no room for', () => {
+      it('rejects rows too long for the scratch memory of a thread', () => {
         for (const dtype of ['bf16', 'f16', 'int8', 'int4'] as const) {
           const weight = packTensor(tensor([1, LONGEST_ROW[dtype] + 1]), dtype);
           assert.throws(() => uploadLinear({ weight, bias: null }, engine), /over its limit of \d+/);

@@ -6,7 +6,7 @@ import { canHold, packRows, type PackRows } from '../../../reference/lib/pack.js
 
 const COMPACT = DTYPES.filter((dtype): dtype is CompactDtype => dtype !== 'f32');
 
-/** Codes and scales of rows, and whether they could be held; nothing more of those that could not. */
+/** The codes and scales of rows, or null if `dtype` cannot represent them. */
 function packed(pack: PackRows, dtype: CompactDtype, values: Float32Array, K: number): unknown {
   const { bytes, groups } = rowLayout(dtype, K);
   const N = values.length / K;
@@ -14,9 +14,9 @@ function packed(pack: PackRows, dtype: CompactDtype, values: Float32Array, K: nu
   return pack(dtype, values, K, codes, scales) ? { codes, scales } : null;
 }
 
-/** Any 32 bits as a float32: numbers of every size, infinities and NaN. */
+/** Any 32 bits as a float32: numbers of every magnitude, infinities and NaN. */
 const anything = fc.integer().map((bits) => new Float32Array(Int32Array.of(bits).buffer)[0]);
-/** Weights of one size, some at the middle between two codes, some small beside the others. */
+/** Weights of similar magnitude; some lie halfway between two codes, some are much smaller than the rest. */
 const weights = fc.oneof(
   fc.float({ min: -1, max: 1, noNaN: true }),
   fc.integer({ min: -254, max: 254 }).map((n) => n / 254),
@@ -43,11 +43,11 @@ describe('packing by SIMD', () => {
   });
 
   for (const dtype of COMPACT) {
-    it(`makes the bits of reference/lib/pack.ts: ${dtype}`, () => {
+    it(`is bit-identical to reference/lib/pack.ts: ${dtype}`, () => {
       for (const element of [weights, anything]) {
         fc.assert(
           fc.property(rowsOf(element), fc.boolean(), ({ K, values }, all) => {
-            // most of anything is too large for most forms
+            // most arbitrary numbers are too large for most formats
             if (!all) values = values.map((value) => (canHold(dtype, Float32Array.of(value)) ? value : 0));
             assert.deepEqual(packed(pack, dtype, values, K), packed(packRows, dtype, values, K));
           }),
@@ -56,7 +56,7 @@ describe('packing by SIMD', () => {
       }
     });
 
-    it(`makes them of more than fits into its memory at once: ${dtype}`, () => {
+    it(`packs more weights than fit in its memory at once: ${dtype}`, () => {
       for (const [N, K] of [
         [3, 700_001],
         [1100, 1001],
@@ -66,7 +66,7 @@ describe('packing by SIMD', () => {
       }
     });
 
-    it(`says when a number cannot be held: ${dtype}`, () => {
+    it(`reports numbers that it cannot represent: ${dtype}`, () => {
       for (const [value, fits] of [
         [65519, true],
         [65520, dtype !== 'f16'],

@@ -1,22 +1,22 @@
-// Tokens beside integer weights: elements of a group as integers of 16 bits with a float32 scale.
+// Quantizes tokens for integer weights: a group of elements becomes 16-bit integers with one float32 scale.
 
 import { largest } from './lanes';
 
-/** Elements below this become 0; the inverse of their scale would be infinite. */
-const ALMOST_NOTHING: f32 = 1e-30;
+/** A group whose elements are all below this becomes 0: the inverse of its scale would be infinite. */
+const MIN_MAGNITUDE: f32 = 1e-30;
 
-/** Stores the scale of `count` elements, with which the largest becomes 32767. @returns its inverse, 0 for almost nothing */
+/** Stores the scale that maps the largest of `count` elements to 32767. @returns its inverse, or 0 for a group near zero */
 export function scaleOf(from: usize, count: u32, to: usize): f32 {
   const whole = count & ~3;
-  let most = f32x4.splat(0);
-  for (let i: u32 = 0; i < whole; i += 4) most = f32x4.max(most, f32x4.abs(v128.load(from + (<usize>i << 2))));
-  let top = largest(most);
+  let maxima = f32x4.splat(0);
+  for (let i: u32 = 0; i < whole; i += 4) maxima = f32x4.max(maxima, f32x4.abs(v128.load(from + (<usize>i << 2))));
+  let top = largest(maxima);
   for (let i = whole; i < count; i++) top = max<f32>(top, abs<f32>(load<f32>(from + (<usize>i << 2))));
   store<f32>(to, top / 32767);
-  return top < ALMOST_NOTHING ? 0 : <f32>32767 / top;
+  return top < MIN_MAGNITUDE ? 0 : <f32>32767 / top;
 }
 
-/** Eight elements to the nearest integers. */
+/** Rounds eight scaled elements to the nearest integers. */
 // @ts-ignore: decorator
 @inline
 export function eightCodes(from: usize, inverses: v128): v128 {
