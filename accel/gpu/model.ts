@@ -69,13 +69,13 @@ async function pass(
     );
     let x = await traced('expanded', await ops.repeatInterleave(codes, C / E)); // [T, E] -> [T, C]
 
-    const turns = {
+    const cosSin = {
       cos: await device.rows(tables.cos, past, past + T),
       sin: await device.rows(tables.sin, past, past + T),
     };
     for (const [n, layer] of blocks.entries()) {
       const tracedLayer: Traced = (name, y) => traced(`layers.${n}.${name}`, y);
-      x = await block(device, ops, x, layer, n, config, turns, cache, tracedLayer); // [T, C]
+      x = await block(device, ops, x, layer, n, config, cosSin, cache, tracedLayer); // [T, C]
     }
 
     const [wanted] = scores.shape;

@@ -27,19 +27,19 @@ export function block(
     return pass.layerNorm(name, y, weights);
   }
   function attend(y: Activation): Activation {
-    const [q, k, v] = pass.sideBySide(() => [
+    const [q, k, v] = pass.independent(() => [
       pass.linear('q', y, layer.qProj),
       pass.linear('k', y, layer.kProj),
       pass.linear('v', y, layer.vProj),
     ]);
-    const [qRot, kRot] = pass.sideBySide(() => [
+    const [qRot, kRot] = pass.independent(() => [
       pass.rope('q_rot', q, tables, past),
       pass.rope('k_rot', k, tables, past),
     ]);
     const pages = cache.pages(n);
-    pass.sideBySide(() => {
-      pass.storeHeads(kRot, pages.keys, H, past);
-      pass.storeHeads(v, pages.values, H, past);
+    pass.independent(() => {
+      pass.appendKv(kRot, pages.keys, H, past);
+      pass.appendKv(v, pages.values, H, past);
     });
     return pass.linear('attn_out', pass.attention('attn', qRot, pages, H, past), layer.oProj);
   }

@@ -1,13 +1,11 @@
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { builtin } from '../builtin.js';
+import { SCRATCH_BYTES } from './constants.js';
 import { Mutex } from '../mutex.js';
 import { canShare, SimdMemory } from './memory.js';
 import { hasRelaxedSimd } from './module.js';
 import { planBytes, writePlan, type PlannedOp } from './plan.js';
 import { Threads } from './threads.js';
-
-/** Bytes that each thread has to itself; assembly/linear.ts has the same. */
-const SCRATCH = 2 ** 17;
 
 export interface EngineOptions {
   /** Where weights already are, if they are. */
@@ -50,7 +48,7 @@ export class Engine {
 
   /** What each thread has to itself, side by side. */
   get scratch(): number {
-    return this.place('scratch', SCRATCH * this.threads);
+    return this.place('scratch', SCRATCH_BYTES * this.threads);
   }
 
   /** The address of an array: where it is if it is in this memory, or that of a copy which goes with the engine. */

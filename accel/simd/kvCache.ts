@@ -1,8 +1,6 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
+import { PAGE_POSITIONS as PAGE } from './constants.js';
 import type { SimdMemory } from './memory.js';
-
-/** Positions in a page; assembly/attention.ts has the same. */
-const PAGE = 64;
 
 /**
  * The keys and values of all tokens so far, in pages of 64 positions: [H, 64, D], so that a head's keys lie side by side.

@@ -1,11 +1,9 @@
 import { DTYPES, GROUP } from '../../reference/lib/compactTensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import type { Engine } from './engine.js';
+import { ATTENTION_ROWS } from './constants.js';
 import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
 import type { SimdLayerNorm, SimdLinear, SimdRopeTables } from './upload.js';
-
-/** Rows of scores that a thread needs room for; assembly/attention.ts has the same. */
-const ATTENTION_ROWS = 8;
 
 /** An activation [T, width] at an address. Layers share it: `q` of one is written over that of the one before. */
 export interface Activation {
@@ -44,10 +42,10 @@ export class Pass {
   }
 
   /** Plans ops that do not depend on each other, so that no thread waits between them. */
-  sideBySide<Result>(plan: () => Result): Result {
+  independent<Result>(plan: () => Result): Result {
     const first = this.#steps.length;
     const result = plan();
-    for (const step of this.#steps.slice(first, -1)) step.goOn ??= true;
+    for (const step of this.#steps.slice(first, -1)) step.noBarrier ??= true;
     return result;
   }
 
@@ -67,7 +65,7 @@ export class Pass {
   linear(name: string, x: Activation, { weight, bias, N, dtype, scales }: SimdLinear): Activation {
     const { width: K } = x;
     const { scratch } = this.#engine;
-    const from = this.T > 1 && (dtype === 'int8' || dtype === 'int4') ? this.#quantised(x, GROUP[dtype]) : x.address;
+    const from = this.T > 1 && (dtype === 'int8' || dtype === 'int4') ? this.#quantized(x, GROUP[dtype]) : x.address;
     const form = DTYPES.indexOf(dtype);
     return this.#plan('linear', name, N, (y) => [from, weight, bias, y, this.T, K, N, form, scales, scratch]);
   }
@@ -75,13 +73,13 @@ export class Pass {
   rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, past: number): Activation {
     const D = x.width / H;
     const skipped = past * (D / 2) * 4;
-    const turns = [cos + skipped, sin + skipped];
-    return this.#plan('rope', name, x.width, (y) => [x.address, ...turns, y, this.T, H, D, Number(interleaved)]);
+    const cosSin = [cos + skipped, sin + skipped];
+    return this.#plan('rope', name, x.width, (y) => [x.address, ...cosSin, y, this.T, H, D, Number(interleaved)]);
   }
 
-  storeHeads(x: Activation, pages: number, H: number, past: number): void {
+  appendKv(x: Activation, pages: number, H: number, past: number): void {
     const args = [x.address, pages, this.T, H, x.width / H, past];
-    this.#steps.push({ op: 'storeHeads', args, name: null, y: null });
+    this.#steps.push({ op: 'appendKv', args, name: null, y: null });
   }
 
   attention(name: string, q: Activation, pages: { keys: number; values: number }, H: number, past: number): Activation {
@@ -113,13 +111,13 @@ export class Pass {
   }
 
   /** Many tokens as the integers that integer weights are multiplied with; planned once for layers with the same input. */
-  #quantised(x: Activation, group: number): number {
+  #quantized(x: Activation, group: number): number {
     const tokens = 4 * Math.ceil(this.T / 4);
     const groups = Math.ceil(x.width / group);
     const address = this.#engine.place(`tokens ${x.width} ${group}`, tokens * groups * (2 * group + 4));
     if (this.#tokens?.x !== x || this.#tokens.group !== group) {
       const args = [x.address, address, this.T, x.width, group];
-      this.#steps.push({ op: 'quantiseTokens', args, goOn: false, name: null, y: null });
+      this.#steps.push({ op: 'quantizeTokens', args, noBarrier: false, name: null, y: null });
       this.#tokens = { x, group };
     }
     return address;

@@ -1,46 +1,55 @@
+import * as constants from './constants.js';
+import { NO_BARRIER, RECORD_WORDS } from './constants.js';
 import type { SimdMemory } from './memory.js';
 
-/** Words of a record; assembly/plan.ts has the same, and the same ops in the same order. */
-const WORDS = 12;
-// prettier-ignore
-const OPS = [
-  'end', 'embedding', 'repeatInterleave', 'layerNorm', 'quantiseTokens', 'linear', 'rope', 'storeHeads', 'attention',
-  'softmax', 'gelu', 'add',
-] as const;
-
 /** What a thread can be told to do. */
-export type PlanOp = Exclude<(typeof OPS)[number], 'end'>;
+// prettier-ignore
+export type PlanOp =
+  | 'embedding' | 'repeatInterleave' | 'layerNorm' | 'quantizeTokens' | 'linear' | 'rope' | 'appendKv' | 'attention'
+  | 'softmax' | 'gelu' | 'add';
 
-/** Added to an op that the next need not wait for. */
-const GO_ON = 0x100;
+/** The numbers of the ops in a plan. */
+const OPS: Record<PlanOp, number> = {
+  embedding: constants.OP_EMBEDDING,
+  repeatInterleave: constants.OP_REPEAT_INTERLEAVE,
+  layerNorm: constants.OP_LAYER_NORM,
+  quantizeTokens: constants.OP_QUANTIZE_TOKENS,
+  linear: constants.OP_LINEAR,
+  rope: constants.OP_ROPE,
+  appendKv: constants.OP_APPEND_KV,
+  attention: constants.OP_ATTENTION,
+  softmax: constants.OP_SOFTMAX,
+  gelu: constants.OP_GELU,
+  add: constants.OP_ADD,
+};
 
 /** One op with its arguments: addresses, sizes, and real numbers by {@link floatBits}. */
 export interface PlannedOp {
   op: PlanOp;
   args: readonly number[];
-  /** The next op does not depend on this one; `false` where it always does. */
-  goOn?: boolean;
+  /** The next op does not depend on this one, so threads need not wait between them. `false` where it always does. */
+  noBarrier?: boolean;
 }
 
 /** Bytes of a plan of so many ops. */
 export function planBytes(ops: number): number {
-  return 4 * WORDS * (ops + 1);
+  return 4 * RECORD_WORDS * (ops + 1);
 }
 
-/** Writes ops one after the other for the threads to run, ended by `end`. */
+/** Writes ops one after the other for the threads to run. Zeros, which are OP_END, end the plan. */
 export function writePlan(memory: SimdMemory, address: number, ops: readonly PlannedOp[]): void {
-  const words = memory.words(address, WORDS * (ops.length + 1));
-  words.fill(0);
-  ops.forEach(({ op, args, goOn }, i) => {
-    words[WORDS * i] = OPS.indexOf(op) + (goOn ? GO_ON : 0);
-    words.set(args, WORDS * i + 1);
+  const words = memory.words(address, RECORD_WORDS * (ops.length + 1));
+  words.fill(constants.OP_END);
+  ops.forEach(({ op, args, noBarrier }, i) => {
+    words[RECORD_WORDS * i] = OPS[op] + (noBarrier ? NO_BARRIER : 0);
+    words.set(args, RECORD_WORDS * i + 1);
   });
 }
 
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 
-/** A float32 argument: its bits. */
+/** A float32 argument as its bits. */
 export function floatBits(value: number): number {
   float[0] = value;
   return word[0];

@@ -1,14 +1,9 @@
 import { DeviceError } from '../errors.js';
 import { messageOf } from '../../reference/lib/errors.js';
+import { SHARED_ORDERED, SHARED_PLAN, SHARED_STOP, SHARED_WORDS } from './constants.js';
 import type { SimdMemory } from './memory.js';
 import { compileKernels, instantiate } from './module.js';
 import { startWorker, type WorkerHandle, type WorkerListener } from './worker.js';
-
-/** The words that all threads look at; assembly/threads.ts has the same. */
-const ORDERED = 0;
-const STOP = 1;
-const PLAN = 4;
-const SHARED_WORDS = 6;
 
 /**
  * Runs plans (plan.ts) on several threads, or on the caller's own where there is one or memory cannot be shared. Threads
@@ -65,7 +60,7 @@ export class Threads {
     }
     const done = new Promise<void>((resolve, reject) => (this.#running = { resolve, reject }));
     for (const worker of this.#workers) worker.hold(true);
-    this.#order(PLAN, plan);
+    this.#order(SHARED_PLAN, plan);
     try {
       await done;
     } finally {
@@ -102,7 +97,7 @@ export class Threads {
   async #end(fault: DeviceError): Promise<void> {
     this.#fault = fault;
     this.#running?.reject(fault);
-    this.#order(STOP, 1);
+    this.#order(SHARED_STOP, 1);
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
@@ -110,8 +105,8 @@ export class Threads {
   #order(index: number, value: number): void {
     const words = new Int32Array(this.#memory.wasm.buffer, this.#shared, SHARED_WORDS);
     Atomics.store(words, index, value);
-    Atomics.add(words, ORDERED, 1);
-    Atomics.notify(words, ORDERED);
+    Atomics.add(words, SHARED_ORDERED, 1);
+    Atomics.notify(words, SHARED_ORDERED);
   }
 }
 

@@ -1,8 +1,9 @@
 import { ropeTables } from '../../reference/rope.js';
-import { CompactTensor, type CompactDtype, type Dtype } from '../../reference/lib/compactTensor.js';
+import { CompactTensor, GROUP, type CompactDtype, type Dtype } from '../../reference/lib/compactTensor.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { DeviceError } from '../errors.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
+import { SCRATCH_BYTES } from './constants.js';
 import type { Engine } from './engine.js';
 
 /** Addresses of a layer's weights; a bias that is not there is 0. */
@@ -83,18 +84,20 @@ export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): S
     return { ...common, weight: engine.upload(weight.data), dtype: 'f32', scales: 0 };
   }
   const { dtype, codes, scales } = weight;
-  const longest = LONGEST_ROW[dtype];
-  if (K > longest) throw new DeviceError(`simd: rows of ${K} ${dtype} weights are over its limit of ${longest}`);
+  const max = maxRow(dtype);
+  if (K > max) throw new DeviceError(`simd: rows of ${K} ${dtype} weights exceed its limit of ${max}`);
   return { ...common, weight: engine.upload(codes), dtype, scales: engine.upload(scales) };
 }
 
-/** A token must fit into what a thread has to itself, as float32 numbers or as 16-bit integers with their scales. */
-export const LONGEST_ROW: Readonly<Record<CompactDtype, number>> = {
-  bf16: 32_768,
-  f16: 32_768,
-  int8: 60_000,
-  int4: 60_000,
-};
+/**
+ * The longest row of weights that `dtype` can have: a thread's scratch must hold a token as float32 numbers or, beside
+ * integer weights, as groups of 16-bit integers with a float32 scale each.
+ */
+export function maxRow(dtype: CompactDtype): number {
+  if (dtype === 'bf16' || dtype === 'f16') return SCRATCH_BYTES / 4;
+  const group = GROUP[dtype];
+  return group * Math.floor(SCRATCH_BYTES / (2 * group + 4));
+}
 
 export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number, engine: Engine): SimdLayerNorm {
   return { weight: engine.upload(weight.data), bias: bias ? engine.upload(bias.data) : 0, eps };

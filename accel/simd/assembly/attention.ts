@@ -1,16 +1,15 @@
+import { ATTENTION_ROWS, PAGE_POSITIONS } from '../constants';
 import { madd, sum } from './lanes';
 import { softmaxRow } from './softmax';
 import { take, threadCount, threadIndex } from './threads';
 
-/** Positions in a page of the cache. Must equal the constant in accel/simd/kvCache.ts. */
-const PAGE: u32 = 64;
+const PAGE: u32 = PAGE_POSITIONS;
 
 /**
  * Rows of the result that a thread computes together, page by page. A row is one head of one token. Heads of one token
  * have adjacent keys, so a thread reads longer stretches of memory; many tokens of one head share their keys.
- * Must equal the constant in accel/simd/pass.ts.
  */
-const ROWS: u32 = 8;
+const ROWS: u32 = ATTENTION_ROWS;
 
 /**
  * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D: q, y [T, H · D]. `keys` and
@@ -127,7 +126,7 @@ function weigh(weights: usize, v: usize, y: usize, count: u32, width: usize): vo
 }
 
 /** Copies x [T, H · D] into the pages of a cache, from position `past` on. */
-export function storeHeads(x: usize, pages: usize, T: u32, H: u32, D: u32, past: u32): void {
+export function appendKv(x: usize, pages: usize, T: u32, H: u32, D: u32, past: u32): void {
   const width = <usize>D << 2;
   for (let t = take(1); t < T; t = take(1)) {
     const page = pageOf(pages, past + t);

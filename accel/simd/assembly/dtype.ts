@@ -1,29 +1,19 @@
-// The storage formats of weights, in the host's order (DTYPES in reference/lib/compactTensor.ts).
+// The storage formats of weights.
 
-export const enum Dtype {
-  F32,
-  Bf16,
-  F16,
-  Int8,
-  Int4,
-}
-
-/** Adjacent weights of a row that share one scale. Rows are padded with zeros to whole groups. */
-export const INT8_GROUP: u32 = 64;
-export const INT4_GROUP: u32 = 32;
+import { F32, INT4, INT4_GROUP, INT8, INT8_GROUP } from '../constants';
 
 /** The size of a row of K weights in bytes. */
 export function rowBytes(dtype: u32, K: u32): usize {
-  if (dtype == Dtype.F32) return <usize>K << 2;
-  if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) * INT8_GROUP;
-  if (dtype == Dtype.Int4) return (<usize>groups(K, INT4_GROUP) * INT4_GROUP) >> 1;
+  if (dtype == F32) return <usize>K << 2;
+  if (dtype == INT8) return <usize>groups(K, INT8_GROUP) * INT8_GROUP;
+  if (dtype == INT4) return (<usize>groups(K, INT4_GROUP) * INT4_GROUP) >> 1;
   return <usize>K << 1;
 }
 
 /** The size of a row's scales in bytes: one bfloat16 per group. */
 export function rowScales(dtype: u32, K: u32): usize {
-  if (dtype == Dtype.Int8) return <usize>groups(K, INT8_GROUP) << 1;
-  if (dtype == Dtype.Int4) return <usize>groups(K, INT4_GROUP) << 1;
+  if (dtype == INT8) return <usize>groups(K, INT8_GROUP) << 1;
+  if (dtype == INT4) return <usize>groups(K, INT4_GROUP) << 1;
   return 0;
 }
 

@@ -1,7 +1,8 @@
 // Many tokens, floating-point weights. Eight rows of weights at a time become a float32 panel [k][8], whatever their storage
 // format. Each panel serves all tokens, four at a time, from the first-level cache.
 
-import { Dtype, fromUpperF16, loadBf16, loadF16, rowBytes } from './dtype';
+import { BF16, F32 } from '../constants';
+import { fromUpperF16, loadBf16, loadF16, rowBytes } from './dtype';
 import { madd, transpose } from './lanes';
 import { take } from './threads';
 
@@ -47,7 +48,7 @@ export function multiplyMany(
 
 /** Packs weights k to k + depth of `rows` rows as [depth, 8]. Missing rows are 0. */
 function makePanel(w: usize, row: usize, dtype: u32, k: u32, depth: u32, rows: u32, panel: usize): void {
-  const size: usize = dtype == Dtype.F32 ? 4 : 2;
+  const size: usize = dtype == F32 ? 4 : 2;
   const from = w + <usize>k * size;
   let j: u32 = 0;
   if (rows == ROWS) {
@@ -73,15 +74,15 @@ function transposeRows(dtype: u32, at: usize, row: usize, to: usize): void {
   const b = at + row;
   const c = b + row;
   const d = c + row;
-  if (dtype == Dtype.F32) transpose(v128.load(at), v128.load(b), v128.load(c), v128.load(d), to);
-  else if (dtype == Dtype.Bf16) transpose(loadBf16(at), loadBf16(b), loadBf16(c), loadBf16(d), to);
+  if (dtype == F32) transpose(v128.load(at), v128.load(b), v128.load(c), v128.load(d), to);
+  else if (dtype == BF16) transpose(loadBf16(at), loadBf16(b), loadBf16(c), loadBf16(d), to);
   else transpose(loadF16(at), loadF16(b), loadF16(c), loadF16(d), to);
 }
 
 function loadWeight(dtype: u32, at: usize): f32 {
-  if (dtype == Dtype.F32) return load<f32>(at);
+  if (dtype == F32) return load<f32>(at);
   const upper = <u32>load<u16>(at) << 16;
-  if (dtype == Dtype.Bf16) return reinterpret<f32>(upper);
+  if (dtype == BF16) return reinterpret<f32>(upper);
   return f32x4.extract_lane(fromUpperF16(i32x4.splat(upper)), 0);
 }
 

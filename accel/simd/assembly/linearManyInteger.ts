@@ -1,7 +1,8 @@
 // Many tokens, integer weights. Tokens are quantized to 16-bit integers and weight codes are widened to 16 bits. One
 // i32x4.dot_i16x8_s multiplies twice as many numbers as a float32 instruction, and its sums are exact within a group.
 
-import { Dtype, groups, INT4_GROUP, INT8_GROUP, loadScale, rowBytes, rowScales } from './dtype';
+import { INT4_GROUP, INT8, INT8_GROUP } from '../constants';
+import { groups, loadScale, rowBytes, rowScales } from './dtype';
 import { madd, transpose } from './lanes';
 import { eightCodes, oneCode, scaleOf } from './quantize';
 import { take } from './threads';
@@ -17,7 +18,7 @@ const DEPTH: u32 = 256;
  * Quantizes T tokens of K elements to 16-bit integers, in tiles of four: codes [tiles, K/2, 4, 2] with adjacent pairs per
  * token, then float32 scales [tiles, groups, 4]. The error is at most 2^-16 of the group's largest magnitude.
  */
-export function quantiseTokens(x: usize, to: usize, T: u32, K: u32, group: u32): void {
+export function quantizeTokens(x: usize, to: usize, T: u32, K: u32, group: u32): void {
   const tiles = tilesOf(T);
   const n = groups(K, group);
   const scales = to + codesEnd(T, K, group);
@@ -66,7 +67,7 @@ function quantizeGroup(from: usize, count: u32, group: u32, codes: usize, scale:
 }
 
 /**
- * See linear. `tokens` comes from {@link quantiseTokens}. `scratch`, which belongs to this thread, holds a panel of codes,
+ * See linear. `tokens` comes from {@link quantizeTokens}. `scratch`, which belongs to this thread, holds a panel of codes,
  * its scales and a tile of the result.
  */
 export function multiplyManyIntegers(
@@ -81,7 +82,7 @@ export function multiplyManyIntegers(
   scales: usize,
   scratch: usize,
 ): void {
-  const group = dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP;
+  const group: u32 = dtype == INT8 ? INT8_GROUP : INT4_GROUP;
   const n = groups(K, group);
   const row = rowBytes(dtype, K);
   const scaleRow = rowScales(dtype, K);
@@ -124,7 +125,7 @@ function makePanel(dtype: u32, w: usize, row: usize, rows: u32, k: u32, depth: u
     const to = panel + (<usize>r << 2);
     for (let j: u32 = 0; j < depth; j += 8) {
       const at = to + <usize>(j * ROWS * 2);
-      if (dtype == Dtype.Int8) {
+      if (dtype == INT8) {
         const i = k + j;
         transpose(v128.load8x8_s(a + i), v128.load8x8_s(b + i), v128.load8x8_s(c + i), v128.load8x8_s(d + i), at);
       } else {

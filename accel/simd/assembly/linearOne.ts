@@ -2,6 +2,7 @@
 // share each load of the token. The rows of a chunk form four stripes, and each of the four comes from its own stripe, so
 // every stripe is one sequential read. (The hardware prefetcher follows one stream per page and restarts after a jump.)
 
+import { F16 } from '../constants';
 import { fromUpperF16 } from './dtype';
 import { madd, sum } from './lanes';
 

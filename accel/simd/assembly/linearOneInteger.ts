@@ -1,7 +1,8 @@
 // One token, integer weights. The token is quantized to 16-bit integers, so its products with the codes sum exactly within a
 // group. Rows are read in four stripes, as in linearOne.ts.
 
-import { groups, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
+import { INT4_GROUP, INT8_GROUP } from '../constants';
+import { groups, loadScale } from './dtype';
 import { madd, sum } from './lanes';
 import { eightCodes, oneCode, scaleOf } from './quantize';
 
@@ -22,7 +23,7 @@ function bytesOf<Format>(): u32 {
   return idof<Format>() == idof<Int8>() ? INT8_GROUP : INT4_GROUP >> 1;
 }
 
-/** The size of a row's codes in bytes; quantiseRow stores the scales after them. */
+/** The size of a row's codes in bytes; quantizeRow stores the scales after them. */
 // @ts-ignore: decorator
 @inline
 function codesEnd(K: u32, group: u32): usize {
@@ -33,7 +34,7 @@ function codesEnd(K: u32, group: u32): usize {
  * Quantizes a token to 16-bit integers: codes [groups · group], then one float32 scale per group. The error is at most
  * 2^-16 of the group's largest magnitude.
  */
-export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
+export function quantizeRow(x: usize, K: u32, group: u32, to: usize): void {
   let scales = to + codesEnd(K, group);
   for (let start: u32 = 0; start < K; start += group, scales += 4) {
     const count = min(group, K - start);
@@ -48,7 +49,7 @@ export function quantiseRow(x: usize, K: u32, group: u32, to: usize): void {
   }
 }
 
-/** y[o] = x · w[o] for rows of integer codes; x comes from {@link quantiseRow}. */
+/** y[o] = x · w[o] for rows of integer codes; x comes from {@link quantizeRow}. */
 export function dotIntegers(int8: bool, x: usize, w: usize, scales: usize, y: usize, K: u32, count: u32): void {
   if (int8) dotRows<Int8>(x, w, scales, y, K, count);
   else dotRows<Int4>(x, w, scales, y, K, count);

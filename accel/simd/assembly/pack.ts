@@ -1,6 +1,7 @@
 // Packs weights into fewer bits, four at a time. The result is bit-identical to that of reference/lib/pack.ts.
 
-import { Dtype, INT4_GROUP, INT8_GROUP, loadScale } from './dtype';
+import { BF16, F16, INT4_GROUP, INT8, INT8_GROUP } from '../constants';
+import { loadScale } from './dtype';
 import { largest, sum } from './lanes';
 
 const INFINITY_BITS: u32 = 0x7f800000;
@@ -10,17 +11,17 @@ const EXTREME_CODES_END = EXTREME_CODES + 24;
 
 /** Packs N rows of K weights. Returns false if `dtype` cannot represent one of them; see reference/lib/pack.ts. */
 export function packRows(dtype: u32, values: usize, K: u32, N: u32, codes: usize, scales: usize): bool {
-  if (dtype == Dtype.Bf16 || dtype == Dtype.F16) return packHalves(dtype == Dtype.Bf16, values, K * N, codes);
-  const group = dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP;
+  if (dtype == BF16 || dtype == F16) return packHalves(dtype == BF16, values, K * N, codes);
+  const group: u32 = dtype == INT8 ? INT8_GROUP : INT4_GROUP;
   let maxima = i32x4.splat(0);
   for (let n: u32 = 0; n < N; n++, values += <usize>K << 2) {
     for (let k: u32 = 0; k < K; k += group, scales += 2) {
       let from = values + (<usize>k << 2);
       if (k + group > K) from = padded(from, K - k);
       for (let i: u32 = 0; i < group; i += 4) maxima = i32x4.max_s(maxima, magnitude(v128.load(from + (<usize>i << 2))));
-      if (dtype == Dtype.Int8) packInt8(from, codes, scales);
+      if (dtype == INT8) packInt8(from, codes, scales);
       else packInt4(from, codes, scales);
-      codes += dtype == Dtype.Int8 ? INT8_GROUP : INT4_GROUP >> 1;
+      codes += dtype == INT8 ? INT8_GROUP : INT4_GROUP >> 1;
     }
   }
   return !v128.any_true(i32x4.ge_s(maxima, i32x4.splat(INFINITY_BITS)));
@@ -60,7 +61,7 @@ function packInt8(from: usize, codes: usize, scales: usize): void {
   const scale = loadScale(scales);
   if (scale == 0) return memory.fill(codes, 0, INT8_GROUP);
   const s = f32x4.splat(scale);
-  for (let i: usize = 0; i < INT8_GROUP; i += 16) {
+  for (let i: usize = 0; i < <usize>INT8_GROUP; i += 16) {
     const at = from + (i << 2);
     v128.store(codes + i, i8x16.narrow_i16x8_s(eightCodes(at, s, -127, 127), eightCodes(at + 32, s, -127, 127)));
   }
@@ -95,7 +96,7 @@ function packInt4(from: usize, codes: usize, scales: usize): void {
 /** The squared error of an int4 group relative to its largest weight: Σ ((x / scale − code) · scale / largest)². */
 function relativeError(from: usize, scale: v128, ratio: v128): f32 {
   let total = f32x4.splat(0);
-  for (let i: usize = 0; i < INT4_GROUP << 2; i += 16) {
+  for (let i: usize = 0; i < <usize>INT4_GROUP << 2; i += 16) {
     const x = f32x4.div(v128.load(from + i), scale);
     const error = f32x4.mul(f32x4.sub(x, nearestCode(x, -8, 7)), ratio);
     total = f32x4.add(total, f32x4.mul(error, error));

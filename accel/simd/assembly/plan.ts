@@ -1,39 +1,33 @@
 // A plan is a list of records in memory, each an op with its arguments. All threads walk through the plan together and
 // share the work of each op. They meet at a barrier after each op, unless the next op does not depend on it.
 
+import {
+  NO_BARRIER,
+  OP_ADD,
+  OP_APPEND_KV,
+  OP_ATTENTION,
+  OP_EMBEDDING,
+  OP_END,
+  OP_GELU,
+  OP_LAYER_NORM,
+  OP_LINEAR,
+  OP_QUANTIZE_TOKENS,
+  OP_REPEAT_INTERLEAVE,
+  OP_ROPE,
+  OP_SOFTMAX,
+  RECORD_WORDS,
+} from '../constants';
 import { add } from './add';
-import { attention, storeHeads } from './attention';
+import { attention, appendKv } from './attention';
 import { embedding } from './embedding';
 import { gelu } from './gelu';
 import { layerNorm } from './layerNorm';
 import { linear } from './linear';
-import { quantiseTokens } from './linearManyInteger';
+import { quantizeTokens } from './linearManyInteger';
 import { repeatInterleave } from './repeatInterleave';
 import { rope } from './rope';
 import { softmax } from './softmax';
 import { barrier, startOp } from './threads';
-
-/** The 32-bit words of a record: the op, its arguments, and last the counter of work taken. */
-const WORDS: usize = 12;
-
-/** Flag on an op that needs no barrier after it. */
-const GO_ON: u32 = 0x100;
-
-/** The op numbers. Must match the list in accel/simd/plan.ts. */
-const enum Op {
-  End,
-  Embedding,
-  RepeatInterleave,
-  LayerNorm,
-  QuantiseTokens,
-  Linear,
-  Rope,
-  StoreHeads,
-  Attention,
-  Softmax,
-  Gelu,
-  Add,
-}
 
 /** Argument n of a record. */
 // @ts-ignore: decorator
@@ -44,11 +38,11 @@ function arg(record: usize, n: usize): u32 {
 
 /** Runs this thread's share of a plan. The last op of a plan always has a barrier. */
 export function run(plan: usize): void {
-  for (let record = plan; ; record += WORDS << 2) {
+  for (let record = plan; ; record += RECORD_WORDS << 2) {
     const word = load<u32>(record);
-    const op = word & ~GO_ON;
-    if (op == Op.End) return;
-    startOp(record + ((WORDS - 1) << 2));
+    const op = word & ~NO_BARRIER;
+    if (op == OP_END) return;
+    startOp(record + ((RECORD_WORDS - 1) << 2));
     const a = arg(record, 0);
     const b = arg(record, 1);
     const c = arg(record, 2);
@@ -60,42 +54,42 @@ export function run(plan: usize): void {
     const i = arg(record, 8);
     const j = arg(record, 9);
     switch (op) {
-      case Op.Embedding:
+      case OP_EMBEDDING:
         embedding(a, b, c, d, e);
         break;
-      case Op.RepeatInterleave:
+      case OP_REPEAT_INTERLEAVE:
         repeatInterleave(a, b, c, d, e);
         break;
-      case Op.LayerNorm:
+      case OP_LAYER_NORM:
         layerNorm(a, b, c, d, e, f, reinterpret<f32>(g));
         break;
-      case Op.QuantiseTokens:
-        quantiseTokens(a, b, c, d, e);
+      case OP_QUANTIZE_TOKENS:
+        quantizeTokens(a, b, c, d, e);
         break;
-      case Op.Linear:
+      case OP_LINEAR:
         linear(a, b, c, d, e, f, g, h, i, j);
         break;
-      case Op.Rope:
+      case OP_ROPE:
         rope(a, b, c, d, e, f, g, h);
         break;
-      case Op.StoreHeads:
-        storeHeads(a, b, c, d, e, f);
+      case OP_APPEND_KV:
+        appendKv(a, b, c, d, e, f);
         break;
-      case Op.Attention:
+      case OP_ATTENTION:
         attention(a, b, c, d, e, f, g, h, i);
         break;
-      case Op.Softmax:
+      case OP_SOFTMAX:
         softmax(a, b, c, d);
         break;
-      case Op.Gelu:
+      case OP_GELU:
         gelu(a, b, c, d);
         break;
-      case Op.Add:
+      case OP_ADD:
         add(a, b, c, d);
         break;
       default:
         unreachable();
     }
-    if (!(word & GO_ON)) barrier();
+    if (!(word & NO_BARRIER)) barrier();
   }
 }

@@ -1,13 +1,22 @@
 // How threads share work: each takes chunks of an op from a shared counter, so a delayed thread takes fewer. A barrier ends
 // an op.
 
-/** Byte offsets of the shared state from `base`. Must match accel/simd/threads.ts. */
-const ORDERED: usize = 0; // plans submitted so far
-const STOP: usize = 4; // nonzero: no more plans will come
-const ARRIVED: usize = 8; // threads waiting at the barrier
-const ROUND: usize = 12; // barriers passed so far
-const PLAN: usize = 16; // address of the latest plan
-const FINISHED: usize = 20; // threads that have finished that plan
+import {
+  SHARED_ARRIVED,
+  SHARED_FINISHED,
+  SHARED_ORDERED,
+  SHARED_PLAN,
+  SHARED_ROUND,
+  SHARED_STOP,
+} from '../constants';
+
+// Byte offsets from `base` of the words that all threads share.
+const ORDERED: usize = SHARED_ORDERED << 2;
+const STOP: usize = SHARED_STOP << 2;
+const ARRIVED: usize = SHARED_ARRIVED << 2;
+const ROUND: usize = SHARED_ROUND << 2;
+const PLAN: usize = SHARED_PLAN << 2;
+const FINISHED: usize = SHARED_FINISHED << 2;
 
 /** Spin this many times (about 60 µs) before sleeping; waking costs about 30 µs. */
 const SPINS = 65536;

@@ -59,8 +59,8 @@ export function simdOps(engine: Engine): AcceleratedOps {
       cache.reserve(S);
       const pages = cache.pages(0);
       const store = new Pass(engine, S);
-      store.storeHeads(given('k', k), pages.keys, H, 0);
-      store.storeHeads(given('v', v), pages.values, H, 0);
+      store.appendKv(given('k', k), pages.keys, H, 0);
+      store.appendKv(given('v', v), pages.values, H, 0);
       await store.run();
       const y = await result(T, (pass) => pass.attention('y', given('q', q), pages, H, S - T));
       cache.dispose();
