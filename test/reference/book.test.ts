@@ -85,7 +85,9 @@ describe('book', () => {
 
   it('has a chapter for every op', () => {
     const chapters = anchorsOf(locate('book/ops.md'));
-    const ops = Object.keys(reference).filter((name) => !['block', 'erf', 'erfc', 'forward', 'ropeTables'].includes(name));
+    const ops = Object.keys(reference).filter(
+      (name) => !['block', 'erf', 'erfc', 'forward', 'ropeTables'].includes(name),
+    );
     for (const op of [...ops, 'model']) assert.ok(chapters.includes(op.toLowerCase()), op);
   });
 
