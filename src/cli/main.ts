@@ -16,6 +16,7 @@ import { neighboursCommand } from './neighbours.js';
 import { endProgress } from './output.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
+import { tourCommand } from './tour.js';
 import { traceCommand } from './trace.js';
 import { verifyCommand } from './verify.js';
 
@@ -46,6 +47,7 @@ for (const command of [
   generateCommand(),
   logitsCommand(),
   traceCommand(),
+  tourCommand(),
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),
