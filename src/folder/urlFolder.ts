@@ -65,7 +65,11 @@ export function blobSource(blob: Blob, name: string): ByteSource {
  *
  * @throws CheckpointError if the server cannot be reached; the signal's reason if the request is aborted.
  */
-export async function request(path: string, signal: AbortSignal | undefined, init: RequestInit = {}): Promise<Response> {
+export async function request(
+  path: string,
+  signal: AbortSignal | undefined,
+  init: RequestInit = {},
+): Promise<Response> {
   try {
     return await fetch(path, signal ? { ...init, signal } : init);
   } catch (error) {

@@ -101,7 +101,7 @@ describe('command line with a model of the Hub', () => {
     assert.deepEqual([code, hub.seen.length], [2, 0]);
     assert.match(
       stderr,
-      /^emergent: org\/demo is a folder here: a revision is only for models of the Hugging Face Hub\n$/,
+      /^emergent: org\/demo is a local folder; only models on the Hugging Face Hub have revisions\n$/,
     );
   });
 
