@@ -2,7 +2,7 @@ import { CheckpointError } from '../lib/errors.js';
 import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
 import type { ByteSource } from '../folder/byteSource.js';
 import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
-import { LARGEST_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
+import { MAX_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
 import { quote } from '../lib/quote.js';
 import type { TensorStore } from './tensorStore.js';
 
@@ -125,7 +125,7 @@ export async function readSafetensors(source: ByteSource): Promise<SafetensorsFi
     const prefix = new Uint8Array(8);
     await source.readInto(prefix, 0);
     const length = new DataView(prefix.buffer).getBigUint64(0, true);
-    if (length > BigInt(LARGEST_HEADER)) {
+    if (length > BigInt(MAX_HEADER)) {
       throw new CheckpointError(`${source.name}: a header of ${length.toString()} bytes exceeds the limit of 100 MB`);
     }
     const dataStart = 8 + Number(length);

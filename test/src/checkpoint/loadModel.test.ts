@@ -165,7 +165,7 @@ describe('load', () => {
     assertSame(await loadedLogits(), logits);
 
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ ...map, 'lm_head.bias': 'a.safetensors' }, /tensor "lm_head\.bias" is not in this shard/],
+      [{ ...map, 'lm_head.bias': 'a.safetensors' }, /does not list tensor "lm_head\.bias" in this shard/],
       [{ ...map, extra: 'a.safetensors' }, /tensor "extra" is not in a\.safetensors/],
       [{ ...map, 'lm_head.bias': '../b.safetensors' }, /which is not a file in this folder/],
       [{ ...map, 'lm_head.bias': '..\\b.safetensors' }, /which is not a file in this folder/],
