@@ -173,7 +173,10 @@ describe('load', () => {
       [{ ...map, 'lm_head.bias': 'b.safetensors\0.safetensors' }, /which is not a file in this folder/],
       [{ ...map, 'lm_head.bias': 'pytorch_model.bin' }, /which is not a file in this folder/],
       [{ ...map, 'lm_head.bias': 7 }, /"lm_head\.bias" is mapped to 7/],
-      [Object.fromEntries(entries.slice(1).map(([name]) => [name, map[name]])), /does not list tensor "[^"]+" in this shard/],
+      [
+        Object.fromEntries(entries.slice(1).map(([name]) => [name, map[name]])),
+        /does not list tensor "[^"]+" in this shard/,
+      ],
       [{ 'lm_head.bias': 'c.safetensors' }, /c\.safetensors does not exist/],
       [{}, /weight_map must map each tensor/],
     ];

@@ -108,8 +108,8 @@ describe('command line with a model of the Hub', () => {
   const REFUSED: [string, RegExp][] = [
     ['org/nope', /^emergent: org\/nope is no folder here, and [^\n]+\n$/],
     ['org/demo@nope', /^emergent: org\/demo has no revision "nope" \(HTTP 404\)\n$/],
-    ['nope', /^emergent: nope does not exist; a model of the Hugging Face Hub is called org\/name\n$/],
-    ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" cannot be the revision of a model\n$/],
+    ['nope', /^emergent: nope does not exist; models on the Hugging Face Hub are named org\/name\n$/],
+    ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" is not a valid revision\n$/],
     [
       'org/pickled',
       /^emergent: http[^\n]+\/pytorch_model\.bin is a Python pickle, [^\n]+ convert it in Python with [^\n]+\n$/,
