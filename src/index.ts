@@ -11,7 +11,8 @@ export {
 export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from '../reference/lib/compactTensor.js';
 export { formatConfig, parseConfig, PRESETS, type ConfigReport } from './checkpoint/config.js';
 export { type ModelConfig } from '../reference/lib/config.js';
-export { inspectModel, loadModel, saveModel, type LoadOptions, type LoadReport } from './checkpoint/loadModel.js';
+export { saveModel } from './checkpoint/saveModel.js';
+export { inspectModel, loadModel, type LoadOptions, type LoadReport } from './checkpoint/loadModel.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
 export { CheckpointError, ConfigError, HubError, TokenizerError } from './lib/errors.js';
 export { DeviceError } from '../accel/errors.js';

@@ -3,7 +3,7 @@ import { CompactTensor } from '../../reference/lib/compactTensor.js';
 import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { BlockWeights, Model, ModelWeights } from '../../reference/lib/weights.js';
 
-/** Puts tensors with canonical names where they belong. Every required one is there, which the caller has checked. */
+/** Builds a model's weights from tensors with canonical names. The caller has checked that all required ones exist. */
 export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {
   function layer(name: string): { weight: Tensor; bias: Tensor | null } {
     return { weight: loaded.get(`${name}.weight`)!, bias: loaded.get(`${name}.bias`) ?? null };
@@ -20,7 +20,7 @@ export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string,
   };
 }
 
-/** The tensors of a model by canonical name: what {@link assemble} takes apart. */
+/** The tensors of a model by canonical name: the inverse of {@link assemble}. */
 export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeights): Record<string, Tensor> {
   const tensors: Record<string, Tensor> = { 'token_embeddings.weight': embedding };
   function put(name: string, { weight, bias }: { weight: Tensor; bias: Tensor | null }): void {
@@ -35,23 +35,23 @@ export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeig
   return tensors;
 }
 
-/** The model with all its weights as float32; itself, if they are. */
+/** The model with all weights in float32. Returns the same model if they already are. */
 export function floatModel(model: Model): Model {
-  return remade(model, (x) => x instanceof CompactTensor);
+  return copyTensors(model, (x) => x instanceof CompactTensor);
 }
 
-/** As {@link floatModel}, with nothing in memory that threads share: drivers of GPUs crash on such arrays. */
+/** Like {@link floatModel}, but also copies weights out of shared memory, because GPU drivers crash on shared arrays. */
 export function unsharedModel(model: Model): Model {
-  const shared = (x: Tensor): boolean => !(x.data.buffer instanceof ArrayBuffer);
-  return remade(model, (x) => x instanceof CompactTensor || shared(x));
+  const isShared = (x: Tensor): boolean => !(x.data.buffer instanceof ArrayBuffer);
+  return copyTensors(model, (x) => x instanceof CompactTensor || isShared(x));
 }
 
-/** The model with copies of some of its tensors. */
-function remade(model: Model, isToCopy: (x: Tensor) => boolean): Model {
+/** Replaces the tensors for which `shouldCopy` holds by float32 copies. */
+function copyTensors(model: Model, shouldCopy: (x: Tensor) => boolean): Model {
   const named = Object.entries(namedTensors(model.weights));
-  if (!named.some(([, x]) => isToCopy(x))) return model;
+  if (!named.some(([, x]) => shouldCopy(x))) return model;
   const copies = named.map(([name, x]): [string, Tensor] => {
-    if (!isToCopy(x)) return [name, x];
+    if (!shouldCopy(x)) return [name, x];
     const { data } = x;
     return [name, tensor(x.shape, x instanceof CompactTensor ? data : data.slice())];
   });

@@ -1,11 +1,11 @@
 import { sizeOf } from '../../reference/lib/tensor.js';
 
-/** What a tensor that is no parameter is called where its values are needed: see `checkFrequencies` in load.ts. */
+/** The one kind of buffer whose values are checked: see `checkFrequencies` in readModel.ts. */
 export const ROTARY_FREQUENCIES = 'rotary frequencies';
 
 /**
- * What modules register beside their parameters, and PyTorch saves with them: rotary frequencies and tables, causal
- * masks, positions. Null for what may be a parameter.
+ * The kind of a buffer, which is a tensor that PyTorch saves with a module although it is not a parameter: rotary
+ * frequencies and tables, causal masks, positions. Null for a tensor that may be a parameter.
  */
 export function bufferKind({ name, shape }: { name: string; shape: readonly number[] }): string | null {
   if (/(^|[._])inv_freq$/.test(name)) return ROTARY_FREQUENCIES;
@@ -16,7 +16,7 @@ export function bufferKind({ name, shape }: { name: string; shape: readonly numb
   return isMask && isSquare(shape) ? 'causal mask' : null;
 }
 
-/** [T, T], perhaps with ones before it: no bias of this architecture has more than one dimension. */
+/** Whether a shape is [T, T], possibly after dimensions of 1. No bias of this architecture has more than one dimension. */
 function isSquare(shape: readonly number[]): boolean {
   const T = shape.at(-1);
   return shape.length >= 2 && T === shape.at(-2) && sizeOf(shape) === T! ** 2;

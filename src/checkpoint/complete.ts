@@ -46,7 +46,7 @@ export function checkComplete(
     checkShape(claim, expected, fail);
   }
   checkFused(found, fail);
-  const missing = [...canonical.values()].filter(({ name, required }) => required && !isThere(name, found));
+  const missing = [...canonical.values()].filter(({ name, required }) => required && !isFound(name, found));
   if (missing.length > 0) {
     const list = missing.map(({ name, shape }) => `${name} ${show(shape)}`);
     const untied = missing.every(({ part }) => part === 'head');
@@ -82,7 +82,7 @@ function checkFused(found: ReadonlyMap<string, string>, fail: Fail): void {
   }
 }
 
-function isThere(canonical: string, found: ReadonlyMap<string, string>): boolean {
+function isFound(canonical: string, found: ReadonlyMap<string, string>): boolean {
   return found.has(canonical) || found.has(canonical.replace(/\.[qkv]_proj\./, '.qkv_proj.'));
 }
 

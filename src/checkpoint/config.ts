@@ -1,10 +1,10 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { ConfigError } from '../lib/errors.js';
 
-/** One line of a configuration as it was read: where its value came from. */
+/** A configuration, and which of its values did not come from the file. */
 export interface ConfigReport {
   config: ModelConfig;
-  /** Keys that the file did not hold, so that the default was taken: what this project assumes, not what it knows. */
+  /** Keys missing from the file, whose values are this project's defaults: assumed, not known. */
   assumed: string[];
 }
 
@@ -18,10 +18,11 @@ const DEFAULTS = {
 } as const;
 
 /**
- * Reads a configuration as upstream writes it (`config.json`, snake case, `n_embed` or `n_embd`) with the keys that
- * upstream leaves to its code: `rope_pairing`, `rope_theta`, `gelu_approximate`, `norm_position`, `layer_norm_eps`.
+ * Parses a `config.json` in the format of the published models: snake case, `n_embed` or `n_embd`. It may also contain
+ * keys that the published models leave to their code: `rope_pairing`, `rope_theta`, `gelu_approximate`,
+ * `norm_position`, `layer_norm_eps`.
  *
- * @param source What the messages call the file.
+ * @param source the name of the file to use in messages
  * @throws ConfigError that names the key and the fault.
  */
 export function parseConfig(json: unknown, source = 'config.json'): ConfigReport {
@@ -90,7 +91,7 @@ export function parseConfig(json: unknown, source = 'config.json'): ConfigReport
   return { config, assumed };
 }
 
-/** Writes a configuration with upstream's keys, ours added, so that {@link parseConfig} reads it back unchanged. */
+/** Formats a configuration with the published keys and ours. {@link parseConfig} reads it back unchanged. */
 export function formatConfig(config: ModelConfig): Record<string, unknown> {
   return {
     architectures: ['BVVForCausalLM'],
@@ -125,7 +126,7 @@ const FAMILY = {
   layerNormEps: DEFAULTS.layer_norm_eps,
 } as const;
 
-/** The family of arXiv 2507.04886: one backbone, embedding tables of five widths, of bits, floats, glyphs or trained. */
+/** The ten models of arXiv 2507.04886. They share a backbone and differ in the embedding table. */
 export const PRESETS: Readonly<Record<string, ModelConfig>> = Object.fromEntries(
   Object.entries({
     model_16_bit: 16,
@@ -141,7 +142,7 @@ export const PRESETS: Readonly<Record<string, ModelConfig>> = Object.fromEntries
   }).map(([modelType, nEmbed]) => [modelType, { modelType, nEmbed, ...FAMILY }]),
 );
 
-/** A field of {@link ModelConfig} as config.json spells it: `ropePairing` is `rope_pairing`. */
+/** The config.json key of a field of {@link ModelConfig}: `ropePairing` becomes `rope_pairing`. */
 export function configKey(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

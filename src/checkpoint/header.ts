@@ -6,10 +6,10 @@ import { duplicateKey, nesting } from './jsonText.js';
 import { quote, visible } from '../lib/quote.js';
 
 /** The largest header that the format allows, in bytes. */
-export const LARGEST_HEADER = 100_000_000;
+export const MAX_HEADER = 100_000_000;
 
 /** The header, an entry in it, the shape in that. */
-const DEEPEST_NESTING = 3;
+const MAX_NESTING = 3;
 
 /** What a header says of one tensor. */
 export interface TensorInfo {
@@ -61,7 +61,7 @@ function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
     return fail('the header is not UTF-8');
   }
   // JSON.parse would take half a minute over a header of brackets alone
-  if (nesting(text) > DEEPEST_NESTING) fail(`the header nests lists or objects more than ${DEEPEST_NESTING} deep`);
+  if (nesting(text) > MAX_NESTING) fail(`the header nests lists or objects more than ${MAX_NESTING} deep`);
   let json: Record<string, unknown>;
   try {
     json = JSON.parse(text) as Record<string, unknown>;

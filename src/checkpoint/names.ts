@@ -99,9 +99,9 @@ function guessAll(
 ): { resolved: Claim[]; leftOver: Named[] } {
   const resolved: Claim[] = [];
   const { modules, leftOver } = groupByModule(open);
-  const neighbours = new Map<number | null, Module[]>(modules.map(({ layer }) => [layer, []]));
-  for (const module of modules) neighbours.get(module.layer)!.push(module);
-  const layers = new Map([...neighbours].map(([layer, members]) => [layer, surveyLayer(members, config)]));
+  const modulesOf = new Map<number | null, Module[]>(modules.map(({ layer }) => [layer, []]));
+  for (const module of modules) modulesOf.get(module.layer)!.push(module);
+  const layers = new Map([...modulesOf].map(([layer, members]) => [layer, surveyLayer(members, config)]));
   for (const module of modules) {
     const mapped = targets.get(`${module.prefix}weight`);
     const role = guessRole(module, layers.get(module.layer)!, config);

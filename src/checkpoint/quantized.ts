@@ -38,10 +38,10 @@ export function codesOf(dtype: string): Quantization | null {
 }
 
 /**
- * The tensors of a quantised checkpoint as they were before: codes have the shape of their weights, and their scales are
- * counted with them.
+ * Lists the tensors of a quantized checkpoint as if they were not quantized: codes get the shape of their weights, and
+ * the bytes of their scales are added to theirs.
  *
- * @throws CheckpointError if codes or scales are not as they must be.
+ * @throws CheckpointError if codes or scales have the wrong type or shape.
  */
 export function withoutScales(tensors: readonly TensorInfo[], config: ModelConfig, source: string): TensorInfo[] {
   const canonical = canonicalTensors(config);

@@ -1,4 +1,4 @@
-import { parseConfig } from './config.js';
+import { parseConfig, type ConfigReport } from './config.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CheckpointError, ConfigError } from '../lib/errors.js';
 import { InputError } from '../../reference/lib/errors.js';
@@ -22,22 +22,23 @@ import { isFloatDtype } from './dtype.js';
 import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
 import { readSafetensors } from './reader.js';
-import { openSharded, type TensorStore } from './sharded.js';
+import { openSharded } from './sharded.js';
+import type { TensorStore } from './tensorStore.js';
 
 export interface LoadOptions {
-  /** Names for tensors that cannot be told otherwise. */
+  /** Canonical names for tensors that cannot be identified otherwise. */
   tensorMap?: TensorMap | undefined;
-  /** How to hold the matrices of linear layers; as float32 unless told or the checkpoint is quantised. */
+  /** How to hold the matrices of linear layers. Defaults to float32, or to the dtype of a quantized checkpoint. */
   dtype?: Dtype | undefined;
   /** Called as the weights are read. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
-  /** Ends loading between two tensors; its reason is then thrown. */
+  /** Aborts loading between two tensors, which then throws the signal's reason. */
   signal?: AbortSignal | undefined;
   /** The memory to read weights into, such as a backend's; the JavaScript heap by default. */
   home?: WeightsHome | undefined;
 }
 
-/** A tensor of the file, what it is for, and how that is known; null for one that holds no parameters. */
+/** A tensor of the file, its canonical name and how it was identified; both null for a tensor without parameters. */
 export interface ReportedTensor {
   name: string;
   dtype: string;
@@ -47,31 +48,31 @@ export interface ReportedTensor {
   by: ResolvedTensor['by'] | null;
 }
 
-/** What was read from a model folder, and what was not in it and had to be assumed. */
+/** What a model folder contains, and what had to be assumed because the folder does not say it. */
 export interface LoadReport {
   config: ModelConfig;
   /** Where the weights are. */
   source: string;
   /** How the matrices of linear layers are held. */
   dtype: Dtype;
-  /** Whether every weight is what it is in the file. */
+  /** Whether every weight is exactly as in the file. */
   lossless: boolean;
   tensors: ReportedTensor[];
-  /** Parameters by part of the model. */
+  /** The number of parameters in each part of the model. */
   parameters: Record<Part, number>;
-  /** Config keys that took their default. */
+  /** Config keys that are missing from the file, so that their default applies. */
   assumedKeys: string[];
-  /** What names and shapes left open and how it was taken. */
+  /** Assumptions about what names and shapes do not show. */
   assumptions: string[];
   ignored: { name: string; what: string }[];
   warnings: string[];
 }
 
 /**
- * Reads a model folder in the layout of Hugging Face: `config.json` and `model.safetensors`, or several files with a
- * `model.safetensors.index.json`. Tensor by tensor, so that memory holds the float32 weights and little more.
+ * Reads a model folder in the layout of Hugging Face: `config.json`, and either `model.safetensors` or shards with a
+ * `model.safetensors.index.json`. Only a few tensors are read at a time, so loading needs little memory besides the weights.
  *
- * @throws ConfigError or CheckpointError, one line that names the file and the fault.
+ * @throws ConfigError or CheckpointError with a one-line message that names the file and the fault.
  */
 export async function readModel(
   folder: Folder,
@@ -88,9 +89,9 @@ export async function readModel(
       for (const resolved of queue) {
         signal?.throwIfAborted();
         const { shape, bytes } = store.tensors.get(resolved.name)!;
-        const turned = resolved.transposed ? shape.toReversed() : shape;
+        const modelShape = resolved.transposed ? shape.toReversed() : shape;
         const form = dtypeOf(resolved, shape, report.dtype);
-        loaded.set(resolved.canonical, await readTensor(store, resolved, turned, form, allocate, pack));
+        loaded.set(resolved.canonical, await readTensor(store, resolved, modelShape, form, allocate, pack));
         done += bytes;
         onProgress?.(done, total);
       }
@@ -102,7 +103,7 @@ export async function readModel(
 }
 
 /**
- * Says what a model folder holds, reading no weights.
+ * Describes a model folder without reading its weights.
  *
  * @throws as {@link readModel}
  */
@@ -110,62 +111,83 @@ export async function describeModel(folder: Folder, { tensorMap = {}, dtype }: L
   return withCheckpoint(folder, tensorMap, dtype, (_, report) => Promise.resolve(report));
 }
 
-/** Opens a folder's checkpoint, resolves its names, and closes it when `use` is done. */
+/** Opens a folder's checkpoint, passes it to `use`, and closes it afterwards. */
 async function withCheckpoint<T>(
   folder: Folder,
   tensorMap: TensorMap,
   dtype: Dtype | undefined,
   use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
 ): Promise<T> {
-  if (dtype !== undefined && !DTYPES.includes(dtype)) {
-    throw new InputError(`there is no dtype ${JSON.stringify(dtype)}; there is: ${DTYPES.join(', ')}`);
-  }
-  const configPath = folder.pathOf('config.json');
-  const json = await readJson(folder, 'config.json', ConfigError);
-  if (json === undefined) throw new ConfigError(`${configPath} does not exist`);
-  const { config, assumed } = parseConfig(json, configPath);
-  const quantization = parseQuantization(json, configPath);
-  if (quantization && dtype && dtype !== 'f32' && dtype !== quantization) {
-    throw new CheckpointError(`${folder.name} is ${quantization}; it can be loaded as that or as f32, not as ${dtype}`);
-  }
+  checkDtypeName(dtype);
+  const { config, assumed, quantization } = await readConfig(folder);
+  checkDtypeFits(dtype, quantization, folder);
   const file = await openWeights(folder);
   try {
-    const store = quantized(file, config, quantization);
-    const tensors = [...store.tensors.values()];
-    const resolution = resolveNames(tensors, config, tensorMap, store.name);
-    checkDtypes(store, resolution, quantization);
+    const store = hideScales(file, config, quantization);
+    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name);
+    checkStoredDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
-    const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
-    const report: LoadReport = {
-      config,
-      source: store.name,
-      dtype: dtype ?? quantization ?? 'f32',
-      lossless: false,
-      tensors: tensors.map(({ name, dtype, shape, bytes }) => ({
-        ...{ name, dtype, shape, bytes },
-        canonical: resolved.get(name)?.canonical ?? null,
-        by: resolved.get(name)?.by ?? null,
-      })),
-      parameters: countParameters(resolution, store, config),
-      assumedKeys: assumed,
-      assumptions: resolution.assumptions,
-      ignored: resolution.ignored,
-      warnings: tensors
-        .filter(({ name, dtype }) => dtype === 'F64' && resolved.has(name))
-        .map(({ name }) => `${plain(name)} is F64, rounded to float32`),
-    };
-    report.lossless = resolution.tensors.every((it) => {
-      const { dtype: stored, shape } = store.tensors.get(it.name)!;
-      return isLossless(stored, dtypeOf(it, shape, report.dtype));
-    });
+    const report = reportOn(store, resolution, config, assumed, dtype ?? quantization ?? 'f32');
     return await use(store, report, resolution);
   } finally {
     await file.close();
   }
 }
 
+/** @throws InputError for a dtype that does not exist, which JavaScript callers can pass. */
+function checkDtypeName(dtype: Dtype | undefined): void {
+  if (dtype === undefined || DTYPES.includes(dtype)) return;
+  throw new InputError(`unknown dtype ${JSON.stringify(dtype)}; choose one of: ${DTYPES.join(', ')}`);
+}
+
+/** A quantized checkpoint cannot be quantized again. */
+function checkDtypeFits(dtype: Dtype | undefined, quantization: Quantization | null, folder: Folder): void {
+  if (!quantization || !dtype || dtype === 'f32' || dtype === quantization) return;
+  throw new CheckpointError(
+    `${folder.name} is ${quantization}; it can be loaded as ${quantization} or f32, not ${dtype}`,
+  );
+}
+
+async function readConfig(folder: Folder): Promise<ConfigReport & { quantization: Quantization | null }> {
+  const path = folder.pathOf('config.json');
+  const json = await readJson(folder, 'config.json', ConfigError);
+  if (json === undefined) throw new ConfigError(`${path} does not exist`);
+  return { ...parseConfig(json, path), quantization: parseQuantization(json, path) };
+}
+
+function reportOn(
+  store: TensorStore,
+  resolution: Resolution,
+  config: ModelConfig,
+  assumedKeys: string[],
+  dtype: Dtype,
+): LoadReport {
+  const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
+  const tensors = [...store.tensors.values()].map((info): ReportedTensor => {
+    const { canonical = null, by = null } = resolved.get(info.name) ?? {};
+    return { name: info.name, dtype: info.dtype, shape: info.shape, bytes: info.bytes, canonical, by };
+  });
+  const rounded = tensors.filter((tensor) => tensor.dtype === 'F64' && tensor.canonical !== null);
+  return {
+    config,
+    source: store.name,
+    dtype,
+    lossless: resolution.tensors.every((tensor) => {
+      const stored = store.tensors.get(tensor.name)!;
+      return isLossless(stored.dtype, dtypeOf(tensor, stored.shape, dtype));
+    }),
+    tensors,
+    parameters: countParameters(resolution, store, config),
+    assumedKeys,
+    assumptions: resolution.assumptions,
+    ignored: resolution.ignored,
+    warnings: rounded.map(({ name }) => `${plain(name)} is F64 and is rounded to float32`),
+  };
+}
+
 async function openWeights(folder: Folder): Promise<TensorStore> {
-  const [single, index] = ['model.safetensors', 'model.safetensors.index.json'];
+  const single = 'model.safetensors';
+  const index = 'model.safetensors.index.json';
   const source = await folder.open(single);
   if (source) return readSafetensors(source);
   const sharded = await openSharded(folder, index);
@@ -180,14 +202,14 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
   throw new CheckpointError(`${folder.name} has neither ${single} nor ${index}`);
 }
 
-/** Tensors that are read at the same time, so that the disk and the decoding need not wait for each other. */
+/** Tensors read concurrently, so that disk reads overlap with decoding. */
 const READERS = 4;
 
-/** What packs weights: WebAssembly where it has vectors. */
+/** The function that packs weights: WebAssembly where SIMD is available, otherwise plain loops. */
 async function packerFor(dtype: Dtype): Promise<PackRows> {
-  if (dtype === 'f32') return packRows; // there is nothing to pack
+  if (dtype === 'f32') return packRows; // never called: float32 needs no packing
   const { openPacker } = await import('../../accel/simd/pack.js');
-  return (await openPacker().catch(() => null)) ?? packRows; // a page may forbid to compile
+  return (await openPacker().catch(() => null)) ?? packRows; // a page's security policy may forbid compiling
 }
 
 /** @throws CheckpointError if there is no room. */
@@ -199,8 +221,8 @@ function allocateHeap(bytes: number): Uint8Array {
   }
 }
 
-/** A quantised checkpoint, its scales out of sight. */
-function quantized(store: TensorStore, config: ModelConfig, quantization: Quantization | null): TensorStore {
+/** A view of a quantized checkpoint that lists each weight in its unpacked shape, and no scales. */
+function hideScales(store: TensorStore, config: ModelConfig, quantization: Quantization | null): TensorStore {
   if (!quantization) return store;
   const tensors = withoutScales([...store.tensors.values()], config, store.name);
   return {
@@ -213,8 +235,8 @@ function quantized(store: TensorStore, config: ModelConfig, quantization: Quanti
   };
 }
 
-/** Weights of a type that cannot be read are found before a gigabyte of others has been. */
-function checkDtypes(store: TensorStore, { tensors }: Resolution, quantization: Quantization | null): void {
+/** Rejects weights of unsupported types before a gigabyte of others has been read. */
+function checkStoredDtypes(store: TensorStore, { tensors }: Resolution, quantization: Quantization | null): void {
   for (const { name } of tensors) {
     const { dtype } = store.tensors.get(name)!;
     if (!isFloatDtype(dtype) && !(quantization && codesOf(dtype))) {
@@ -223,7 +245,7 @@ function checkDtypes(store: TensorStore, { tensors }: Resolution, quantization: 
   }
 }
 
-/** A checkpoint that brings its rotary frequencies must mean those of the config: fewer than 1 part in 100 apart. */
+/** If a checkpoint contains rotary frequencies, they must match the config's to within 1 percent. */
 async function checkFrequencies(store: TensorStore, { ignored }: Resolution, config: ModelConfig): Promise<void> {
   const { dModel: C, nHead: H, ropeTheta } = config;
   const D = C / H;
@@ -231,7 +253,7 @@ async function checkFrequencies(store: TensorStore, { ignored }: Resolution, con
     if (what !== ROTARY_FREQUENCIES) continue;
     function fail(found: string): never {
       throw new CheckpointError(
-        `${store.name}: ${plain(name)} holds ${found}, but config.json means rope_theta ${ropeTheta} and ${D / 2} of them`,
+        `${store.name}: ${plain(name)} contains ${found}, but config.json implies rope_theta ${ropeTheta} and ${D / 2} frequencies`,
       );
     }
     const count = sizeOf(store.tensors.get(name)!.shape);
@@ -242,7 +264,7 @@ async function checkFrequencies(store: TensorStore, { ignored }: Resolution, con
   }
 }
 
-/** The theta of which the first two frequencies are powers: theta^0 and theta^(-2/D). */
+/** The rope_theta that the first two frequencies imply: they should be theta^0 and theta^(-2/D). */
 function impliedTheta(frequencies: Float32Array): string {
   const theta = (frequencies[1] / frequencies[0]) ** -frequencies.length;
   return Number.isFinite(theta) ? `a rope_theta of ${theta.toPrecision(4)}` : 'no powers of a rope_theta';
@@ -257,7 +279,7 @@ function countParameters({ tensors }: Resolution, store: TensorStore, config: Mo
   return counts;
 }
 
-/** Gives fused projections as q, k and v: thirds of their rows, sharing memory. */
+/** Splits fused projections into q, k and v: each is a third of the rows and shares their memory. */
 function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   const split = new Map<string, Tensor>();
   for (const [name, x] of loaded) {

@@ -5,16 +5,16 @@ import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { ResolvedTensor } from './names.js';
 import { codesOf, SCALES } from './quantized.js';
 import { plain } from '../lib/quote.js';
-import type { TensorStore } from './sharded.js';
+import type { TensorStore } from './tensorStore.js';
 
 export type Allocate = (bytes: number) => Uint8Array;
 
-/** Weights that are packed at a time: rows of about a million elements. */
+/** Packing reads whole rows, about this many elements at a time. */
 const SLAB = 2 ** 20;
 
 /**
- * How a tensor is to be held: as asked for, if it is the matrix of a linear layer. Embedding, norms and biases are
- * float32 always; the head, which sees the smallest differences, is never under 8 bits.
+ * The dtype in which to hold a tensor: the requested one for the matrices of linear layers, float32 for the embedding,
+ * norms and biases. The head never gets fewer than 8 bits, because small differences between logits matter.
  */
 export function dtypeOf({ canonical }: ResolvedTensor, shape: readonly number[], dtype: Dtype): Dtype {
   if (shape.length !== 2 || canonical === 'token_embeddings.weight') return 'f32';
@@ -22,11 +22,11 @@ export function dtypeOf({ canonical }: ResolvedTensor, shape: readonly number[],
 }
 
 /**
- * Reads a tensor into memory of the caller's, in the form that is asked for. Larger ones are packed slab by slab, so that
- * hardly more is in memory than what stays.
+ * Reads a tensor in the requested dtype into memory from `allocate`. Packing goes slab by slab, so it needs little memory
+ * besides the result.
  *
- * @param shape as the model has it
- * @throws CheckpointError if it cannot be read, or holds a number that the form cannot.
+ * @param shape the shape in the model, which is the reverse of the stored one for a transposed tensor
+ * @throws CheckpointError if the tensor cannot be read, or contains a number that the dtype cannot represent.
  */
 export async function readTensor(
   store: TensorStore,
@@ -39,24 +39,24 @@ export async function readTensor(
   const stored = store.tensors.get(name)!.dtype;
   const codes = codesOf(stored);
   if (codes) {
-    const compact = room(shape, codes, allocate);
+    const compact = allocateCompact(shape, codes, allocate);
     await readCodes(store, name, compact);
-    return dtype === 'f32' ? copied({ data: compact.data, shape }, allocate) : compact;
+    return dtype === 'f32' ? copyTo({ data: compact.data, shape }, allocate) : compact;
   }
   const size = sizeOf(shape);
   if (transposed) {
-    const turned = transpose(await store.readFloat32(name));
-    if (dtype === 'f32') return copied(turned, allocate);
-    const compact = room(shape, dtype, allocate);
-    packInto(compact, turned.data, pack, store, name);
+    const oriented = transpose(await store.readFloat32(name));
+    if (dtype === 'f32') return copyTo(oriented, allocate);
+    const compact = allocateCompact(shape, dtype, allocate);
+    packInto(compact, oriented.data, pack, store, name);
     return compact;
   }
   if (dtype === 'f32') {
-    const data = floats(allocate(4 * size), size);
+    const data = asFloat32(allocate(4 * size), size);
     await store.readFloats(name, data);
     return tensor(shape, data);
   }
-  const compact = room(shape, dtype, allocate);
+  const compact = allocateCompact(shape, dtype, allocate);
   if (isLossless(stored, dtype) && dtype !== 'f16') {
     await store.readBytes(name, compact.codes);
     return compact;
@@ -73,7 +73,7 @@ export async function readTensor(
   return compact;
 }
 
-/** Whether numbers of a safetensors dtype are held as they are. */
+/** Whether holding a stored safetensors dtype as `dtype` keeps every number exactly. */
 export function isLossless(stored: string, dtype: Dtype): boolean {
   if (dtype === 'f32') return stored !== 'F64';
   return (dtype === 'bf16' && stored === 'BF16') || (dtype === 'f16' && stored === 'F16') || codesOf(stored) === dtype;
@@ -100,11 +100,11 @@ function packInto(
 ): void {
   if (pack(dtype, values, K, codes, scales)) return;
   const bad = values.find((value) => !canHold(dtype, Float32Array.of(value)))!;
-  throw new CheckpointError(`${store.name}: ${plain(name)} holds ${bad}, which ${dtype} cannot; bf16 can`);
+  throw new CheckpointError(`${store.name}: ${plain(name)} contains ${bad}, which ${dtype} cannot represent; bf16 can`);
 }
 
-/** A matrix yet to be filled. */
-function room(shape: readonly number[], dtype: CompactDtype, allocate: Allocate): CompactTensor {
+/** Allocates a matrix of a compact dtype. */
+function allocateCompact(shape: readonly number[], dtype: CompactDtype, allocate: Allocate): CompactTensor {
   const [N, K] = shape;
   const { bytes, groups } = rowLayout(dtype, K);
   const codes = allocate(N * bytes);
@@ -112,13 +112,15 @@ function room(shape: readonly number[], dtype: CompactDtype, allocate: Allocate)
   return new CompactTensor([N, K], dtype, codes, new Uint16Array(scales.buffer, scales.byteOffset, N * groups));
 }
 
-function copied({ data, shape }: Tensor, allocate: Allocate): Tensor {
-  const copy = floats(allocate(4 * data.length), data.length);
+/** Copies a tensor into memory from `allocate`. */
+function copyTo({ data, shape }: Tensor, allocate: Allocate): Tensor {
+  const copy = asFloat32(allocate(4 * data.length), data.length);
   copy.set(data);
   return tensor(shape, copy);
 }
 
-function floats({ buffer, byteOffset }: Uint8Array, length: number): Float32Array {
+/** Views bytes as float32 numbers, without a copy. */
+function asFloat32({ buffer, byteOffset }: Uint8Array, length: number): Float32Array {
   return new Float32Array(buffer, byteOffset, length);
 }
 

@@ -2,17 +2,18 @@ import { CheckpointError } from '../lib/errors.js';
 import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
 import type { ByteSource } from '../folder/byteSource.js';
 import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
-import { LARGEST_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
+import { MAX_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
 import { quote } from '../lib/quote.js';
+import type { TensorStore } from './tensorStore.js';
 
-/** How much of a tensor that needs decoding is in memory twice. */
+/** Bytes decoded at a time. */
 const DECODE_CHUNK = 2 ** 20;
 
 /**
- * A safetensors file, its header read and validated, its tensors read one by one when they are asked for:
- * 8 bytes of header length, a JSON header, then the data. https://huggingface.co/docs/safetensors
+ * An open safetensors file: 8 bytes of header length, a JSON header, then the data. The header has been validated. Each
+ * tensor is read on request. https://huggingface.co/docs/safetensors
  */
-export class SafetensorsFile {
+export class SafetensorsFile implements TensorStore {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly metadata: Readonly<Record<string, string>>;
   readonly #source: ByteSource;
@@ -25,16 +26,11 @@ export class SafetensorsFile {
     this.#dataStart = dataStart;
   }
 
-  /** What messages call the file. */
+  /** The name to use in messages. */
   get name(): string {
     return this.#source.name;
   }
 
-  /**
-   * A tensor of F32, F16, BF16 or F64 as float32; F64 is rounded, the others are exact.
-   *
-   * @throws CheckpointError if there is no such tensor, its dtype is none of these, or it does not fit into memory.
-   */
   async readFloat32(name: string): Promise<Tensor> {
     const { info } = this.#floats(name);
     const data = this.#allocate(info, Float32Array);
@@ -42,11 +38,6 @@ export class SafetensorsFile {
     return { data, shape: info.shape };
   }
 
-  /**
-   * Elements of a tensor from `start` on, as many as `target` has, as {@link readFloat32} gives them.
-   *
-   * @throws CheckpointError as {@link readFloat32}.
-   */
   async readFloats(name: string, target: Float32Array, start = 0): Promise<void> {
     const { info, dtype } = this.#floats(name);
     if (dtype === 'F32' && LITTLE_ENDIAN) {
@@ -57,17 +48,12 @@ export class SafetensorsFile {
     }
   }
 
-  /**
-   * All bytes of a tensor, as they are stored.
-   *
-   * @throws CheckpointError if they cannot be read.
-   */
   async readBytes(name: string, target: Uint8Array): Promise<void> {
     await this.#source.readInto(target, this.#position(this.tensors.get(name)!));
   }
 
   /**
-   * A tensor as float64, exact for all four dtypes: golden files hold float64 truth.
+   * Reads a tensor as float64, exactly for all four dtypes. Golden files contain float64 truth.
    *
    * @throws CheckpointError as {@link readFloat32}.
    */
@@ -84,7 +70,7 @@ export class SafetensorsFile {
 
   #floats(name: string): { info: TensorInfo; dtype: FloatDtype } {
     const info = this.tensors.get(name);
-    if (!info) throw new CheckpointError(`${this.name}: there is no tensor ${quote(name)}`);
+    if (!info) throw new CheckpointError(`${this.name} has no tensor ${quote(name)}`);
     const { dtype } = info;
     if (!isFloatDtype(dtype)) {
       throw new CheckpointError(
@@ -94,7 +80,7 @@ export class SafetensorsFile {
     return { info, dtype };
   }
 
-  /** The file does hold as many bytes, but a sparse one may be larger than any memory. */
+  /** Can fail although the file is that long: a sparse file may be larger than memory. */
   #allocate<T>({ name, shape }: TensorInfo, Floats: new (length: number) => T): T {
     try {
       return new Floats(sizeOf(shape));
@@ -128,10 +114,10 @@ export class SafetensorsFile {
 }
 
 /**
- * Reads and validates the header of a safetensors file. Nothing is allocated for what the header claims before it has
- * been checked against the size of the file.
+ * Reads and validates the header of a safetensors file. Sizes in the header are checked against the file size before
+ * anything is allocated.
  *
- * @throws CheckpointError that names the file and the fault; the source is then closed.
+ * @throws CheckpointError that names the file and the fault, after closing the source.
  */
 export async function readSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
@@ -139,8 +125,8 @@ export async function readSafetensors(source: ByteSource): Promise<SafetensorsFi
     const prefix = new Uint8Array(8);
     await source.readInto(prefix, 0);
     const length = new DataView(prefix.buffer).getBigUint64(0, true);
-    if (length > BigInt(LARGEST_HEADER)) {
-      throw new CheckpointError(`${source.name}: a header of ${length.toString()} bytes is over the limit of 100 MB`);
+    if (length > BigInt(MAX_HEADER)) {
+      throw new CheckpointError(`${source.name}: a header of ${length.toString()} bytes exceeds the limit of 100 MB`);
     }
     const dataStart = 8 + Number(length);
     if (dataStart > source.size) {

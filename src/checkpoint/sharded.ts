@@ -1,24 +1,13 @@
 import { CheckpointError } from '../lib/errors.js';
 import { readJson, type Folder } from '../folder/folder.js';
-import type { Tensor } from '../../reference/lib/tensor.js';
 import { plain, quote } from '../lib/quote.js';
 import type { TensorInfo } from './header.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
-
-/** The tensors of a checkpoint, whether they lie in one file or in several. */
-export interface TensorStore {
-  /** What messages call it. */
-  readonly name: string;
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
-  readFloat32(name: string): Promise<Tensor>;
-  readFloats(name: string, target: Float32Array, start?: number): Promise<void>;
-  readBytes(name: string, target: Uint8Array): Promise<void>;
-  close(): Promise<void>;
-}
+import type { TensorStore } from './tensorStore.js';
 
 /**
- * Opens all shards that a `model.safetensors.index.json` names and checks that it tells the truth: every tensor lies in
- * the shard that the index says, and no shard holds another. Null where there is no index.
+ * Opens all shards listed in a `model.safetensors.index.json` and checks the index: every tensor must be in the shard that
+ * the index names, and no shard may contain any other tensor. Null if there is no index.
  *
  * @throws CheckpointError that names the index or the shard and the fault.
  */
@@ -40,9 +29,7 @@ export async function openSharded(folder: Folder, indexName: string): Promise<Te
       shards.set(name, shard);
       for (const [tensor, info] of shard.tensors) {
         if (weightMap[tensor] !== name) {
-          throw new CheckpointError(
-            `${shard.name}: tensor ${quote(tensor)} is not in this shard according to ${indexName}`,
-          );
+          throw new CheckpointError(`${shard.name}: ${indexName} does not list tensor ${quote(tensor)} in this shard`);
         }
         tensors.set(tensor, info);
       }
@@ -68,12 +55,12 @@ export async function openSharded(folder: Folder, indexName: string): Promise<Te
 function parseWeightMap(json: unknown, path: string): Record<string, string> {
   const map = (json as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
-    throw new CheckpointError(`${path}: weight_map must say for each tensor which file it is in`);
+    throw new CheckpointError(`${path}: weight_map must map each tensor to its file`);
   }
   for (const [tensor, file] of Object.entries(map)) {
     if (typeof file !== 'string' || !/^[^/\\\p{C}]+\.safetensors$/u.test(file)) {
       throw new CheckpointError(
-        `${path}: tensor ${quote(tensor)} is said to be in ${quote(file)}, which is no file of this folder`,
+        `${path}: tensor ${quote(tensor)} is mapped to ${quote(file)}, which is not a file in this folder`,
       );
     }
   }

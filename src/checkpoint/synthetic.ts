@@ -11,7 +11,7 @@ import type { LazyTensor } from './safetensors.js';
  *
  *     h = mix(index · 0x9e3779b1 + mix(seed + fnv1a(name)))        32 bits
  *     u = (h >>> 8) / 2²³ − 1                                      24 bits, in [−1, 1)
- *     weight = float32(centre + float32(limit · u))
+ *     weight = float32(center + float32(limit · u))
  *
  * Matrices have limit 2 / √K, so that a sum of K products keeps the size of its input; a norm's weight lies in [0.5, 1.5).
  */
@@ -46,18 +46,18 @@ function syntheticTensor(name: string, shape: readonly number[], modelType: stri
     for (let i = 0; i < data.length; i++) data[i] = mix(Math.imul(i, GOLDEN_RATIO) + key) >>> 31;
     return data;
   }
-  const { centre, limit } = scaleOf(name, shape);
+  const { center, limit } = scaleOf(name, shape);
   for (let i = 0; i < data.length; i++) {
     const u = (mix(Math.imul(i, GOLDEN_RATIO) + key) >>> 8) / 2 ** 23 - 1;
-    data[i] = centre + Math.fround(limit * u);
+    data[i] = center + Math.fround(limit * u);
   }
   return data;
 }
 
-function scaleOf(name: string, shape: readonly number[]): { centre: number; limit: number } {
-  if (shape.length === 2) return { centre: 0, limit: Math.fround(2 / Math.sqrt(shape[1])) };
-  if (name.includes('norm') && name.endsWith('weight')) return { centre: 1, limit: 0.5 };
-  return { centre: 0, limit: 0.25 };
+function scaleOf(name: string, shape: readonly number[]): { center: number; limit: number } {
+  if (shape.length === 2) return { center: 0, limit: Math.fround(2 / Math.sqrt(shape[1])) };
+  if (name.includes('norm') && name.endsWith('weight')) return { center: 1, limit: 0.5 };
+  return { center: 0, limit: 0.25 };
 }
 
 const GOLDEN_RATIO = 0x9e3779b1;

@@ -1,7 +1,7 @@
 import { EmergentError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { DTYPE_BITS, LITTLE_ENDIAN } from './dtype.js';
-import { hasLoneSurrogate, LARGEST_HEADER } from './header.js';
+import { hasLoneSurrogate, MAX_HEADER } from './header.js';
 import { quote } from '../lib/quote.js';
 
 /** What can be written: float32 as F32, float64 as F64. */
@@ -61,7 +61,7 @@ function encodeHeader(tensors: readonly LazyTensor[], metadata?: Readonly<Record
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const length = Math.ceil(json.length / 8) * 8;
-  if (length > LARGEST_HEADER) throw new EmergentError(`a header of ${length} bytes is over the limit of 100 MB`);
+  if (length > MAX_HEADER) throw new EmergentError(`a header of ${length} bytes exceeds the limit of 100 MB`);
   const bytes = new Uint8Array(8 + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
 import { DTYPE_BITS } from '../checkpoint/dtype.js';
-import { makeFolder, saveConfig } from '../checkpoint/loadModel.js';
+import { makeFolder, saveConfig } from '../checkpoint/saveModel.js';
 import { writeFileWhole } from '../folder/nodeFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import type { Dtype } from '../../reference/lib/compactTensor.js';

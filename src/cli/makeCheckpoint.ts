@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { saveConfig } from '../checkpoint/loadModel.js';
+import { saveConfig } from '../checkpoint/saveModel.js';
 import { writeFileWhole } from '../folder/nodeFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';

@@ -1,19 +1,19 @@
-/** Something to read bytes from at any offset: a file, memory, in a browser a Blob. */
+/** Bytes with random access: a file on disk, a buffer in memory, a Blob in a browser. */
 export interface ByteSource {
-  /** What messages call it. */
+  /** The name to use in messages. */
   readonly name: string;
-  /** Bytes in all. */
+  /** The total number of bytes. */
   readonly size: number;
   /**
-   * Fills `target` with the bytes from `offset` on; the caller stays within `size`.
+   * Fills `target` with the bytes that start at `offset`. The caller must stay within `size`.
    *
-   * @throws CheckpointError if they cannot be read.
+   * @throws CheckpointError if the bytes cannot be read.
    */
   readInto(target: Uint8Array, offset: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Bytes that are in memory already. */
+/** A source over bytes that are already in memory. */
 export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
   return {
     name,

@@ -6,9 +6,9 @@ import type { Folder } from './folder.js';
 import { openFile } from './nodeFile.js';
 
 /**
- * A model folder on disk.
+ * Opens a model folder on disk.
  *
- * @throws CheckpointError if it is not there, is no folder or cannot be read.
+ * @throws CheckpointError if the path does not exist, is not a folder or cannot be read.
  */
 export async function openFolder(path: string): Promise<Folder> {
   const files = await listFolder(path);

@@ -2,26 +2,32 @@ import type { ByteSource } from './byteSource.js';
 import { CheckpointError } from '../lib/errors.js';
 import { messageOf, type EmergentError } from '../../reference/lib/errors.js';
 
-/** A model folder, wherever it lies: on disk, behind a URL, on the Hugging Face Hub. */
+/**
+ * A model folder, wherever it is: on disk, behind a URL or on the Hugging Face Hub.
+ *
+ * Two words name two steps throughout the project. A function that *reads* (`readModel`, `readTokenizer`,
+ * `readLanguageModel`) takes an open Folder, and so runs in Node and in browsers. A function that *loads* (`loadModel`,
+ * `loadTokenizer`, `load`) takes a name, opens the folder of that name, and reads it.
+ */
 export interface Folder {
-  /** What messages call it. */
+  /** The name to use in messages. */
   readonly name: string;
-  /** The files in it, where that can be asked. */
+  /** The files in the folder; null where there is no way to list them. */
   readonly files: readonly string[] | null;
-  /** What messages call a file of it. */
+  /** The name of a file to use in messages. */
   pathOf(file: string): string;
   /**
-   * Opens a file of the folder; null where there is none of that name.
+   * Opens a file; null if the folder has no file of that name.
    *
-   * @throws CheckpointError if it cannot be read.
+   * @throws CheckpointError if the file cannot be read.
    */
   open(file: string): Promise<ByteSource | null>;
 }
 
 /**
- * Reads a JSON file of a folder; undefined where there is none.
+ * Reads a JSON file from a folder; undefined if the file does not exist.
  *
- * @param Fault the error to throw if it cannot be read or is no JSON
+ * @param Fault the class of the error to throw if the file cannot be read or is not JSON
  */
 export async function readJson(
   folder: Folder,
@@ -34,7 +40,7 @@ export async function readJson(
   return bytes === null ? undefined : parseJson(new TextDecoder().decode(bytes), folder.pathOf(file), Fault);
 }
 
-/** Reads all of a file of a folder; null where there is none. */
+/** Reads a whole file from a folder; null if the file does not exist. */
 export async function readWhole(folder: Folder, file: string): Promise<Uint8Array | null> {
   const source = await folder.open(file);
   if (!source) return null;
@@ -48,9 +54,9 @@ export async function readWhole(folder: Folder, file: string): Promise<Uint8Arra
 }
 
 /**
- * Parses the text of a JSON file; a byte order mark is left out.
+ * Parses the text of a JSON file. A leading byte order mark is skipped.
  *
- * @param path what messages call the file
+ * @param path the name of the file to use in messages
  */
 export function parseJson(text: string, path: string, Fault: new (message: string) => EmergentError): unknown {
   try {

@@ -2,27 +2,27 @@ import { CheckpointError } from '../lib/errors.js';
 import type { Folder } from './folder.js';
 import { KeptParts } from './keptParts.js';
 import type { Store } from './store.js';
-import { ask, blobSource, folderUrl, type UrlFolderOptions } from './urlFolder.js';
+import { blobSource, folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
 
-/** How often in a row an attempt may bring nothing. */
-const TRIES = 5;
-const PASSING = [429, 500, 502, 503, 504];
-/** The version of a file that there is none of. */
+/** Give up after this many attempts in a row that bring no new bytes. */
+const MAX_TRIES = 5;
+/** HTTP statuses that may go away by themselves. */
+const TRANSIENT_STATUSES = [429, 500, 502, 503, 504];
+/** The version that we record for a file that does not exist. */
 const ABSENT = 'absent';
 
 export interface KeptFolderOptions extends UrlFolderOptions {
-  /** Bytes that are kept at a time; an interruption loses no more than these. */
+  /** Bytes stored at a time. An interruption loses at most this many. */
   partSize?: number;
-  /** Milliseconds before a second attempt; before each further one twice as long. */
+  /** Milliseconds before the second attempt. The wait doubles before each further one. */
   firstWait?: number;
 }
 
 /**
- * A model folder behind a URL whose files are kept between visits. A download goes on where it was interrupted; what is
- * kept is used as long as the server has no other version of it, or cannot be asked. A file that has not all its bytes
- * is never given out.
+ * A model folder behind a URL that keeps its files between visits. Interrupted downloads resume. A kept file is used
+ * until the server has another version, and whenever the server cannot be reached. An incomplete file is never returned.
  *
- * @throws CheckpointError if the URL is none.
+ * @throws CheckpointError if the URL is invalid.
  */
 export function keptFolder(url: string | URL, store: Store, options: KeptFolderOptions = {}): Folder {
   const { partSize = 2 ** 24, signal } = options;
@@ -35,122 +35,158 @@ export function keptFolder(url: string | URL, store: Store, options: KeptFolderO
     async open(file) {
       const path = pathOf(file);
       const parts = await KeptParts.open(store, path, partSize);
-      const isThere = (await isPresent(parts, path, signal)) || (await download(parts, path, file, options));
-      return isThere ? blobSource(parts.blob(), path) : null;
+      const exists = (await isCurrent(parts, path, signal)) || (await download(parts, path, file, options));
+      return exists ? blobSource(parts.blob(), path) : null;
     },
   };
 }
 
-/** Whether all of a file is kept, and is what the server has as far as that can be asked. */
-async function isPresent(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<boolean> {
-  if (!parts.isWhole) return false;
-  if (/\/resolve\/[0-9a-f]{40}\//.test(path)) return true; // a commit of the Hub never changes
-  const answer = await ask(path, signal, { method: 'HEAD' }).catch(() => null);
+/** Whether the store has the whole file, in the version that the server has as far as we can find out. */
+async function isCurrent(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<boolean> {
+  if (!parts.isComplete) return false;
+  if (/\/resolve\/[0-9a-f]{40}\//.test(path)) return true; // files of a Hub commit never change
+  const response = await request(path, signal, { method: 'HEAD' }).catch(() => null);
   signal?.throwIfAborted();
-  if (!answer) return true;
-  return answer.ok ? isSame(answer, parts) : answer.status !== 404;
+  if (!response) return true;
+  return response.ok ? isSameVersion(response, parts) : response.status !== 404;
 }
 
-/** Brings the parts of a file to their full length; false where there is no such file. */
-async function download(
-  parts: KeptParts,
-  path: string,
-  file: string,
-  { onProgress, signal, firstWait = 500 }: KeptFolderOptions,
-): Promise<boolean> {
-  let fault = '';
+/** Downloads what the store lacks of a file; false if the server has no such file. */
+async function download(parts: KeptParts, path: string, file: string, options: KeptFolderOptions): Promise<boolean> {
+  const { firstWait = 500 } = options;
   let furthest = parts.length;
-  for (let fruitless = 0; fruitless < TRIES;) {
-    if (fault !== '') await new Promise((resolve) => setTimeout(resolve, firstWait * 2 ** fruitless));
-    const from = parts.length;
-    const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
-    const answer = await ask(path, signal, { headers }).catch((error: unknown) => {
-      if (!(error instanceof CheckpointError) || (from === 0 && parts.version !== ABSENT)) throw error;
-      return error;
-    });
-    if (answer instanceof CheckpointError) {
-      if (parts.version === ABSENT) return false;
-      [fault, fruitless] = ['cannot be reached any more', fruitless + 1];
-      continue;
-    }
-    if (answer.status === 404) {
-      await parts.begin(ABSENT, null); // so that it is known without a network, too
-      return false;
-    }
-    if (PASSING.includes(answer.status)) {
-      [fault, fruitless] = [`cannot be read: HTTP ${answer.status}, ${TRIES} times in a row`, fruitless + 1];
-      continue;
-    }
-    if (from > 0 && !(startOf(answer) === from && isSame(answer, parts))) {
-      await answer.body?.cancel(); // another version, or a server that knows no ranges
-      await parts.clear();
+  let fault = '';
+  for (let failures = 0; failures < MAX_TRIES;) {
+    if (fault !== '') await sleep(firstWait * 2 ** failures);
+    const outcome = await attempt(parts, path, file, options);
+    if (outcome === 'complete') return true;
+    if (outcome === 'absent') return false;
+    if (outcome === 'restart') {
       furthest = 0;
-      fruitless++;
+      failures++;
       continue;
     }
-    if (!answer.ok) throw new CheckpointError(`${path} cannot be read: HTTP ${answer.status}`);
-    if (from === 0) await parts.begin(versionOf(answer), sizeOf(answer));
-    let broken = false;
-    for await (const chunk of chunksOf(answer)) {
-      broken = chunk === null;
-      if (chunk) await parts.add(chunk);
-      if (parts.size !== null && parts.length > parts.size) {
-        const { size } = parts;
-        await parts.clear();
-        throw new CheckpointError(`${path} is longer than the ${size} bytes that were announced`);
-      }
-      if (chunk) onProgress?.(file, parts.length, parts.size ?? 0);
-    }
-    signal?.throwIfAborted();
-    if (parts.size === null ? !broken : parts.isWhole) {
-      await parts.finish();
-      return true;
-    }
-    fault = `broke off after ${parts.length} bytes, ${TRIES} times in a row`;
-    fruitless = parts.length > furthest ? 0 : fruitless + 1;
+    fault = outcome.fault;
+    failures = parts.length > furthest ? 0 : failures + 1;
     furthest = Math.max(furthest, parts.length);
   }
   throw new CheckpointError(`${path} ${fault}`);
 }
 
-/** What an answer brings; null at the end if the connection broke. */
-async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array | null> {
-  const reader = body?.getReader();
+/** How one attempt at a download ended. After `restart` the parts are empty; `fault` is worth another try. */
+type Outcome = 'complete' | 'absent' | 'restart' | { fault: string };
+
+/** Sends one request for the rest of a file and stores what arrives. */
+async function attempt(parts: KeptParts, path: string, file: string, options: KeptFolderOptions): Promise<Outcome> {
+  const response = await requestRest(parts, path, options.signal);
+  if (response === null) return parts.version === ABSENT ? 'absent' : { fault: 'can no longer be reached' };
+  if (response.status === 404) {
+    await parts.begin(ABSENT, null); // so that later visits know it without a network
+    return 'absent';
+  }
+  if (TRANSIENT_STATUSES.includes(response.status)) {
+    return { fault: `cannot be read: HTTP ${response.status}, ${MAX_TRIES} times in a row` };
+  }
+  const from = parts.length;
+  if (from > 0 && !(startOf(response) === from && isSameVersion(response, parts))) {
+    await response.body?.cancel(); // the version changed, or the server does not support ranges
+    await parts.clear();
+    return 'restart';
+  }
+  if (!response.ok) throw new CheckpointError(`${path} cannot be read: HTTP ${response.status}`);
+  if (from === 0) await parts.begin(versionOf(response), sizeOf(response));
+  return receive(response, parts, path, file, options);
+}
+
+/**
+ * Requests the bytes that the store lacks; null if the server cannot be reached but an earlier request found out
+ * something about the file.
+ */
+async function requestRest(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<Response | null> {
+  const headers: Record<string, string> = parts.length > 0 ? { range: `bytes=${parts.length}-` } : {};
   try {
-    for (;;) {
-      const next = await reader?.read().catch(() => null);
-      if (next === null) yield null;
-      if (!next || next.done) return;
-      yield next.value as Uint8Array;
-    }
-  } finally {
-    await reader?.cancel().catch(() => undefined);
+    return await request(path, signal, { headers });
+  } catch (error) {
+    const isKnown = parts.length > 0 || parts.version === ABSENT;
+    if (error instanceof CheckpointError && isKnown) return null;
+    throw error;
   }
 }
 
-/** What tells one version of a file from another: the server's tag or date for it, and its length. */
-function versionOf(answer: Response): string {
-  const tag = answer.headers.get('etag') ?? answer.headers.get('last-modified') ?? '';
-  return `${tag} ${sizeOf(answer) ?? ''}`;
+/** Stores the body of a response until it ends or the connection breaks. */
+async function receive(
+  response: Response,
+  parts: KeptParts,
+  path: string,
+  file: string,
+  { onProgress, signal }: KeptFolderOptions,
+): Promise<Outcome> {
+  let isBroken = false;
+  for await (const chunk of chunksOf(response)) {
+    if (chunk === null) {
+      isBroken = true;
+      break;
+    }
+    await parts.add(chunk);
+    const { length, size } = parts;
+    if (size !== null && length > size) {
+      await parts.clear();
+      throw new CheckpointError(`${path} is longer than the announced ${size} bytes`);
+    }
+    onProgress?.(file, length, size ?? 0);
+  }
+  signal?.throwIfAborted();
+  const isComplete = parts.size === null ? !isBroken : parts.isComplete;
+  if (!isComplete) return { fault: `broke off after ${parts.length} bytes, ${MAX_TRIES} times in a row` };
+  await parts.finish();
+  return 'complete';
 }
 
-function isSame(answer: Response, { version }: KeptParts): boolean {
-  return version !== ' ' && versionOf(answer) === version;
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Bytes of the whole file; null where the answer does not say, or says how long it is when compressed. */
+/** The chunks of a response's body; null as the last one if the connection breaks. */
+async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array | null> {
+  const reader = body?.getReader();
+  if (!reader) return;
+  try {
+    for (;;) {
+      const next = await reader.read().catch(() => null);
+      if (next === null) yield null;
+      if (next === null || next.done) return;
+      yield next.value as Uint8Array;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Identifies a version of a file: the server's ETag or date for it, and its length. */
+function versionOf(response: Response): string {
+  const tag = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
+  return `${tag} ${sizeOf(response) ?? ''}`;
+}
+
+/** Whether a response belongs to the version that the parts are of. A version without any mark matches nothing. */
+function isSameVersion(response: Response, { version }: KeptParts): boolean {
+  return version !== ' ' && versionOf(response) === version;
+}
+
+/** The length of the whole file; null if the response does not say, or gives the compressed length. */
 function sizeOf({ headers, status }: Response): number | null {
   if (headers.has('content-encoding')) return null;
   const length = status === 206 ? rangeOf(headers)?.[2] : headers.get('content-length');
   return length == null ? null : Number(length);
 }
 
-/** The offset of an answer's first byte; null where it is no range of the file. */
+/** The offset of the response's first byte; null if the response is not a range of the file. */
 function startOf({ headers, status }: Response): number | null {
   const range = headers.has('content-encoding') || status !== 206 ? null : rangeOf(headers);
   return range && Number(range[1]);
 }
 
+/** Matches the header `content-range: bytes START-END/SIZE`. */
 function rangeOf(headers: Headers): RegExpExecArray | null {
   return /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get('content-range') ?? '');
 }

@@ -1,8 +1,8 @@
 import type { Store } from './store.js';
 
 /**
- * What a store has of one file: parts of equal size, the last one shorter, each of them there whole or not at all. The
- * names of parts hold the version that they are of, so that those of two versions are never put together.
+ * The parts of one file in a store: all of equal size except the last, each one stored whole or not at all. The name of
+ * a part contains a hash of the file's version, so parts of two versions never mix.
  */
 export class KeptParts {
   readonly #store: Store;
@@ -21,105 +21,120 @@ export class KeptParts {
     this.#partSize = partSize;
   }
 
-  /** What an earlier visit left of a file. */
+  /** Opens the parts of a file that earlier visits have stored. */
   static async open(store: Store, path: string, partSize: number): Promise<KeptParts> {
     const kept = new KeptParts(store, await digest(path), partSize);
     await kept.#read();
     return kept;
   }
 
-  /** What the server said of the version that these parts are of. */
+  /** The version of the file that the parts belong to, as the server identified it. */
   get version(): string {
     return this.#version;
   }
 
-  /** Bytes of the whole file; null if that is not known yet. */
+  /** The length of the whole file; null until it is known. */
   get size(): number | null {
     return this.#size;
   }
 
-  /** Bytes from the beginning on that are here. */
+  /** The number of bytes present, counted from the start of the file. */
   get length(): number {
     return this.#length;
   }
 
-  get isWhole(): boolean {
+  get isComplete(): boolean {
     return this.#length === this.#size;
   }
 
-  /** Begins anew, with a version of the file. */
+  /** Discards everything and starts over with a version of the file. */
   async begin(version: string, size: number | null): Promise<void> {
     await this.clear();
-    [this.#version, this.#size] = [version, size];
+    this.#version = version;
+    this.#size = size;
     this.#partKey = `${this.#key}-${await digest(version)}`;
-    await this.#remember();
+    await this.#putEntry();
   }
 
+  /** Appends bytes and stores every part that they complete. */
   async add(bytes: Uint8Array): Promise<void> {
     this.#pending.push(bytes);
     this.#length += bytes.length;
-    while (this.#length - this.#parts.length * this.#partSize >= this.#partSize) await this.#keep(this.#partSize);
+    while (this.#pendingLength >= this.#partSize) await this.#putPart(this.#partSize);
   }
 
-  /** Says that all has arrived. */
+  /** Stores the last part, once the whole file has arrived. */
   async finish(): Promise<void> {
-    const rest = this.#length - this.#parts.length * this.#partSize;
-    if (rest > 0) await this.#keep(rest);
+    if (this.#pendingLength > 0) await this.#putPart(this.#pendingLength);
     if (this.#size !== null) return;
     this.#size = this.#length;
-    await this.#remember();
+    await this.#putEntry();
   }
 
-  /** The file, which only a part of is read at a time. */
+  /** The file as one Blob. Its parts are not read until someone reads their bytes. */
   blob(): Blob {
     return new Blob(this.#parts);
   }
 
-  /** Forgets all of it. */
+  /** Deletes the entry and all parts. */
   async clear(): Promise<void> {
     await this.#store.delete(this.#key);
     for (let i = 0; await this.#store.get(this.#name(i)); i++) await this.#store.delete(this.#name(i));
-    [this.#parts, this.#pending, this.#length, this.#version, this.#size] = [[], [], 0, '', null];
+    this.#parts = [];
+    this.#pending = [];
+    this.#length = 0;
+    this.#version = '';
+    this.#size = null;
   }
 
+  /** Reads the entry and takes parts until one is missing or has the wrong length. */
   async #read(): Promise<void> {
-    const entry = parseEntry((await (await this.#store.get(this.#key))?.text()) ?? '');
+    const stored = await this.#store.get(this.#key);
+    const entry = stored && parseEntry(await stored.text());
     if (!entry) return;
-    [this.#version, this.#size] = [entry.version, entry.size];
+    this.#version = entry.version;
+    this.#size = entry.size;
     this.#partKey = `${this.#key}-${await digest(entry.version)}`;
     for (;;) {
       const part = await this.#store.get(this.#name(this.#parts.length));
-      const due = Math.min(this.#partSize, (this.#size ?? Infinity) - this.#length);
-      if (!part || due === 0 || part.size !== due) return;
+      const expected = Math.min(this.#partSize, (this.#size ?? Infinity) - this.#length);
+      if (!part || expected === 0 || part.size !== expected) return;
       this.#parts.push(part);
       this.#length += part.size;
     }
   }
 
-  /** Puts the first bytes of what is pending into the store; where it has no room, they stay in memory. */
-  async #keep(size: number): Promise<void> {
+  /** The number of bytes that have arrived but are not in a part yet. */
+  get #pendingLength(): number {
+    return this.#length - this.#parts.length * this.#partSize;
+  }
+
+  /** Stores the first pending bytes as a part. If the store is full, the part stays in memory. */
+  async #putPart(size: number): Promise<void> {
     const pending = new Blob(this.#pending);
     const part = pending.slice(0, size);
     const rest = new Uint8Array(await pending.slice(size).arrayBuffer());
     this.#pending = rest.length > 0 ? [rest] : [];
     const name = this.#name(this.#parts.length);
-    const there = await this.#store.get(name); // another page may be reading it
-    if (there?.size !== size) await this.#store.put(name, part).catch(() => undefined);
-    const kept = await this.#store.get(name);
-    this.#parts.push(kept?.size === size ? kept : part);
+    const existing = await this.#store.get(name);
+    // A part that exists is not overwritten: another page may be reading it.
+    if (existing?.size !== size) await this.#store.put(name, part).catch(() => undefined);
+    const stored = await this.#store.get(name);
+    this.#parts.push(stored?.size === size ? stored : part);
   }
 
   #name(part: number): string {
     return `${this.#partKey}-${part}`;
   }
 
-  async #remember(): Promise<void> {
+  /** Stores the entry; a full store just keeps nothing. */
+  async #putEntry(): Promise<void> {
     const entry: Entry = { version: this.#version, size: this.#size };
-    await this.#store.put(this.#key, new Blob([JSON.stringify(entry)])).catch(() => undefined); // without room nothing is kept
+    await this.#store.put(this.#key, new Blob([JSON.stringify(entry)])).catch(() => undefined);
   }
 }
 
-/** What is kept of a file beside its parts. */
+/** What the store records about a file besides its parts. */
 interface Entry {
   version: string;
   size: number | null;
@@ -129,11 +144,11 @@ function parseEntry(json: string): Entry | null {
   try {
     return JSON.parse(json) as Entry;
   } catch {
-    return null; // of a page that was closed too early
+    return null; // the page was closed while it wrote the entry
   }
 }
 
-/** A name for something of any length and with any characters. */
+/** A short name for a text of any length and with any characters. */
 async function digest(text: string): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
   return [...new Uint8Array(hash, 0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('');

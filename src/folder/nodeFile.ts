@@ -3,15 +3,19 @@ import { CheckpointError } from '../lib/errors.js';
 import { messageOf } from '../../reference/lib/errors.js';
 import type { ByteSource } from './byteSource.js';
 
-/** One call of the operating system reads or writes at most 2 GiB. */
-const LARGEST_CALL = 2 ** 30;
+/** Linux transfers at most 2 GiB in one read or write call, so we split larger transfers. */
+const MAX_CALL = 2 ** 30;
 
-/** @throws CheckpointError if there is no such file or it cannot be read. */
+/**
+ * Opens a file on disk.
+ *
+ * @throws CheckpointError if the file does not exist or cannot be read.
+ */
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: FileHandle;
   let size: number;
   try {
-    // asked before it is opened, because to open a named pipe is to wait for a writer
+    // Check the type before opening: opening a named pipe would block until someone writes to it.
     const status = await stat(path);
     if (!status.isFile()) throw new Error('it is not a file');
     size = status.size;
@@ -25,9 +29,9 @@ export async function openFile(path: string): Promise<ByteSource> {
     size,
     async readInto(target, offset) {
       for (let done = 0; done < target.length;) {
-        const length = Math.min(target.length - done, LARGEST_CALL);
+        const length = Math.min(target.length - done, MAX_CALL);
         const { bytesRead } = await read(handle, target, done, length, offset + done, path);
-        if (bytesRead === 0) throw new CheckpointError(`${path} became shorter while it was read`);
+        if (bytesRead === 0) throw new CheckpointError(`${path} was truncated while being read`);
         done += bytesRead;
       }
     },
@@ -50,32 +54,28 @@ async function read(
   }
 }
 
-/** Files that this process began to write, so that no two have the same temporary name. */
-let writes = 0;
+/** Counts the writes of this process, so that each gets its own temporary name. */
+let writeCount = 0;
 
 /**
- * Writes a file piece by piece under a temporary name beside it, and gives it its own name when all is written: an
- * interrupted write leaves nothing that looks whole.
+ * Writes a file piece by piece under a temporary name in the same folder, then renames it. An interrupted write
+ * therefore never leaves a partial file under the final name.
  *
- * @throws CheckpointError if it cannot be written. What was there before is then still there.
+ * @throws CheckpointError if the file cannot be written. A previous file of that name is then unchanged.
  */
 export async function writeFileWhole(
   path: string,
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}-${++writes}.part`;
+  writeCount++;
+  const temporary = `${path}.${process.pid}-${writeCount}.part`;
   try {
-    const former = await stat(path).catch(() => null);
-    if (former && !former.isFile()) throw new Error('it is not a file'); // a rename would replace /dev/null itself
+    const previous = await stat(path).catch(() => null);
+    if (previous && !previous.isFile()) throw new Error('it is not a file'); // the rename would replace /dev/null itself
     const handle = await open(temporary, 'w');
     try {
-      for await (const piece of pieces) {
-        for (let done = 0; done < piece.length;) {
-          const { bytesWritten } = await handle.write(piece, done, Math.min(piece.length - done, LARGEST_CALL));
-          done += bytesWritten;
-        }
-      }
-      await handle.sync(); // or the name could reach the disk before the data
+      for await (const piece of pieces) await writeAll(handle, piece);
+      await handle.sync(); // otherwise the new name could reach the disk before the data
     } finally {
       await handle.close();
     }
@@ -85,5 +85,12 @@ export async function writeFileWhole(
     throw error instanceof CheckpointError
       ? error
       : new CheckpointError(`${path} cannot be written: ${messageOf(error)}`);
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, MAX_CALL));
+    done += bytesWritten;
   }
 }

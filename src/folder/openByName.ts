@@ -7,21 +7,21 @@ import type { HubOptions } from './hub/connection.js';
 import { parseHubId } from './hub/id.js';
 
 /**
- * Opens a model by what it is called: a folder on disk or, where there is none of that name, an id of the Hugging Face
- * Hub, `org/name` or `org/name@revision`, which is downloaded as it is read and cached.
+ * Opens a model by name. The name is a folder on disk; if no such folder exists, it is an id on the Hugging Face Hub,
+ * `org/name` or `org/name@revision`. Files from the Hub are downloaded when they are read, and cached.
  *
- * @throws CheckpointError, HubError or InputError, one line that names the model and the fault.
+ * @throws CheckpointError, HubError or InputError with a one-line message that names the model and the fault.
  */
 export async function openModelFolder(model: string, options: HubOptions = {}): Promise<Folder> {
   if (existsSync(model)) {
     if (options.revision === undefined) return openFolder(model);
-    throw new InputError(`${model} is a folder here: a revision is only for models of the Hugging Face Hub`);
+    throw new InputError(`${model} is a local folder; only models on the Hugging Face Hub have revisions`);
   }
   const id = parseHubId(model, options.revision);
   if (!id && /^[\w.-]+$/.test(model)) {
-    throw new CheckpointError(`${model} does not exist; a model of the Hugging Face Hub is called org/name`);
+    throw new CheckpointError(`${model} does not exist; models on the Hugging Face Hub are named org/name`);
   }
-  if (!id) return openFolder(model); // which says why not
+  if (!id) return openFolder(model); // throws the error that says what is wrong with the path
   const { openHubFolder } = await import('./hub/hubFolder.js');
   return openHubFolder(id, options);
 }

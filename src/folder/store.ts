@@ -1,12 +1,15 @@
-/** Where a browser keeps bytes between visits, by name. */
+/** A key-value store in which a browser keeps bytes between visits. */
 export interface Store {
   get(name: string): Promise<Blob | null>;
-  /** All of it or nothing: what `get` gives is never a part, but it may be empty. */
+  /** Stores a Blob atomically: afterwards `get` returns the whole Blob, an empty one, or null, but never a part. */
   put(name: string, blob: Blob): Promise<void>;
   delete(name: string): Promise<void>;
 }
 
-/** What we use of the browser's own; TypeScript's types of it would let Node's side use it, too. */
+/*
+ * The parts of the browser's API that we use. TypeScript's DOM library declares them all, but with it the code for Node
+ * could call browser functions by mistake.
+ */
 interface FileHandle {
   getFile(): Promise<Blob>;
   createWritable(): Promise<{ write(blob: Blob): Promise<void>; close(): Promise<void> }>;
@@ -29,12 +32,12 @@ const browser = globalThis as {
 
 const NAME = 'emergent-semantics';
 
-/** The Origin Private File System; where there is none, or none that pages can write to, the Cache API; else null. */
+/** Opens the Origin Private File System or, where pages cannot write to it, the Cache API; null if neither is available. */
 export async function openStore(): Promise<Store | null> {
   return (await openFileStore()) ?? (await openCacheStore());
 }
 
-/** The Origin Private File System; null where there is none. */
+/** Opens the Origin Private File System; null where pages cannot write to it. */
 export async function openFileStore(): Promise<Store | null> {
   const { navigator, FileSystemFileHandle } = browser;
   if (!FileSystemFileHandle || !('createWritable' in FileSystemFileHandle.prototype)) return null;
@@ -49,7 +52,7 @@ export async function openFileStore(): Promise<Store | null> {
       ),
     async put(name, blob) {
       const handle = await folder.getFileHandle(name, { create: true });
-      const writable = await handle.createWritable(); // to a copy, which takes the file's place when it is closed
+      const writable = await handle.createWritable(); // writes a copy that replaces the file on close
       await writable.write(blob);
       await writable.close();
     },
@@ -57,13 +60,16 @@ export async function openFileStore(): Promise<Store | null> {
   };
 }
 
-/** The Cache API; null where there is none. */
+/** Opens the Cache API; null where it is not available. */
 export async function openCacheStore(): Promise<Store | null> {
   const cache = await browser.caches?.open(NAME).catch(() => null);
   if (!cache) return null;
   const urlOf = (name: string): string => `/${NAME}/${name}`;
   return {
-    get: async (name) => (await (await cache.match(urlOf(name)))?.blob()) ?? null,
+    async get(name) {
+      const response = await cache.match(urlOf(name));
+      return response ? response.blob() : null;
+    },
     put: (name, blob) => cache.put(urlOf(name), new Response(blob)),
     async delete(name) {
       await cache.delete(urlOf(name));

@@ -4,17 +4,16 @@ import type { Folder } from './folder.js';
 import type { ByteSource } from './byteSource.js';
 
 export interface UrlFolderOptions {
-  /** Called as a file arrives. `totalBytes` is 0 where the server does not say how long it is. */
+  /** Called as a file downloads. `totalBytes` is 0 if the server does not announce the length. */
   onProgress?: ((file: string, doneBytes: number, totalBytes: number) => void) | undefined;
-  /** Ends a download; its reason is then thrown. */
+  /** Aborts a download, which then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * A model folder behind a URL. Each file is downloaded whole when it is opened and kept as a Blob, which browsers may
- * put on disk.
+ * A model folder behind a URL. Opening a file downloads all of it into a Blob, which browsers may hold on disk.
  *
- * @throws CheckpointError if the URL is none.
+ * @throws CheckpointError if the URL is invalid.
  */
 export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOptions = {}): Folder {
   const base = folderUrl(url);
@@ -25,7 +24,7 @@ export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOp
     pathOf,
     async open(file) {
       const path = pathOf(file);
-      const response = await ask(path, signal);
+      const response = await request(path, signal);
       if (response.status === 404) return null;
       if (!response.ok) throw new CheckpointError(`${path} cannot be read: HTTP ${response.status}`);
       const { headers } = response;
@@ -36,7 +35,7 @@ export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOp
   };
 }
 
-/** The URL of a folder; in a browser, relative to the page. */
+/** The URL of a folder, ending in a slash. In a browser it may be relative to the page. */
 export function folderUrl(url: string | URL): URL {
   const page = (globalThis as { location?: { href: string } }).location?.href;
   if (!URL.canParse(String(url), page)) throw new CheckpointError(`${String(url)} is not a URL`);
@@ -45,7 +44,7 @@ export function folderUrl(url: string | URL): URL {
   return base;
 }
 
-/** Bytes of a Blob; in browsers a File, too. */
+/** A source over a Blob or, in browsers, a File. */
 export function blobSource(blob: Blob, name: string): ByteSource {
   return {
     name,
@@ -62,11 +61,15 @@ export function blobSource(blob: Blob, name: string): ByteSource {
 }
 
 /**
- * Asks a server for a file.
+ * Requests a file from a server.
  *
- * @throws CheckpointError if it cannot be reached, the signal's reason if that ends it.
+ * @throws CheckpointError if the server cannot be reached; the signal's reason if the request is aborted.
  */
-export async function ask(path: string, signal: AbortSignal | undefined, init: RequestInit = {}): Promise<Response> {
+export async function request(
+  path: string,
+  signal: AbortSignal | undefined,
+  init: RequestInit = {},
+): Promise<Response> {
   try {
     return await fetch(path, signal ? { ...init, signal } : init);
   } catch (error) {
@@ -93,6 +96,6 @@ async function download(
     return await new Response(response.body?.pipeThrough(counter)).blob();
   } catch (error) {
     signal?.throwIfAborted();
-    throw new CheckpointError(`${path} broke off after ${done} bytes: ${messageOf(error)}`);
+    throw new CheckpointError(`${path}: the download failed after ${done} bytes: ${messageOf(error)}`);
   }
 }

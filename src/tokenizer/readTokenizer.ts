@@ -3,7 +3,7 @@ import { readJson, type Folder } from '../folder/folder.js';
 import { Tokenizer } from './tokenizer.js';
 
 /**
- * Reads the tokenizer of a model folder: `tokenizer.json` and, where there is one, `tokenizer_config.json`.
+ * Reads the tokenizer of a model folder: `tokenizer.json` and, if it exists, `tokenizer_config.json`.
  *
  * @throws TokenizerError that names the file and what is wrong with it.
  */

@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
-import { isThere, writing } from './cache.js';
+import { exists, withWriteErrors } from './cache.js';
 import { TRIES, type Connection } from './connection.js';
 import { claimPartial, releasePartial, removePartials } from './partial.js';
 
@@ -25,11 +25,11 @@ export interface RemoteFile {
  * @throws HubError that names the file and the fault.
  */
 export async function downloadBlob(file: RemoteFile, url: string, blob: string, connection: Connection): Promise<void> {
-  await writing(blob, () => mkdir(dirname(blob), { recursive: true }));
+  await withWriteErrors(blob, () => mkdir(dirname(blob), { recursive: true }));
   const partial = await claimPartial(blob);
   try {
     for (let restarted = false; ; restarted = true) {
-      const inOneGo = await writing(partial, () => open(partial, 'a+')).then((handle) =>
+      const inOneGo = await withWriteErrors(partial, () => open(partial, 'a+')).then((handle) =>
         receive(handle, partial, file, url, connection).finally(() => handle.close()),
       );
       if ((await hashOf(partial, file)) === file.hash) break;
@@ -40,7 +40,7 @@ export async function downloadBlob(file: RemoteFile, url: string, blob: string, 
     }
     await rename(partial, blob).catch(async (error: unknown) => {
       // Windows replaces no file that another process has just put there and opened
-      if (!(await isThere(blob))) throw new HubError(`${blob} cannot be written: ${messageOf(error)}`);
+      if (!(await exists(blob))) throw new HubError(`${blob} cannot be written: ${messageOf(error)}`);
     });
     await removePartials(blob);
   } finally {
@@ -70,7 +70,7 @@ async function receive(
     inOneGo = start === 0;
     for await (const bytes of bytesOf(response, connection)) {
       if (done + bytes.length > file.size) throw tooLong(file, connection);
-      await writing(path, () => handle.appendFile(bytes));
+      await withWriteErrors(path, () => handle.appendFile(bytes));
       done += bytes.length;
       onDownload?.(file.path, done, file.size);
     }
@@ -84,7 +84,7 @@ async function receive(
     }
     await connection.pause(fault, fruitless + 1);
   }
-  await writing(path, () => handle.sync());
+  await withWriteErrors(path, () => handle.sync());
   return inOneGo;
 }
 

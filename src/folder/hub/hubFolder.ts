@@ -59,7 +59,7 @@ async function remoteFolder(connection: Connection, cache: RepoCache, tries: num
       }
       await cache.link(commit, file.path, file.hash);
     }
-    await cache.remember(id.revision, commit);
+    await cache.setCommit(id.revision, commit);
     return path;
   }
 

@@ -1,6 +1,6 @@
 import { InputError } from '../../../reference/lib/errors.js';
 
-/** A model on the Hugging Face Hub: `org/name`, and a branch, a tag or the hash of a commit. */
+/** A model on the Hugging Face Hub: `org/name` and a revision, which is a branch, a tag or a commit hash. */
 export interface HubId {
   repo: string;
   revision: string;
@@ -9,16 +9,16 @@ export interface HubId {
 export const DEFAULT_ENDPOINT = 'https://huggingface.co';
 const DEFAULT_REVISION = 'main';
 
-/** What the Hub lets an account or a model be called. */
+/** The names that the Hub allows for accounts and models. */
 const NAME = /^(?!.*(?:--|\.\.|\.git$))\w(?:[\w.-]*\w)?$/;
-/** What git lets a branch or a tag be called; as a path it leads nowhere but down. */
+/** The names that git allows for branches and tags. Used as a relative path, such a name never leads upward. */
 const REVISION = /^(?!.*\.\.)(?:[^\s\p{C}\\:?*[~^/.][^\s\p{C}\\:?*[~^/]*(?:\/(?!$)|$))+$/u;
 
 /**
- * Reads `org/name` or `org/name@revision`; null for a text that is no such id.
+ * Parses `org/name` or `org/name@revision`; null if the text is not a Hub id.
  *
- * @param revision unless the text has one; `main` unless told
- * @throws InputError for a revision that git would not take, or two that differ.
+ * @param revision the revision if the text has none; defaults to `main`
+ * @throws InputError if git would reject the revision, or if text and argument give two different ones.
  */
 export function parseHubId(text: string, revision?: string): HubId | null {
   const at = text.indexOf('@');
@@ -27,25 +27,25 @@ export function parseHubId(text: string, revision?: string): HubId | null {
   const parts = repo.split('/');
   if (parts.length !== 2 || !parts.every((part) => NAME.test(part)) || repo.length > 96) return null;
   if (inText !== undefined && revision !== undefined && inText !== revision) {
-    throw new InputError(`${text}: the revision asked for beside it is another, ${JSON.stringify(revision)}`);
+    throw new InputError(`${text} conflicts with the requested revision ${JSON.stringify(revision)}`);
   }
-  const asked = inText ?? revision ?? DEFAULT_REVISION;
-  if (!REVISION.test(asked)) throw new InputError(`${JSON.stringify(asked)} cannot be the revision of a model`);
-  return { repo, revision: asked };
+  const chosen = inText ?? revision ?? DEFAULT_REVISION;
+  if (!REVISION.test(chosen)) throw new InputError(`${JSON.stringify(chosen)} is not a valid revision`);
+  return { repo, revision: chosen };
 }
 
-/** Whether a revision is the full hash of a commit, which can never come to mean something else. */
+/** Whether a revision is a full commit hash, which always means the same files. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
 /**
- * The URL under which the Hub has the files of a model: `hubUrl('org/name')`, `hubUrl('org/name', 'v1.0')`.
+ * The URL of a model's files on the Hub: `hubUrl('org/name')`, `hubUrl('org/name', 'v1.0')`.
  *
- * @throws InputError if it is no id of the Hub.
+ * @throws InputError if the id is not a Hub id.
  */
 export function hubUrl(id: string, revision?: string, endpoint: string = DEFAULT_ENDPOINT): string {
   const parsed = parseHubId(id, revision);
-  if (!parsed) throw new InputError(`${JSON.stringify(id)} is no id of the Hugging Face Hub, such as org/name`);
+  if (!parsed) throw new InputError(`${JSON.stringify(id)} is not a Hugging Face Hub id such as org/name`);
   return `${endpoint.replace(/\/+$/, '')}/${parsed.repo}/resolve/${encodeURIComponent(parsed.revision)}/`;
 }

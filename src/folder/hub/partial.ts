@@ -3,12 +3,13 @@ import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
-/** After so long without a byte nobody is taken to be writing any more. */
+/** A partial file that did not grow for this long counts as abandoned. */
 const ABANDONED_MS = 10 * 60_000;
 
 /**
- * What an interrupted download left of a blob: `HASH.OWNER.incomplete` beside it. Only its owner writes to it; one whose
- * owner let go of it or died can be taken over, and because that is a rename, by one process only.
+ * Returns the path of a partial file for a blob, `HASH.OWNER.incomplete` in the same folder. Only its owner writes to
+ * it. If an earlier owner released its partial file or died, we take that file over by renaming it. Only one process can
+ * succeed with the rename.
  */
 export async function claimPartial(blob: string): Promise<string> {
   const mine = `${blob}.${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}.incomplete`;
@@ -22,7 +23,7 @@ export async function claimPartial(blob: string): Promise<string> {
   return mine;
 }
 
-/** Lets go of a partial file, so that the next attempt can go on from there. */
+/** Releases a partial file, so that the next attempt can resume from it. */
 export async function releasePartial(partial: string, blob: string): Promise<void> {
   const status = await stat(partial).catch(() => null);
   if (!status) return;
@@ -30,12 +31,12 @@ export async function releasePartial(partial: string, blob: string): Promise<voi
   else await rename(partial, `${blob}.free.incomplete`).catch(() => undefined);
 }
 
-/** Removes what others left of a blob that is now here. */
+/** Removes the abandoned partial files of a blob that is now complete. */
 export async function removePartials(blob: string): Promise<void> {
   for (const path of await abandonedPartials(blob)) await rm(path, { force: true });
 }
 
-/** Partial files of a blob that nobody writes to, the longest first. */
+/** The partial files of a blob that nobody writes to, longest first. */
 async function abandonedPartials(blob: string): Promise<string[]> {
   const names = await readdir(dirname(blob)).catch(() => []);
   const found: { path: string; size: number }[] = [];
@@ -44,20 +45,21 @@ async function abandonedPartials(blob: string): Promise<string[]> {
     if (owner === null) continue;
     const path = join(dirname(blob), name);
     const status = await stat(path).catch(() => null);
-    if (status && (Date.now() - status.mtimeMs > ABANDONED_MS || isGone(owner)))
-      found.push({ path, size: status.size });
+    if (!status) continue;
+    const isAbandoned = Date.now() - status.mtimeMs > ABANDONED_MS || isGone(owner);
+    if (isAbandoned) found.push({ path, size: status.size });
   }
   return found.sort((a, b) => b.size - a.size).map(({ path }) => path);
 }
 
-/** Whose partial file of a blob this is; null for any other file, Python's `HASH.incomplete` among them. */
+/** The owner of a partial file; null for any other file, including Python's `HASH.incomplete`. */
 function ownerOf(name: string, blob: string): string | null {
   const ending = '.incomplete';
   if (!name.startsWith(`${blob}.`) || !name.endsWith(ending) || name === blob + ending) return null;
   return name.slice(blob.length + 1, -ending.length);
 }
 
-/** Whether the process that wrote a partial file let go of it or, on this machine, exists no more. */
+/** Whether the owner released the file, or was a process of this machine that no longer runs. */
 function isGone(owner: string): boolean {
   if (owner === 'free') return true;
   const [, host, pid] = /^(.+)-(\d+)-[0-9a-f]+$/.exec(owner) ?? [];

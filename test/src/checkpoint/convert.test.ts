@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { floatModel, namedTensors, unsharedModel } from '../../../src/checkpoint/assemble.js';
-import { inspectModel, loadModel, saveModel } from '../../../src/checkpoint/loadModel.js';
+import { inspectModel, loadModel } from '../../../src/checkpoint/loadModel.js';
+import { saveModel } from '../../../src/checkpoint/saveModel.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../../reference/lib/compactTensor.js';
 import { CheckpointError, ConfigError } from '../../../src/lib/errors.js';
 import { packTensor } from '../../../reference/lib/pack.js';
@@ -78,7 +79,7 @@ describe('convert', () => {
 
   it('refuses a dtype that there is not', async () => {
     const asked = loadModel(plain(), { dtype: 'int3' as 'int4' });
-    await assert.rejects(asked, /^InputError: there is no dtype "int3"; there is: f32, bf16, f16, int8, int4$/);
+    await assert.rejects(asked, /^InputError: unknown dtype "int3"; choose one of: f32, bf16, f16, int8, int4$/);
   });
 
   it('puts every weight where the caller wants it', async () => {
@@ -111,7 +112,10 @@ describe('convert', () => {
       await saveModel(join(folder, dtype), model);
       await assert.rejects(loadModel(join(folder, dtype), { dtype }), (error: Error) => {
         assert.ok(error instanceof CheckpointError);
-        assert.match(error.message, new RegExp(`q_proj\\.weight holds ${value}, which ${dtype} cannot; bf16 can$`));
+        assert.match(
+          error.message,
+          new RegExp(`q_proj\\.weight contains ${value}, which ${dtype} cannot represent; bf16 can$`),
+        );
         return true;
       });
       await loadModel(join(folder, dtype), { dtype: 'bf16' });
@@ -120,10 +124,7 @@ describe('convert', () => {
 
   it('refuses to quantise again, to write over a model, or into it', async () => {
     const int8 = await converted('int8');
-    await assert.rejects(
-      loadModel(int8, { dtype: 'int4' }),
-      /is int8; it can be loaded as that or as f32, not as int4$/,
-    );
+    await assert.rejects(loadModel(int8, { dtype: 'int4' }), /is int8; it can be loaded as int8 or f32, not int4$/);
     const again = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', int8]);
     assert.deepEqual([again.code, again.stderr.includes('is there already; --force')], [2, true]);
     await writeFile(join(folder, 'config.json'), '{}');

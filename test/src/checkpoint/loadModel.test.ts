@@ -3,7 +3,8 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forward } from '../../../reference/index.js';
-import { inspectModel, loadModel, saveModel } from '../../../src/checkpoint/loadModel.js';
+import { inspectModel, loadModel } from '../../../src/checkpoint/loadModel.js';
+import { saveModel } from '../../../src/checkpoint/saveModel.js';
 import { openSafetensors, writeSafetensors, type WritableTensor } from '../../../src/checkpoint/safetensors.js';
 import { CheckpointError, ConfigError } from '../../../src/lib/errors.js';
 import { tensor } from '../../../reference/lib/tensor.js';
@@ -149,7 +150,7 @@ describe('load', () => {
       'lm_head.bias': { data: Float64Array.from(tensors['lm_head.bias'].data), shape: [40] },
     }));
     assertSame(await loadedLogits(), logits);
-    assert.deepEqual((await inspectModel(folder)).warnings, ['lm_head.bias is F64, rounded to float32']);
+    assert.deepEqual((await inspectModel(folder)).warnings, ['lm_head.bias is F64 and is rounded to float32']);
   });
 
   it('reads shards', async () => {
@@ -164,17 +165,20 @@ describe('load', () => {
     assertSame(await loadedLogits(), logits);
 
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ ...map, 'lm_head.bias': 'a.safetensors' }, /tensor "lm_head\.bias" is not in this shard/],
+      [{ ...map, 'lm_head.bias': 'a.safetensors' }, /does not list tensor "lm_head\.bias" in this shard/],
       [{ ...map, extra: 'a.safetensors' }, /tensor "extra" is not in a\.safetensors/],
-      [{ ...map, 'lm_head.bias': '../b.safetensors' }, /no file of this folder/],
-      [{ ...map, 'lm_head.bias': '..\\b.safetensors' }, /no file of this folder/],
-      [{ ...map, 'lm_head.bias': '/etc/b.safetensors' }, /no file of this folder/],
-      [{ ...map, 'lm_head.bias': 'b.safetensors\0.safetensors' }, /no file of this folder/],
-      [{ ...map, 'lm_head.bias': 'pytorch_model.bin' }, /no file of this folder/],
-      [{ ...map, 'lm_head.bias': 7 }, /"lm_head\.bias" is said to be in 7/],
-      [Object.fromEntries(entries.slice(1).map(([name]) => [name, map[name]])), /is not in this shard/],
+      [{ ...map, 'lm_head.bias': '../b.safetensors' }, /which is not a file in this folder/],
+      [{ ...map, 'lm_head.bias': '..\\b.safetensors' }, /which is not a file in this folder/],
+      [{ ...map, 'lm_head.bias': '/etc/b.safetensors' }, /which is not a file in this folder/],
+      [{ ...map, 'lm_head.bias': 'b.safetensors\0.safetensors' }, /which is not a file in this folder/],
+      [{ ...map, 'lm_head.bias': 'pytorch_model.bin' }, /which is not a file in this folder/],
+      [{ ...map, 'lm_head.bias': 7 }, /"lm_head\.bias" is mapped to 7/],
+      [
+        Object.fromEntries(entries.slice(1).map(([name]) => [name, map[name]])),
+        /does not list tensor "[^"]+" in this shard/,
+      ],
       [{ 'lm_head.bias': 'c.safetensors' }, /c\.safetensors does not exist/],
-      [{}, /weight_map must say/],
+      [{}, /weight_map must map each tensor/],
     ];
     for (const [weight_map, message] of wrong) {
       await writeFile(index, JSON.stringify({ weight_map }));
@@ -194,17 +198,20 @@ describe('load', () => {
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': frequencies(10000) }));
     assertSame(await loadedLogits(), logits);
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': frequencies(500) }));
-    await assert.rejects(loadModel(folder), /holds a rope_theta of 500\.0, but config\.json means rope_theta 10000/);
+    await assert.rejects(
+      loadModel(folder),
+      /contains a rope_theta of 500\.0, but config\.json implies rope_theta 10000/,
+    );
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([3]) }));
     await assert.rejects(
       loadModel(folder),
-      /holds 3 frequencies, but config\.json means rope_theta 10000 and 4 of them/,
+      /contains 3 frequencies, but config\.json implies rope_theta 10000 and 4 frequencies/,
     );
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([4]) }));
-    await assert.rejects(loadModel(folder), /holds no powers of a rope_theta/);
+    await assert.rejects(loadModel(folder), /contains no powers of a rope_theta/);
     await editConfig({ n_head: 8 });
     await rewrite((tensors) => ({ ...tensors, 'rotary.inv_freq': tensor([1], Float32Array.of(0.5)) }));
-    await assert.rejects(loadModel(folder), /holds the frequency 0\.5, but/);
+    await assert.rejects(loadModel(folder), /contains the frequency 0\.5, but/);
   });
 
   it('says what it had to assume', async () => {

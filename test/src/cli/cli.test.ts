@@ -3,7 +3,8 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { forward } from '../../../reference/index.js';
-import { loadModel, saveModel } from '../../../src/checkpoint/loadModel.js';
+import { loadModel } from '../../../src/checkpoint/loadModel.js';
+import { saveModel } from '../../../src/checkpoint/saveModel.js';
 import { openSafetensors } from '../../../src/checkpoint/safetensors.js';
 import { activationNames } from '../../../reference/lib/trace.js';
 import { tinyModel } from '../../support/arbitraries.js';

@@ -101,15 +101,15 @@ describe('command line with a model of the Hub', () => {
     assert.deepEqual([code, hub.seen.length], [2, 0]);
     assert.match(
       stderr,
-      /^emergent: org\/demo is a folder here: a revision is only for models of the Hugging Face Hub\n$/,
+      /^emergent: org\/demo is a local folder; only models on the Hugging Face Hub have revisions\n$/,
     );
   });
 
   const REFUSED: [string, RegExp][] = [
     ['org/nope', /^emergent: org\/nope is no folder here, and [^\n]+\n$/],
     ['org/demo@nope', /^emergent: org\/demo has no revision "nope" \(HTTP 404\)\n$/],
-    ['nope', /^emergent: nope does not exist; a model of the Hugging Face Hub is called org\/name\n$/],
-    ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" cannot be the revision of a model\n$/],
+    ['nope', /^emergent: nope does not exist; models on the Hugging Face Hub are named org\/name\n$/],
+    ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" is not a valid revision\n$/],
     [
       'org/pickled',
       /^emergent: http[^\n]+\/pytorch_model\.bin is a Python pickle, [^\n]+ convert it in Python with [^\n]+\n$/,

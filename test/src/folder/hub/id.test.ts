@@ -51,13 +51,13 @@ describe('ids of the Hub', () => {
       assert.throws(() => parseHubId('a/b', revision), InputError, revision);
       assert.throws(() => parseHubId(`a/b@${revision}`), InputError, revision);
     }
-    assert.throws(() => parseHubId('a/b@v1', 'v2'), /a\/b@v1: the revision asked for beside it is another, "v2"/);
+    assert.throws(() => parseHubId('a/b@v1', 'v2'), /a\/b@v1 conflicts with the requested revision "v2"/);
   });
 
   it('have a URL', () => {
     assert.equal(hubUrl('a/b'), 'https://huggingface.co/a/b/resolve/main/');
     assert.equal(hubUrl('a/b', 'refs/pr/1'), 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/');
     assert.equal(hubUrl('a/b@v1', undefined, 'http://localhost:1/'), 'http://localhost:1/a/b/resolve/v1/');
-    assert.throws(() => hubUrl('demo'), /"demo" is no id of the Hugging Face Hub, such as org\/name/);
+    assert.throws(() => hubUrl('demo'), /"demo" is not a Hugging Face Hub id such as org\/name/);
   });
 });

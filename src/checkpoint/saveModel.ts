@@ -1,0 +1,49 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { messageOf } from '../../reference/lib/errors.js';
+import type { Model } from '../../reference/lib/weights.js';
+import { writeFileWhole } from '../folder/nodeFile.js';
+import { CheckpointError } from '../lib/errors.js';
+import { namedTensors } from './assemble.js';
+import { formatConfig } from './config.js';
+import { writeSafetensors } from './safetensors.js';
+
+/**
+ * Writes a model folder: `config.json`, and `model.safetensors` with canonical names in float32.
+ *
+ * @throws CheckpointError if a file cannot be written.
+ */
+export async function saveModel(folder: string, { config, weights }: Model): Promise<void> {
+  await saveConfig(folder, config);
+  await writeSafetensors(join(folder, 'model.safetensors'), namedTensors(weights), { format: 'pt' });
+}
+
+/**
+ * Creates a model folder and writes its `config.json`.
+ *
+ * @param more further keys for the file
+ * @throws CheckpointError if the folder or the file cannot be written.
+ */
+export async function saveConfig(
+  folder: string,
+  config: ModelConfig,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await makeFolder(folder);
+  const json = `${JSON.stringify({ ...formatConfig(config), ...more }, null, 2)}\n`;
+  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+}
+
+/**
+ * Creates a folder unless it exists.
+ *
+ * @throws CheckpointError if the folder cannot be created.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new CheckpointError(`${folder} cannot be created: ${messageOf(error)}`);
+  }
+}
