@@ -2,12 +2,17 @@ import { ShapeError } from './lib/errors.js';
 import { show, tensor, type Tensor } from './lib/tensor.js';
 
 /**
- * Adds what a sub-layer found to the residual stream that carries every token through the model.
+ * Adds a sublayer's output to the residual stream, which carries every token through the model.
  *
  *     y = a + b
  *
- * @returns the common shape of a and b; one rounding each.
+ * @returns the shape of a and b; each sum is rounded once.
  * @throws ShapeError if the shapes differ: nothing is broadcast.
+ *
+ * @example
+ * ```ts
+ * add(matrix([[1, 2]]), matrix([[10, 20]])).data; // => [11, 22]
+ * ```
  */
 export function add(a: Tensor, b: Tensor): Tensor {
   if (show(a.shape) !== show(b.shape)) {

@@ -2,16 +2,24 @@ import { checkId } from './lib/checkTokens.js';
 import { expectMatrix, rows, tensor, type Tensor } from './lib/tensor.js';
 
 /**
- * Looks up the frozen code of every token. In these models the table was fixed before training and carries no meaning:
- * it only tells tokens apart.
+ * Looks up the frozen code of every token. In these models the table was fixed before training and carries no meaning: it
+ * only tells tokens apart.
  *
  *     y[t] = table[ids[t]]
+ *
+ * Bochkov 2025, arXiv 2507.04886.
  *
  * @param ids T token ids, 0 ≤ id < V.
  * @param table [V, E]
  * @returns [T, E], copied bit for bit.
- * @throws InputError if an id is no row of the table.
+ * @throws InputError if an id is not a row of the table.
  * @see golden `embedding`; PyTorch `nn.Embedding`
+ *
+ * @example
+ * ```ts
+ * const table = matrix([[1, -1], [2, 0], [0, 3]]); // V = 3 tokens, E = 2
+ * embedding([2, 0], table).data; // => [0, 3, 1, -1]
+ * ```
  */
 export function embedding(ids: readonly number[], table: Tensor): Tensor {
   expectMatrix('embedding', 'table', table);

@@ -1,7 +1,7 @@
 /** The reference on its own: `import { forward, KvCache } from 'emergent-semantics/reference'`. */
 export { add } from './add.js';
 export { attention } from './attention.js';
-export { block, type Remember } from './block.js';
+export { block, type BlockConfig, type BlockOptions, type Remember } from './block.js';
 export { embedding } from './embedding.js';
 export { erf, erfc } from './erf.js';
 export { feedForward } from './feedForward.js';
@@ -15,6 +15,6 @@ export { repeatInterleave } from './repeatInterleave.js';
 export { rope, ropeTables, type RopeTables } from './rope.js';
 export { softmax } from './softmax.js';
 export type { ModelConfig } from './lib/config.js';
-export type { Tensor } from './lib/tensor.js';
+export { matrix, tensor, vector, type Tensor } from './lib/tensor.js';
 export type { Trace } from './lib/trace.js';
 export type { BlockWeights, LayerNormWeights, LinearWeights, Model, ModelWeights } from './lib/weights.js';

@@ -1,6 +1,6 @@
 import { checkTokens } from './lib/checkTokens.js';
 import { rows, type Tensor } from './lib/tensor.js';
-import { noTrace, prefixed, type Trace } from './lib/trace.js';
+import { noTrace, prefixed, traced, type Trace } from './lib/trace.js';
 import type { Model } from './lib/weights.js';
 import { block } from './block.js';
 import { embedding } from './embedding.js';
@@ -11,48 +11,52 @@ import { repeatInterleave } from './repeatInterleave.js';
 import { ropeTables } from './rope.js';
 
 export interface ForwardOptions {
-  /** Continue after the tokens held here, and hold these as well. */
+  /** Holds the tokens so far; the new ones continue them and are added. */
   cache?: KvCache | undefined;
-  /** Score the token after each position, or only after the last one, which saves most of the head's work. */
+  /** Score the token after each position (the default), or only after the last one, which saves most of the head's work. */
   logits?: 'all' | 'last' | undefined;
   /** Called with every named activation. */
   trace?: Trace | undefined;
+  /** Trace every layer's attention weights, `attn_weights` [H, T, S], too. */
+  attnWeights?: boolean | undefined;
 }
 
 /**
- * The whole forward pass: what the model thinks comes next.
+ * The whole forward pass: scores every token of the vocabulary as the next one.
  *
  * @param ids T token ids, at most block_size together with those in the cache
- * @returns logits [T, V], or [1, V] for `logits: 'last'`: the higher, the likelier as the next token
- * @throws InputError for no tokens, too many, or an id outside of the vocabulary
+ * @returns logits [T, V], or [1, V] for `logits: 'last'`; a softmax of a row gives the probabilities of the next token
+ * @throws InputError for no tokens, too many, or an id outside the vocabulary
  * @see golden `models`; `golden/model.py`
+ *
+ * @example A model without blocks predicts from each token's code alone. V = 2, E = 1, C = 2.
+ * ```ts
+ * const config = { nLayer: 0, nHead: 1, dModel: 2, nEmbed: 1, vocabSize: 2, blockSize: 4, ropeTheta: 10000 };
+ * const lmHead = { weight: matrix([[1, 1], [2, -1]]), bias: vector([0, 5]) };
+ * const weights = { embedding: matrix([[3], [7]]), blocks: [], finalNorm: null, lmHead };
+ * forward([0, 1], { config, weights }).data; // => [6, 8, 14, 12]
+ * ```
  */
 export function forward(ids: readonly number[], { config, weights }: Model, options: ForwardOptions = {}): Tensor {
-  const { cache, logits = 'all', trace = noTrace } = options;
+  const { cache, logits = 'all', trace = noTrace, attnWeights } = options;
   const { dModel: C, nEmbed: E, nHead: H } = config;
   const T = ids.length;
   const past = cache?.length ?? 0;
   checkTokens(ids, past, config);
 
-  const codes = embedding(ids, weights.embedding); // [T, E]
-  trace('embedding', codes);
-
-  let x = repeatInterleave(codes, C / E); // [T, E] -> [T, C]
-  trace('expanded', x);
+  const codes = traced(trace, 'embedding', embedding(ids, weights.embedding)); // [T] → [T, E]
+  let x = traced(trace, 'expanded', repeatInterleave(codes, C / E)); // [T, E] → [T, C]
 
   const tables = ropeTables(C / H, config.ropeTheta, past, T);
   weights.blocks.forEach((layer, n) => {
     const remember = cache && ((k: Tensor, v: Tensor) => cache.append(n, k, v));
-    x = block(x, layer, config, tables, remember, prefixed(trace, `layers.${n}.`)); // [T, C]
+    x = block(x, layer, config, tables, { remember, trace: prefixed(trace, `layers.${n}.`), attnWeights }); // [T, C]
   });
   cache?.advance(T);
 
   if (weights.finalNorm) {
-    x = layerNorm(x, weights.finalNorm, config.layerNormEps);
-    trace('final_norm', x);
+    x = traced(trace, 'final_norm', layerNorm(x, weights.finalNorm, config.layerNormEps)); // [T, C]
   }
-  if (logits === 'last') x = rows(x, T - 1, T); // [T, C] -> [1, C]
-  const scores = lmHead(x, weights.lmHead); // [T, V] or [1, V]
-  trace('logits', scores);
-  return scores;
+  if (logits === 'last') x = rows(x, T - 1, T); // [T, C] → [1, C]
+  return traced(trace, 'logits', lmHead(x, weights.lmHead)); // [T, V] or [1, V]
 }

@@ -2,16 +2,21 @@ import { ShapeError } from './lib/errors.js';
 import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
 
 /**
- * Widens the embedding to the width of the model by repeating each element, so that a table of V × 64 numbers can feed
- * blocks of width 1024.
+ * Widens the embedding to the width of the model by repeating each element, so that a table of V × 64 numbers feeds blocks
+ * of width 1024.
  *
  *     y[t, c] = x[t, ⌊c / repeats⌋]
  *
  * @param x [T, E]
  * @param repeats C / E, a positive integer; 1 copies.
  * @returns [T, E · repeats], copied bit for bit.
- * @throws ShapeError if `repeats` is no positive integer.
+ * @throws ShapeError if `repeats` is not a positive integer.
  * @see golden `repeatInterleave`; PyTorch `torch.repeat_interleave(x, repeats, dim=-1)`
+ *
+ * @example
+ * ```ts
+ * repeatInterleave(matrix([[5, 7]]), 3).data; // => [5, 5, 5, 7, 7, 7]
+ * ```
  */
 export function repeatInterleave(x: Tensor, repeats: number): Tensor {
   expectMatrix('repeatInterleave', 'x', x);

@@ -1,14 +1,14 @@
 import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
 
 /**
- * Turns scores into weights that are positive and sum to 1, in place.
+ * Turns scores into positive weights that sum to 1, in place.
  *
  *     y[i] = e^(x[i] − m) / Σⱼ e^(x[j] − m),  m = maxⱼ x[j]
  *
  * Subtracting the maximum changes nothing in exact arithmetic and keeps the exponentials from overflowing.
  *
  * @param scores float64, as attention keeps them
- * @param length how many of the first scores take part
+ * @param length the number of scores, from the first, that take part
  */
 export function softmaxInPlace(scores: Float64Array, length: number): void {
   let maximum = -Infinity;
@@ -25,8 +25,14 @@ export function softmaxInPlace(scores: Float64Array, length: number): void {
  * The softmax of every row.
  *
  * @param x [rows, columns]
- * @returns [rows, columns]; −∞ becomes exactly 0, a row of nothing but −∞ becomes NaN, as in PyTorch.
+ * @returns [rows, columns]; −∞ becomes exactly 0; a row of −∞ alone becomes NaN, as in PyTorch.
  * @see golden `softmax`; PyTorch `torch.softmax(x, -1)`
+ *
+ * @example e^0 = 1 and e^(ln 3) = 3 make shares of 1/4 and 3/4.
+ * ```ts
+ * softmax(matrix([[0, Math.log(3)]])).data; // => [0.25, 0.75]
+ * softmax(matrix([[10000, 10000]])).data; // => [0.5, 0.5]
+ * ```
  */
 export function softmax(x: Tensor): Tensor {
   expectMatrix('softmax', 'x', x);

@@ -42,7 +42,7 @@ export async function measureSpeed(
     if (!Number.isSafeInteger(length) || length < 1) throw new InputError(`a length must be 1 or more, got ${length}`);
   }
   const longest = Math.max(...prefill, ...decode.map((length) => length + steps));
-  if (longest > blockSize) throw new InputError(`${longest} tokens are over the model's block_size of ${blockSize}`);
+  if (longest > blockSize) throw new InputError(`${longest} tokens exceed the model's block_size of ${blockSize}`);
 
   const lengths = [...new Set([...prefill, ...decode])].sort((a, b) => a - b);
   const total = lengths.reduce((sum, length) => sum + length, 0) + steps * decode.length;

@@ -12,7 +12,7 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /**
- * Wraps `data` as a tensor of the given shape, or makes one of zeros.
+ * Wraps `data` as a tensor of the given shape, or creates one of zeros.
  *
  * @throws ShapeError if `data` does not hold exactly as many elements as the shape asks for.
  */
@@ -21,6 +21,16 @@ export function tensor(shape: readonly number[], data: Float32Array = new Float3
     throw new ShapeError(`tensor: shape ${show(shape)} holds ${sizeOf(shape)} elements, data has ${data.length}`);
   }
   return { data, shape };
+}
+
+/** A matrix from its rows: `matrix([[1, 2], [3, 4]])` is [2, 2]. */
+export function matrix(values: readonly (readonly number[])[]): Tensor {
+  return tensor([values.length, values[0]?.length ?? 0], Float32Array.from(values.flat()));
+}
+
+/** A vector, such as a bias: `vector([1, 2])` is [2]. */
+export function vector(values: readonly number[]): Tensor {
+  return tensor([values.length], Float32Array.from(values));
 }
 
 /** Rows `start` to `end` (exclusive) of a matrix, as a view that shares its memory. */
@@ -35,7 +45,7 @@ export function show(shape: readonly number[]): string {
 }
 
 /**
- * Checks a matrix argument of an op, once, before its loops. `columns` is omitted where any width will do.
+ * Checks a matrix argument of an op, once, before its loops. Without `columns` any width is accepted.
  *
  * @throws ShapeError such as `layerNorm: x expects [T, 1024], got [4, 1000]`.
  */

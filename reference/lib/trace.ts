@@ -4,10 +4,16 @@ import type { Tensor } from './tensor.js';
 /** Called with every named activation, in order of execution. The tensor is the receiver's to keep. */
 export type Trace = (name: string, value: Tensor) => void;
 
-/** The trace of someone who does not look. */
+/** A trace that does nothing. */
 export const noTrace: Trace = () => undefined;
 
-/** A trace that puts a prefix before every name: `layers.3.` before `attn_out`. */
+/** Reports an activation and returns it, so that an op and its trace fit on one line. */
+export function traced(trace: Trace, name: string, value: Tensor): Tensor {
+  trace(name, value);
+  return value;
+}
+
+/** A trace that prefixes every name: `attn_out` becomes `layers.3.attn_out`. */
 export function prefixed(trace: Trace, prefix: string): Trace {
   if (trace === noTrace) return noTrace;
   return (name, value) => {
@@ -20,7 +26,8 @@ const FEED_FORWARD = ['ffn_up', 'ffn_act', 'ffn_out', 'resid'];
 
 /**
  * The names of all activations in order of execution, as golden files, traces and reports use them:
- * `embedding`, `expanded`, `layers.0.attn_norm`, …, `final_norm`, `logits`.
+ * `embedding`, `expanded`, `layers.0.attn_norm`, …, `final_norm`, `logits`. Attention weights (`layers.0.attn_weights`,
+ * between `k_rot` and `attn`) are left out, because a pass traces them only when asked.
  */
 export function activationNames(config: ModelConfig, hasFinalNorm: boolean): string[] {
   const layer =

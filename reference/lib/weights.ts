@@ -1,19 +1,19 @@
 import type { ModelConfig } from './config.js';
 import type { Tensor } from './tensor.js';
 
-/** A matrix in PyTorch's order, [out, in], and a vector [out] or null where the layer has none. */
+/** A matrix in PyTorch's order, [N, K] (outputs, inputs), and a bias [N], or null for a layer without one. */
 export interface LinearWeights {
   weight: Tensor;
   bias: Tensor | null;
 }
 
-/** A scale and a shift for each of the C elements; the shift is null where the layer has none. */
+/** A scale for each of the C elements and a bias, null for a layer without one. */
 export interface LayerNormWeights {
   weight: Tensor;
   bias: Tensor | null;
 }
 
-/** What one of the L blocks has learned. */
+/** What one of the L blocks learned. */
 export interface BlockWeights {
   attnNorm: LayerNormWeights;
   qProj: LinearWeights; // [C, C]
@@ -25,7 +25,7 @@ export interface BlockWeights {
   ffnDown: LinearWeights; // [C, 4C]
 }
 
-/** Everything that a checkpoint holds. Only `blocks`, `finalNorm` and `lmHead` were trained. */
+/** All weights of a checkpoint. Only `blocks`, `finalNorm` and `lmHead` were trained. */
 export interface ModelWeights {
   embedding: Tensor; // [V, E], frozen
   blocks: BlockWeights[]; // L of them
@@ -33,7 +33,7 @@ export interface ModelWeights {
   lmHead: LinearWeights; // [V, C], not tied to the embedding
 }
 
-/** A model: what it is and what it knows. */
+/** A model: its hyperparameters and its weights. */
 export interface Model {
   config: ModelConfig;
   weights: ModelWeights;

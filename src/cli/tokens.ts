@@ -31,7 +31,7 @@ export async function tokensOf(
   const ids = tokens ?? (await readTokenizer(folder)).encode(text ?? '');
   if (ids.length === 0) throw new InputError('--text is empty: the model needs at least one token');
   if (ids.length > blockSize) {
-    throw new InputError(`${ids.length} tokens are over the model's block_size of ${blockSize}`);
+    throw new InputError(`${ids.length} tokens exceed the model's block_size of ${blockSize}`);
   }
   return ids;
 }

@@ -119,7 +119,7 @@ export function checkGolden(golden: Golden, config: ModelConfig, graph: readonly
   }
   if (tokens.length > config.blockSize) {
     throw new InputError(
-      `${golden.name} has ${tokens.length} tokens, over the model's block_size of ${config.blockSize}`,
+      `${golden.name} has ${tokens.length} tokens, which exceed the model's block_size of ${config.blockSize}`,
     );
   }
 }

@@ -36,7 +36,7 @@ describe('block', () => {
     const { config, weights } = tinyModel();
     const names: string[] = [];
     const x = fc.sample(tensorOf([3, 16]), 1)[0];
-    block(x, weights.blocks[0], config, ropeTables(8, 10000, 0, 3), undefined, (name) => names.push(name));
+    block(x, weights.blocks[0], config, ropeTables(8, 10000, 0, 3), { trace: (name) => names.push(name) });
     assert.deepEqual(names, [
       ...['attn_norm', 'q', 'k', 'v', 'q_rot', 'k_rot', 'attn', 'attn_out', 'resid_mid'],
       ...['ffn_norm', 'ffn_up', 'ffn_act', 'ffn_out', 'resid'],

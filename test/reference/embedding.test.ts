@@ -24,6 +24,6 @@ describe('embedding', () => {
     for (const id of [-1, 3, 1.5, NaN]) {
       assert.throws(() => embedding([0, id], tensor([3, 2])), InputError);
     }
-    assert.throws(() => embedding([0, 3], tensor([3, 2])), /token id 3 at position 1 is not in the vocabulary of 3/);
+    assert.throws(() => embedding([0, 3], tensor([3, 2])), /token id 3 at position 1 is outside the vocabulary of 3/);
   });
 });

@@ -5,7 +5,7 @@ import { TINY } from '../support/arbitraries.js';
 
 describe('kvCache', () => {
   it('returns what came before and what is new, layer by layer', () => {
-    const cache = new KvCache({ ...TINY, dModel: 2, nHead: 1 });
+    const cache = new KvCache({ ...TINY, dModel: 2 });
     cache.append(0, tensor([2, 2], Float32Array.of(1, 2, 3, 4)), tensor([2, 2], Float32Array.of(5, 6, 7, 8)));
     cache.append(1, tensor([2, 2]), tensor([2, 2]));
     cache.advance(2);

@@ -90,7 +90,7 @@ describe('model', () => {
   it('refuses no tokens, too many, and ids that it does not have', () => {
     const tooMany = new Array<number>(17).fill(0);
     assert.throws(() => forward([], model), InputError);
-    assert.throws(() => forward(tooMany, model), /17 tokens are over the model's block_size of 16/);
+    assert.throws(() => forward(tooMany, model), /17 tokens exceed the model's block_size of 16/);
     assert.throws(() => forward([V], model), InputError);
     const cache = new KvCache(model.config);
     forward(tooMany.slice(1), model, { cache });

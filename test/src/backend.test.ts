@@ -72,9 +72,9 @@ function sessionTests(name: string, bitIdentical: boolean): void {
 
   it('holds what it held when a call is refused', async () => {
     await session.forward(ids.slice(0, 2));
-    await assert.rejects(session.forward([3, 99]), /token id 99 at position 1 is not in the vocabulary of 40/);
+    await assert.rejects(session.forward([3, 99]), /token id 99 at position 1 is outside the vocabulary of 40/);
     await assert.rejects(session.forward([]), /at least one token/);
-    await assert.rejects(session.forward(ids.slice(1)), /17 tokens are over the model's block_size of 16/);
+    await assert.rejects(session.forward(ids.slice(1)), /17 tokens exceed the model's block_size of 16/);
     assert.equal(session.length, 2);
     same(await session.forward(ids.slice(2, 3)), rows(forward(ids.slice(0, 3), model), 2, 3));
   });

@@ -215,11 +215,11 @@ describe('command line', () => {
     [['logits', '--tokens', '1', '--text', 'a', '--out', '/tmp/x'], /^emergent: [^\n]*cannot be used with[^\n]*\n$/],
     [
       ['logits', '--tokens', '1024', '--out', '/tmp/x'],
-      /^emergent: token id 1024 at position 0 is not in the vocabulary of 1024 \(0 to 1023\)\n$/,
+      /^emergent: token id 1024 at position 0 is outside the vocabulary of 1024 \(0 to 1023\)\n$/,
     ],
     [
       ['logits', '--tokens', new Array(129).fill('1').join(), '--out', '/tmp/x'],
-      /^emergent: 129 tokens are over the model's block_size of 128\n$/,
+      /^emergent: 129 tokens exceed the model's block_size of 128\n$/,
     ],
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
     [
