@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The floors, lowest first. A file imports from its own floor and from those below. */
+const FLOORS = [
+  'reference/lib',
+  'reference',
+  'accel',
+  'src/lib',
+  'src/folder',
+  'src/tokenizer',
+  'src/checkpoint',
+  'src',
+  'src/verify',
+  'src/cli',
+];
+
+/** The longest floor that a file lies in. */
+function floorOf(file: string): number {
+  const homes = FLOORS.filter((floor) => file.startsWith(`${floor}/`));
+  return FLOORS.indexOf(homes.sort((a, b) => b.length - a.length)[0]);
+}
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => `${folder}/${file.split(sep).join('/')}`)
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+}
+
+/** What a file imports from the project, by type or by value, at once or on demand. */
+function importsOf(file: string): string[] {
+  const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'));
+  return importedFiles
+    .map(({ fileName }) => fileName)
+    .filter((name) => name.startsWith('.'))
+    .map((name) => posix.join(posix.dirname(file), name.replace(/\.js$/, '.ts')))
+    .map((name) => (name.endsWith('.ts') ? name : `${name}.ts`)); // AssemblyScript names no ending
+}
+
+const files = ['reference', 'accel', 'src'].flatMap(sourcesIn);
+const graph = new Map(files.map((file) => [file, importsOf(file)]));
+
+/** A way from a file through its imports back to itself, or null. */
+function circleFrom(start: string): string[] | null {
+  const seen = new Set<string>();
+  function search(file: string, path: string[]): string[] | null {
+    for (const next of graph.get(file) ?? []) {
+      if (next === start) return [...path, next];
+      if (seen.has(next)) continue;
+      seen.add(next);
+      const found = search(next, [...path, next]);
+      if (found) return found;
+    }
+    return null;
+  }
+  return search(start, [start]);
+}
+
+describe('floors', () => {
+  it('are seen: hundreds of imports lead to files that exist', () => {
+    const imports = [...graph.values()].flat();
+    assert.ok(imports.length > 300);
+    for (const [file, imported] of graph) {
+      for (const target of imported) assert.ok(graph.has(target), `${file} imports ${target}`);
+    }
+  });
+
+  it('the reference imports nothing outside itself, not even a package', () => {
+    for (const file of sourcesIn('reference')) {
+      const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'));
+      for (const { fileName } of importedFiles) {
+        assert.ok(posix.join(posix.dirname(file), fileName).startsWith('reference/'), `${file} imports ${fileName}`);
+        assert.ok(fileName.startsWith('.'), `${file} imports ${fileName}`);
+      }
+    }
+  });
+
+  it('imports go down or stay on their floor', () => {
+    for (const [file, imported] of graph) {
+      for (const target of imported) {
+        assert.ok(floorOf(target) <= floorOf(file), `${file} imports ${target}, which lies higher`);
+      }
+    }
+  });
+
+  it('no import leads back in a circle', () => {
+    for (const file of files) assert.equal(circleFrom(file)?.join(' -> '), undefined);
+  });
+});
+
+describe('the map in ARCHITECTURE.md', () => {
+  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  const map = /^## Folders\n+```\n([^]*?)^```$/m.exec(text)?.[1] ?? '';
+
+  it('names every folder of two levels', () => {
+    const known = new Set([...map.matchAll(/(?<=^|\s)([\w.-]+(?:\/[\w.-]+)*)\//gm)].map(([, name]) => name));
+    for (const top of ['reference', 'accel', 'src', 'golden', 'test', 'bench', 'models', 'examples']) {
+      assert.ok(known.has(top), `${top}/ is missing`);
+      for (const entry of readdirSync(join(root, top), { withFileTypes: true })) {
+        if (!entry.isDirectory() || /^(\.|__|fixtures|node_modules)/.test(entry.name)) continue;
+        assert.ok(known.has(`${top}/${entry.name}`), `${top}/${entry.name}/ is missing`);
+      }
+    }
+  });
+
+  it('names no file that does not exist', () => {
+    let folder = '';
+    for (const line of map.split('\n')) {
+      const [, indent, name] = /^( *)([\w.{},/-]+)/.exec(line) ?? [];
+      if (!name) continue;
+      if (indent === '' && name.endsWith('/')) folder = name;
+      const path = indent === '' ? name : folder + name;
+      assert.ok(existsSync(join(root, path)), `${relative(root, join(root, path))} does not exist`);
+    }
+    assert.ok(map.length > 0 && dirname(folder) !== '');
+  });
+});
