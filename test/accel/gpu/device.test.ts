@@ -13,18 +13,21 @@ function double(this: Thread, x: number[]): number {
 describe('a WebGPU device that cannot be set up', () => {
   it('leaves no context behind, however often', async () => {
     const { WebGPUContext } = ((await import('gpu.js')) as unknown as { default: GpuJs }).default;
-    const { acquire, destroy } = WebGPUContext;
+    const original = Object.getOwnPropertyDescriptors(WebGPUContext);
     let destroyed = 0;
     // A context without a device, which the recorder cannot take.
     WebGPUContext.acquire = () => Promise.resolve({} as never);
-    WebGPUContext.destroy = () => Promise.resolve(void destroyed++);
+    WebGPUContext.destroy = () => {
+      destroyed++;
+      return Promise.resolve();
+    };
     try {
       for (const times of [1, 2]) {
         await assert.rejects(openDevice('webgpu'), /^DeviceError: webgpu: .+/);
         assert.equal(destroyed, times);
       }
     } finally {
-      Object.assign(WebGPUContext, { acquire, destroy });
+      Object.defineProperties(WebGPUContext, { acquire: original.acquire, destroy: original.destroy });
     }
   });
 });
