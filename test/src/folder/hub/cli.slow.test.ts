@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { cp, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demoFolder } from '../../../../src/load.js';
-import { emergent, MAIN } from '../../../support/cli.js';
+import { childEnvironment, emergent, MAIN } from '../../../support/cli.js';
 import { sha256 } from '../../../support/hub.js';
 import { filesOf, useHub } from '../../../support/hubSetup.js';
 
@@ -25,7 +25,9 @@ describe('command line with a model of the Hub', () => {
   const blobs = (): string => join(here.home, 'hub/models--org--demo/blobs');
 
   it('answers, and answers without a network afterwards', async () => {
-    const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION]);
+    const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION], {
+      env: childEnvironment(),
+    });
     assert.deepEqual([online.code, online.stderr], [0, '']);
     assert.equal((JSON.parse(online.stdout) as { text: string }).text, 'Tokyo');
     process.env.HF_ENDPOINT = 'http://127.0.0.1:9';
