@@ -25,9 +25,7 @@ describe('command line with a model of the Hub', () => {
   const blobs = (): string => join(here.home, 'hub/models--org--demo/blobs');
 
   it('answers, and answers without a network afterwards', async () => {
-    const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION], {
-      env: childEnvironment(),
-    });
+    const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION]);
     assert.deepEqual([online.code, online.stderr], [0, '']);
     assert.equal((JSON.parse(online.stdout) as { text: string }).text, 'Tokyo');
     process.env.HF_ENDPOINT = 'http://127.0.0.1:9';
@@ -49,7 +47,9 @@ describe('command line with a model of the Hub', () => {
 
   it('killed in the middle of a download goes on from there, and till then has nothing that loads', async () => {
     hub.fail(WEIGHTS, { dropAfter: 2_000_000, stall: true });
-    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION]);
+    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION], {
+      env: childEnvironment(),
+    });
     const left = await partial(2_000_000);
     child.kill('SIGKILL');
     await new Promise((resolve) => child.on('close', resolve));
