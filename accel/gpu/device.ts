@@ -300,9 +300,11 @@ export async function openDevice(backend: GpuBackend): Promise<Device> {
   await defineNavigatorGpu();
   try {
     const context = await gpujs.WebGPUContext.acquire();
-    webGpuDevices++;
-    return new Device(backend, gpujs, context);
+    const device = new Device(backend, gpujs, context);
+    webGpuDevices++; // only now: dispose() of a device counts it down, and a constructor that throws leaves none
+    return device;
   } catch (error) {
+    if (webGpuDevices === 0) await gpujs.WebGPUContext.destroy();
     const [line] = messageOf(error).split('\n');
     const why = line.includes('no adapter') ? 'no adapter; there is no GPU here that WebGPU can use' : line;
     throw new DeviceError(`webgpu: ${why}`, { cause: error });

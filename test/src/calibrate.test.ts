@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { openSession } from '../../src/backend.js';
 import { calibrate, type Convention } from '../../src/calibrate.js';
-import { loadModel } from '../../src/checkpoint/loadModel.js';
 import { generateIds } from '../../src/generate.js';
-import { demoFolder, load } from '../../src/load.js';
-import { loadTokenizer } from '../../src/tokenizer/loadTokenizer.js';
+import { load } from '../../src/load.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { tinyModel } from '../support/arbitraries.js';
+import { recognizesTrained, TRAINED } from '../support/conventions.js';
 
 describe('calibrate', () => {
   /** Text that a model with given conventions wrote itself: nobody predicts it better. */
@@ -42,33 +39,7 @@ describe('calibrate', () => {
     }
   });
 
-  describe('recognises models that were trained briefly under each combination', () => {
-    const folder = fileURLToPath(new URL('../../golden/conventions/', import.meta.url));
-    const names = readdirSync(folder).filter((name) => name.includes('-'));
-    let text: number[];
-    before(async () => {
-      text = (await loadTokenizer(demoFolder())).encode(readFileSync(`${folder}text.txt`, 'utf8')).slice(0, 1024);
-      assert.equal(names.length, 8);
-    });
-
-    for (const name of names) {
-      it(name, async () => {
-        const [ropePairing, geluApproximate, normPosition] = name.split('-');
-        const { model, report } = await loadModel(`${folder}${name}`);
-        assert.ok(report.assumedKeys.includes('rope_pairing') && report.assumedKeys.includes('norm_position'));
-        const { trials, verdicts } = await calibrate(model, text);
-        const best = trials[0].convention;
-        console.log(
-          `      ${verdicts.map((v) => `${v.key} ${v.best} by ${v.nats.toPrecision(2)} (${v.sigmas.toFixed(0)} s.e.)`).join(', ')}`,
-        );
-        assert.deepEqual([best.ropePairing, best.normPosition], [ropePairing, normPosition]);
-        const clear = verdicts.filter((verdict) => verdict.clear).map(({ key }) => key);
-        // The forms of GELU differ by 4.7e-4 at most, the usual eps by less: perplexity cannot tell, and must not say so.
-        assert.deepEqual(clear, ['ropePairing', 'normPosition']);
-        assert.ok(['none', 'tanh'].includes(geluApproximate));
-      });
-    }
-  });
+  recognizesTrained(TRAINED.slice(0, 1)); // the others in calibrate.slow.test.ts
 
   it('finds the conventions that the demo was trained with', async () => {
     const demo = await load();

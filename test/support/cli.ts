@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export interface Outcome {
@@ -19,10 +20,21 @@ export function emergent(args: readonly string[], input = '', cwd?: string): Pro
   return run(process.execPath, ['--import', TSX, MAIN, ...args], input, cwd);
 }
 
+/**
+ * Without the Vulkan driver that tests in this process use: naming one makes the command ask it, and drivers write to
+ * stderr, which tests compare. The loader also complains there of a missing XDG_RUNTIME_DIR.
+ */
+export function childEnvironment(): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { XDG_RUNTIME_DIR: tmpdir(), ...process.env }; // as it is now: tests change it
+  delete env.VK_ICD_FILENAMES;
+  delete env.VK_DRIVER_FILES;
+  return env;
+}
+
 /** Runs a program to its end. */
 export function run(command: string, args: readonly string[], input = '', cwd?: string): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd });
+    const child = spawn(command, args, { cwd, env: childEnvironment() });
     const outcome: Outcome = { code: null, stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text));

@@ -29,9 +29,13 @@ export const DEVICES: string = [
 ].join('\n');
 
 /** A suite for each backend: it runs where the machine has it, and is skipped, with the reason in the title, where not. */
-export function onEveryBackend(title: string, body: (backend: GpuBackend) => void): void {
+export function onEveryBackend(
+  title: string,
+  body: (backend: GpuBackend) => void,
+  backends: readonly GpuBackend[] = GPU_BACKENDS,
+): void {
   describe(title, () => {
-    for (const backend of GPU_BACKENDS) {
+    for (const backend of backends) {
       if (found.has(backend)) describe(`on ${backend}`, () => body(backend));
       else it.skip(`on ${backend}: ${missing.get(backend) ?? 'missing'}`);
     }

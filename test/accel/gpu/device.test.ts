@@ -10,6 +10,28 @@ function double(this: Thread, x: number[]): number {
   return 2 * x[this.thread.x];
 }
 
+describe('a WebGPU device that cannot be set up', () => {
+  it('leaves no context behind, however often', async () => {
+    const { WebGPUContext } = ((await import('gpu.js')) as unknown as { default: GpuJs }).default;
+    const original = Object.getOwnPropertyDescriptors(WebGPUContext);
+    let destroyed = 0;
+    // A context without a device, which the recorder cannot take.
+    WebGPUContext.acquire = () => Promise.resolve({} as never);
+    WebGPUContext.destroy = () => {
+      destroyed++;
+      return Promise.resolve();
+    };
+    try {
+      for (const times of [1, 2]) {
+        await assert.rejects(openDevice('webgpu'), /^DeviceError: webgpu: .+/);
+        assert.equal(destroyed, times);
+      }
+    } finally {
+      Object.defineProperties(WebGPUContext, { acquire: original.acquire, destroy: original.destroy });
+    }
+  });
+});
+
 onEveryBackend('device', (backend) => {
   const device = useDevice(backend);
   const x = tensor([6], Float32Array.of(1, 2, 3, 4, 5, 6));

@@ -9,7 +9,7 @@ import { packRows, packTensor } from '../../../reference/lib/pack.js';
 import { tensor } from '../../../reference/lib/tensor.js';
 import { matrix } from '../../support/arbitraries.js';
 
-const rounding = fileURLToPath(new URL('checkpoint/fixtures/rounding.safetensors', import.meta.url));
+const rounding = fileURLToPath(new URL('../../src/checkpoint/fixtures/rounding.safetensors', import.meta.url));
 
 describe('packing of weights', () => {
   for (const dtype of ['bf16', 'f16'] as const) {

@@ -10,6 +10,7 @@ import { CheckpointError, ConfigError } from '../../../src/lib/errors.js';
 import { tensor } from '../../../reference/lib/tensor.js';
 import { tinyModel } from '../../support/arbitraries.js';
 import { assertSame } from '../../support/assertions.js';
+import { skip } from '../../support/setup.js';
 
 describe('load', () => {
   let folder: string;
@@ -76,7 +77,7 @@ describe('load', () => {
   });
 
   it('leaves no file open, whether it loads or not', async function () {
-    if (process.platform !== 'linux') this.skip();
+    if (process.platform !== 'linux') skip(this, 'only on Linux');
     const openFiles = async () => (await readdir('/proc/self/fd')).length;
     const before = await openFiles();
     for (let i = 0; i < 5; i++) await loadModel(folder);

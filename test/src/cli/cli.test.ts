@@ -252,29 +252,10 @@ describe('command line', () => {
     assert.match(stderr, /^emergent: [^\n]*\n[\s\S]*\n {4}at /);
   });
 
-  it('gives help with examples for each command', async () => {
-    const { code, stdout } = await emergent(['--help']);
+  it('gives help with examples', async () => {
+    // of every other command in help.slow.test.ts
+    const { code, stdout } = await emergent(['ask', '--help']);
     assert.equal(code, 0);
-    for (const name of [
-      'ask',
-      'generate',
-      'logits',
-      'trace',
-      'tokenize',
-      'inspect',
-      'build-tokenizer',
-      'verify',
-      'calibrate',
-      'perplexity',
-      'logit-lens',
-      'convert',
-      'make-checkpoint',
-      'bench',
-    ]) {
-      assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
-      const help = await emergent([name, '--help']);
-      assert.equal(help.code, 0);
-      assert.match(help.stdout, /Examples:\n {2}emergent /);
-    }
+    assert.match(stdout, /Examples:\n {2}emergent /);
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFile, writeFileWhole } from '../../../src/folder/nodeFile.js';
 import { CheckpointError } from '../../../src/lib/errors.js';
+import { skip } from '../../support/setup.js';
 
 describe('node file', () => {
   let folder: string;
@@ -71,7 +72,7 @@ describe('node file', () => {
   });
 
   it('neither waits for a named pipe nor replaces one', async function () {
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skip(this, 'not on Windows');
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', [path]);
     await assert.rejects(openFile(path), /pipe cannot be read: it is not a file/);

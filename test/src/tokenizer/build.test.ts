@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { TokenizerError } from '../../../src/lib/errors.js';
 import { buildTokenizer, BVV241, compactLayout } from '../../../src/tokenizer/build.js';
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
+import { skip } from '../../support/setup.js';
 
 interface Bpe {
   model: { vocab: Record<string, number | undefined>; merges: [string, string][] };
@@ -127,8 +128,7 @@ describe('build tokenizer', () => {
     let published: ReturnType<typeof buildTokenizer>;
     before(function () {
       if (!existsSync(PUBLISHED)) {
-        console.log('      SKIPPED: the published n-gram list is not here; EMERGENT_NGRAMS=FILE names it');
-        this.skip();
+        skip(this, 'the list is not here; EMERGENT_NGRAMS=FILE names it');
       }
       published = buildTokenizer(JSON.parse(readFileSync(PUBLISHED, 'utf8')));
     });

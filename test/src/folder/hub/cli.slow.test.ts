@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { cp, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { demoFolder } from '../../../../src/load.js';
-import { emergent, MAIN } from '../../../support/cli.js';
+import { childEnvironment, emergent, MAIN } from '../../../support/cli.js';
 import { sha256 } from '../../../support/hub.js';
 import { filesOf, useHub } from '../../../support/hubSetup.js';
 
@@ -47,7 +47,9 @@ describe('command line with a model of the Hub', () => {
 
   it('killed in the middle of a download goes on from there, and till then has nothing that loads', async () => {
     hub.fail(WEIGHTS, { dropAfter: 2_000_000, stall: true });
-    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION]);
+    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION], {
+      env: childEnvironment(),
+    });
     const left = await partial(2_000_000);
     child.kill('SIGKILL');
     await new Promise((resolve) => child.on('close', resolve));
