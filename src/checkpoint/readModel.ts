@@ -98,7 +98,7 @@ export async function readModel(
     }
     await Promise.all(Array.from({ length: READERS }, readSome));
     const weights = assemble(report.config, splitFused(loaded));
-    return { model: { config: report.config, weights, home }, report };
+    return { model: { config: report.config, weights, ...(home && { home }) }, report };
   });
 }
 

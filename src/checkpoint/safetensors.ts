@@ -1,4 +1,5 @@
-import { openFile, writeFileWhole } from '../folder/nodeFile.js';
+import { openFile } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
 import { encodeSafetensors, type WritableTensor } from './writer.js';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { explain } from '../verify/explain.js';
 import { checkWeights } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';

@@ -229,7 +229,7 @@ describe('command line', () => {
     [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be 1 or more, got 0\n$/],
     [
       ['ask', '--backend', 'simd', '--threads', '99999999', 'x'],
-      /^emergent: simd runs on up to 256 threads, not on 99999999\n$/,
+      /^emergent: simd runs on at most 256 threads, got 99999999\n$/,
     ],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
