@@ -23,7 +23,7 @@ describe('node file', () => {
     await file.close();
   });
 
-  it('says so when the file became shorter', async () => {
+  it('reports a file that was truncated', async () => {
     const path = join(folder, 'file');
     await writeFile(path, new Uint8Array(100));
     const file = await openFile(path);
@@ -32,7 +32,7 @@ describe('node file', () => {
     await file.close();
   });
 
-  it('leaves what was there when writing fails halfway, and nothing beside it', async () => {
+  it('keeps the previous file if writing fails, and leaves no other', async () => {
     const path = join(folder, 'kept');
     await writeFile(path, 'before');
     const failing = (function* () {
@@ -44,7 +44,7 @@ describe('node file', () => {
     assert.deepEqual(await readdir(folder), ['kept']);
   });
 
-  it('has nothing under the name before all is written', async () => {
+  it('creates the file only when it is complete', async () => {
     const path = join(folder, 'late');
     async function* pieces() {
       yield Uint8Array.of(1);
@@ -55,7 +55,7 @@ describe('node file', () => {
     assert.deepEqual([...(await readFile(path))], [1, 2]);
   });
 
-  it('can write the same file twice at a time: one of them remains, whole', async () => {
+  it('can write the same file twice at once, leaving one complete file', async () => {
     const path = join(folder, 'both');
     const slowly = async function* (value: number) {
       for (let i = 0; i < 20; i++) {
@@ -70,7 +70,7 @@ describe('node file', () => {
     assert.deepEqual(await readdir(folder), ['both']);
   });
 
-  it('neither waits for a named pipe nor replaces one', async function () {
+  it('rejects named pipes without waiting for them or replacing them', async function () {
     if (process.platform === 'win32') this.skip();
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', [path]);
