@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { formatConfig, parseConfig, PRESETS } from '../../../src/checkpoint/config.js';
 import { ConfigError } from '../../../src/lib/errors.js';
 
@@ -60,7 +61,7 @@ describe('config', () => {
     [{ model_type: 3 }, /model_type must be a string/],
   ];
   for (const [change, message] of faults) {
-    it(`rejects ${JSON.stringify(change)}`, () => {
+    it(`rejects ${inspect(change)}`, () => {
       assert.throws(
         () => parseConfig({ ...UPSTREAM, ...change }, 'some/config.json'),
         (error) =>
