@@ -65,7 +65,7 @@ export function resolveNames(
 
   if (guessed.leftOver.length > 0) {
     const list = guessed.leftOver.map(({ name, shape }) => `${plain(name)} ${show(shape)}`);
-    throw new CheckpointError(`${source}: cannot identify ${enumerate(list)}: use --tensor-map to say what they are`);
+    throw new CheckpointError(`${source}: cannot identify ${enumerate(list)}: map them with --tensor-map`);
   }
   checkComplete(resolved, canonical, config, source);
   return {
@@ -156,8 +156,8 @@ function layerContainer(tensors: readonly Named[]): string | null {
     const match = /^(.*?)\.\d+\./.exec(name);
     if (match) counts.set(match[1], (counts.get(match[1]) ?? 0) + 1);
   }
-  const [best] = [...counts].sort((a, b) => b[1] - a[1]);
-  return counts.size === 0 ? null : best[0];
+  const byCount = [...counts].sort((a, b) => b[1] - a[1]);
+  return byCount.length === 0 ? null : byCount[0][0];
 }
 
 function placeIn(container: string, name: string): { layer: number; rest: string } | null {

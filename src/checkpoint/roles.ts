@@ -71,7 +71,7 @@ export function guessRole(module: Module, survey: Survey, config: ModelConfig): 
   return name === null ? null : { module: name, transposed: survey.transposed };
 }
 
-/** The words in the last part of a name that is not a number: `attn.to_out.0` gives `to`, `out`. */
+/** The words of a name's last part, ignoring numbers: `to`, `out` for `attn.to_out.0`. */
 function lastWords(name: string): string[] {
   const segments = name.split('.').filter((segment) => !/^\d+$/.test(segment));
   return wordsOf(segments.at(-1) ?? '');

@@ -97,14 +97,16 @@ describe('loadModel', () => {
 
   it('reports each tensor with its role', async () => {
     const { tensors } = await inspectModel(folder);
+    // prettier-ignore
     assert.deepEqual(tensors.at(-1), {
-      ...{ name: 'lm_head.bias', dtype: 'F32', shape: [40], bytes: 160, canonical: 'lm_head.bias', by: 'name' },
+      name: 'lm_head.bias', dtype: 'F32', shape: [40], bytes: 160, canonical: 'lm_head.bias', by: 'name',
     });
     await rewrite((weights) => ({ ...weights, 'attn.masked_bias': tensor([]) }));
     const report = await inspectModel(folder);
     assert.deepEqual(report.ignored, [{ name: 'attn.masked_bias', what: 'buffer' }]);
+    // prettier-ignore
     assert.deepEqual(report.tensors.at(-1), {
-      ...{ name: 'attn.masked_bias', dtype: 'F32', shape: [], bytes: 4, canonical: null, by: null },
+      name: 'attn.masked_bias', dtype: 'F32', shape: [], bytes: 4, canonical: null, by: null,
     });
   });
 

@@ -141,7 +141,9 @@ describe('safetensors', () => {
     const exact = values.map((_, i) => new Float32Array(Uint32Array.of(halves[i] << 16).buffer)[0]);
     const wide = Float64Array.from(values, (x) => x / 3);
     const info = (dtype: string, begin: number, each: number) => ({
-      ...{ dtype, shape: [length], data_offsets: [begin, begin + each * length] },
+      dtype,
+      shape: [length],
+      data_offsets: [begin, begin + each * length],
     });
     const bytes = fileOf(
       { bf16: info('BF16', 0, 2), f32: info('F32', 2 * length, 4), f64: info('F64', 6 * length, 8) },
@@ -391,7 +393,8 @@ describe('safetensors', () => {
     afterEach(() => rm(folder, { recursive: true }));
 
     it('writes the same bytes every time and reads them back', async () => {
-      const [a, b] = [join(folder, 'a.safetensors'), join(folder, 'b.safetensors')];
+      const a = join(folder, 'a.safetensors');
+      const b = join(folder, 'b.safetensors');
       const written = { x: { data: Float32Array.of(1, 2), shape: [2] } };
       await writeSafetensors(a, written);
       await writeSafetensors(b, written);

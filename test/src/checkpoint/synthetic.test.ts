@@ -5,7 +5,8 @@ import { TINY } from '../../support/arbitraries.js';
 
 describe('synthetic', () => {
   it('makes the same bits every time, and different bits for another seed or name', () => {
-    const [a, b] = [syntheticModel(TINY, 1), syntheticModel(TINY, 1)];
+    const a = syntheticModel(TINY, 1);
+    const b = syntheticModel(TINY, 1);
     assert.deepEqual(a, b);
     assert.notDeepEqual(a.weights.lmHead, syntheticModel(TINY, 2).weights.lmHead);
     assert.notDeepEqual(a.weights.blocks[0].qProj, a.weights.blocks[0].kProj);

@@ -55,19 +55,10 @@ describe('buildTokenizer', () => {
   });
 
   it('merges every pair of tokens that forms an n-gram, in the order of the n-grams', () => {
+    // prettier-ignore
     assert.deepEqual(model.merges, [
-      ...[
-        ['h', 'el'],
-        ['he', 'l'],
-        ['t', 'he'],
-        ['th', 'e'],
-      ],
-      ...[
-        ['e', 'l'],
-        ['h', 'e'],
-        ['l', 'o'],
-        ['t', 'h'],
-      ],
+      ['h', 'el'], ['he', 'l'], ['t', 'he'], ['th', 'e'],
+      ['e', 'l'], ['h', 'e'], ['l', 'o'], ['t', 'h'],
     ]);
   });
 
