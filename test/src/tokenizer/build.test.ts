@@ -12,7 +12,10 @@ interface Bpe {
 const COUNTS = [
   {
     lang: 'a',
-    unigrams: [['é', 3]],
+    unigrams: [
+      ['é', 3],
+      ['h', 1], // already a token, so it must not get a second id
+    ],
     bigrams: [
       ['he', 9],
       ['th', 8],
