@@ -23,7 +23,7 @@ describe('node file', () => {
     await file.close();
   });
 
-  it('says so when the file became shorter', async () => {
+  it('reports a file that was truncated', async () => {
     const path = join(folder, 'file');
     await writeFile(path, new Uint8Array(100));
     const file = await openFile(path);

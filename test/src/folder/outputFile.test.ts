@@ -37,7 +37,7 @@ describe('output file', () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  it('leaves what was there when writing fails halfway, and nothing beside it', async () => {
+  it('keeps the previous file if writing fails, and leaves no other', async () => {
     const path = join(folder, 'kept');
     await writeFile(path, 'before');
     await assert.rejects(writeFileWhole(path, failing()), /kept cannot be written: disk full/);
@@ -45,7 +45,7 @@ describe('output file', () => {
     assert.deepEqual(await readdir(folder), ['kept']);
   });
 
-  it('has nothing under the name before all is written', async () => {
+  it('creates the file only when it is complete', async () => {
     const path = join(folder, 'late');
     async function* pieces() {
       yield Uint8Array.of(1);
@@ -56,7 +56,7 @@ describe('output file', () => {
     assert.deepEqual([...(await readFile(path))], [1, 2]);
   });
 
-  it('can write the same file twice at a time: one of them remains, whole', async () => {
+  it('can write the same file twice at once, leaving one complete file', async () => {
     const path = join(folder, 'both');
     const slowly = async function* (value: number) {
       for (let i = 0; i < 20; i++) {
