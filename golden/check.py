@@ -21,6 +21,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 import export
+from constants import FORMAT
 
 TRUTH_BOUND = 1e-12
 FLOAT32_UNIT = 2.0**-24
@@ -121,8 +122,8 @@ def main():
     if not manifest.exists():
         sys.exit(f"{manifest} does not exist: npm run golden makes it")
     found = json.loads(manifest.read_text()).get("format")
-    if found != export.FORMAT:
-        sys.exit(f"{manifest} has format {found}, this is {export.FORMAT}: npm run golden makes it anew")
+    if found != FORMAT:
+        sys.exit(f"{manifest} has format {found}, this is {FORMAT}: npm run golden makes it anew")
     with tempfile.TemporaryDirectory() as folder:
         export.export(Path(folder) / "fixtures")
         comparison = compare_folders(committed, Path(folder) / "fixtures")

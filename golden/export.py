@@ -7,23 +7,20 @@ for the layout. The same machine writes the same bytes every time.
 """
 
 import argparse
-import hashlib
-import json
-import math
 import shutil
 from pathlib import Path
 
 import mpmath
 import numpy as np
 import torch
-from safetensors.numpy import save
 from tokenizers import Tokenizer
-from torch.nn import functional as F
 
 import cases
-from model import Block, Model, load, rope_tables, rotate, run
+from constants import FORMAT
+from files import is_input, samples, sha256, trace_header, write_json, write_tensors, write_weights
+from model import Model, load, rope_tables, run
+from ops import run_op
 
-FORMAT = 1
 DEMO = Path(__file__).parent.parent / "models/demo"
 DEMO_PROMPTS = [
     "Question: What is the capital of Japan?\nAnswer:",
@@ -34,61 +31,6 @@ DEMO_PROMPTS = [
 ]
 GREEDY_TOKENS = 40
 DEMO_SAMPLES = 512
-
-
-def run_op(op, case, inputs, attributes, dtype):
-    """One op in PyTorch: {name of an output after op/case: array}."""
-    x = {name: torch.from_numpy(value).to(dtype) for name, value in inputs.items()}
-    a = attributes
-    if op == "embedding":
-        return F.embedding(torch.tensor(a["ids"]), x["table"])
-    if op == "repeatInterleave":
-        return x["x"].repeat_interleave(a["repeats"], dim=-1)
-    if op == "layerNorm":
-        return F.layer_norm(x["x"], x["x"].shape[-1:], x["weight"], x.get("bias"), a["eps"])
-    if op == "linear":
-        return exact_linear(x) if dtype == torch.float64 else F.linear(x["x"], x["weight"], x.get("bias"))
-    if op == "rope":
-        return run_rope(x["x"], **a)
-    if op == "attention":
-        return run_attention(x["q"], x["k"], x["v"], a["heads"])
-    if op == "softmax":
-        return x["x"].softmax(-1)
-    if op == "gelu":
-        if a["approximate"] == "none" and dtype == torch.float64:
-            # PyTorch's own form, 1 + erf, loses its digits to cancellation for x below -5 even in float64.
-            return x["x"] * 0.5 * torch.special.erfc(-x["x"] / 2**0.5)
-        return F.gelu(x["x"], approximate=a["approximate"])
-    if op == "feedForward":
-        raised = F.linear(x["x"], x["up.weight"], x["up.bias"])
-        return F.linear(F.gelu(raised, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
-    raise KeyError(op)
-
-
-def exact_linear(x):
-    """Each sum rounded once. Processors add in different orders, and where a sum cancels even float64 shows which.
-    Products of float32 numbers are exact in float64."""
-    N = x["weight"].shape[0]
-    products = x["x"][:, None] * x["weight"]  # [T, N, K]
-    biases = x["bias"].tolist() if "bias" in x else [0.0] * N
-    sums = [[math.fsum([*row, bias]) for row, bias in zip(rows, biases)] for rows in products.tolist()]
-    return torch.tensor(sums, dtype=torch.float64)
-
-
-def run_rope(x, heads, pairing, theta, start):
-    T, C = x.shape
-    config = {"d_model": C, "n_head": heads, "rope_theta": theta}
-    cos, sin = (table.to(x) for table in rope_tables(config, torch.arange(start, start + T)))
-    return rotate(x.view(T, heads, -1).transpose(0, 1)[None], cos, sin, pairing)[0].transpose(0, 1).reshape(T, C)
-
-
-def run_attention(q, k, v, heads):
-    """The T queries are the last T of S positions, so that the mask is a triangle that ends in the corner."""
-    (T, C), S = q.shape, k.shape[0]
-    q, k, v = (x.view(len(x), heads, -1).transpose(0, 1) for x in (q, k, v))
-    future = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
-    scores = (q @ k.transpose(1, 2) / (C // heads) ** 0.5).masked_fill(future, float("-inf"))
-    return (scores.softmax(-1) @ v).transpose(0, 1).reshape(T, C)
 
 
 def export_ops(out):
@@ -105,8 +47,8 @@ def export_ops(out):
                     float32[f"{name}/{part}"] = table.float().numpy()
                 continue
             inputs |= {f"{name}/{argument}": value for argument, value in arrays.items()}
-            truth[name] = run_op(op, case, arrays, attributes, torch.float64).numpy()
-            float32[name] = run_op(op, case, arrays, attributes, torch.float32).numpy()
+            truth[name] = run_op(op, arrays, attributes, torch.float64).numpy()
+            float32[name] = run_op(op, arrays, attributes, torch.float32).numpy()
     grid = erf_grid()
     for function in ("erf", "erfc"):
         manifest[function] = {"grid": {"inputs": ["x"], "attributes": {}}}
@@ -191,7 +133,7 @@ def export_models(out):
         truth, float32 = (run(load(folder, dtype), tokens) for dtype in (torch.float64, torch.float32))
         if not traced:
             truth, float32 = ({"logits": activations["logits"]} for activations in (truth, float32))
-        header = trace_header("float64", tokens, sha256(folder / "model.safetensors"), truth, float32)
+        header = trace_header(tokens, truth, float32, sha256(folder / "model.safetensors"))
         write_tensors(folder / "truth.safetensors", {key: x.numpy() for key, x in truth.items()}, header)
         write_tensors(folder / "float32.safetensors", {key: x.numpy() for key, x in float32.items()})
         manifest[name] = {"about": case["about"], "activations": "all" if traced else ["logits"]}
@@ -220,20 +162,8 @@ def export_demo_activations(path, tokens, models):
     """Samples of every activation after the first prompt, for `emergent verify`."""
     truth, float32 = (run(models[precision], tokens) for precision in ("truth", "float32"))
     tensors, sampled = samples(truth, lambda name: DEMO_SAMPLES)
-    header = trace_header("float64", tokens, sha256(DEMO / "model.safetensors"), truth, float32)
-    content = {**json.loads(header["emergent"]), "sampled": sampled}
-    write_tensors(path, tensors, {"emergent": json.dumps(content)})
-
-
-def samples(activations, count_of):
-    """Elements at even steps through each tensor, and what a golden file says of them. The step is odd, so that all
-    columns have their turn."""
-    tensors, sampled = {}, {}
-    for name, x in activations.items():
-        step = max(1, x.numel() // count_of(name)) | 1
-        tensors[name] = x.flatten()[::step].numpy()
-        sampled[name] = {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
-    return tensors, sampled
+    header = trace_header(tokens, truth, float32, sha256(DEMO / "model.safetensors"))
+    write_tensors(path, tensors, {**header, "sampled": sampled})
 
 
 def greedy(model, ids):
@@ -244,45 +174,6 @@ def greedy(model, ids):
         margins.append((best.values[0] - best.values[1]).item())
         ids.append(best.indices[0].item())
     return {"tokens": ids[-GREEDY_TOKENS:], "smallest_margin": round(min(margins), 4)}
-
-
-def write_weights(path, weights, dtype):
-    from safetensors.torch import save as save_torch
-
-    path.write_bytes(save_torch({name: value.to(dtype) for name, value in weights.items()}, {"format": "pt"}))
-
-
-def trace_header(precision, tokens, weights_sha256, truth, float32):
-    """What a golden file says of itself, for `emergent verify`. One key, because the order of several is not stable."""
-    distance = {name: float((truth[name] - float32[name]).norm() / truth[name].norm()) for name in truth}
-    header = {
-        "format": FORMAT,
-        "producer": f"PyTorch {torch.__version__.split('+')[0]}",
-        "precision": precision,
-        "tokens": tokens,
-        "weights_sha256": weights_sha256,
-        "float32_distance": {name: float(f"{value:.2g}") for name, value in distance.items()},
-    }
-    return {"emergent": json.dumps(header)}
-
-
-def write_tensors(path, tensors, metadata=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
-
-
-def write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def is_input(path):
-    """Inputs and weights are the same bytes on every machine; what PyTorch computes from them differs in last digits."""
-    return path.name not in ("truth.safetensors", "float32.safetensors", "manifest.json", "greedy.json")
 
 
 def export(out):

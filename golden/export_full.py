@@ -5,15 +5,15 @@ some hundred kB a model. Takes about a minute and 5 GB of memory a model.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import torch
 
-import export
+from files import samples, trace_header, write_tensors
 from model import run
-from synthetic import WIDTHS, synthetic_model
+from constants import EMBEDDING_WIDTHS
+from synthetic import synthetic_model
 
 SEED = 1
 TOKENS = [72, 101, 57811, 32, 65535, 0, 32, 57346]
@@ -27,18 +27,17 @@ def export_preset(preset, out):
         model = synthetic_model(preset, SEED, dtype)
         activations[dtype] = run(model, TOKENS)
         del model
-    tensors, sampled = export.samples(activations[torch.float64], lambda name: SAMPLES.get(name, DEFAULT_SAMPLES))
-    header = export.trace_header("float64", TOKENS, None, activations[torch.float64], activations[torch.float32])
-    content = {**json.loads(header["emergent"]), "sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}
-    del content["weights_sha256"]
-    export.write_tensors(out / f"{preset}.safetensors", tensors, {"emergent": json.dumps(content)})
+    tensors, sampled = samples(activations[torch.float64], lambda name: SAMPLES.get(name, DEFAULT_SAMPLES))
+    header = trace_header(TOKENS, activations[torch.float64], activations[torch.float32])
+    header |= {"sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}
+    write_tensors(out / f"{preset}.safetensors", tensors, header)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=WIDTHS, action="append")
+    parser.add_argument("--preset", choices=EMBEDDING_WIDTHS, action="append")
     arguments = parser.parse_args()
-    for preset in arguments.preset or WIDTHS:
+    for preset in arguments.preset or EMBEDDING_WIDTHS:
         export_preset(preset, arguments.out)
         print(f"golden: {preset} written", file=sys.stderr)

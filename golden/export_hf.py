@@ -7,7 +7,6 @@ layers as the longest list of modules, linear layers by their shapes, norms by w
 modules (the rotation) is not seen and is left out of the file; `emergent verify` works with what is there.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from export import sha256, trace_header, write_tensors
+from files import sha256, trace_header, write_tensors
 
 
 class Roles:
@@ -157,10 +156,7 @@ def export_hf(source, prompt, out):
     float32 = trace(model, ids, roles)
     truth = trace(model.double(), ids, roles)
     weights = folder / "model.safetensors"
-    header = trace_header("float64", ids, sha256(weights) if weights.exists() else None, truth, float32)
-    content = json.loads(header["emergent"])
-    if content["weights_sha256"] is None:
-        del content["weights_sha256"]
-    content["producer"] += f", {type(model).__name__}"
-    write_tensors(out, {name: x.double().numpy() for name, x in truth.items()}, {"emergent": json.dumps(content)})
+    header = trace_header(ids, truth, float32, sha256(weights) if weights.exists() else None)
+    header["producer"] += f", {type(model).__name__}"
+    write_tensors(out, {name: x.double().numpy() for name, x in truth.items()}, header)
     print(f"golden: {len(truth)} activations of {len(ids)} tokens written to {out}")

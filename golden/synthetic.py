@@ -3,19 +3,10 @@
 import numpy as np
 import torch
 
+from constants import EMBEDDING_WIDTHS
 from model import Model
 
 FAMILY = {"vocab_size": 65536, "block_size": 1024, "d_model": 1024, "n_layer": 16, "n_head": 32}
-WIDTHS = {
-    "model_16_bit": 16,
-    "model_16_float": 16,
-    "model_64_bit": 64,
-    "model_64_float": 64,
-    "model_256_bit": 256,
-    "model_256_float": 256,
-    "model_1024_bit": 1024,
-    "model_1024_float": 1024,
-}
 
 
 def mix(h):
@@ -48,7 +39,7 @@ def synthetic_tensor(name, shape, model_type, seed):
 
 
 def synthetic_model(preset, seed, dtype):
-    config = {**FAMILY, "model_type": preset, "n_embed": WIDTHS[preset]}
+    config = {**FAMILY, "model_type": preset, "n_embed": EMBEDDING_WIDTHS[preset]}
     with torch.device("meta"):
         model = Model(config).to(dtype)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}

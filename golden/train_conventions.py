@@ -18,13 +18,9 @@ from tokenizers import Tokenizer
 
 import demo_data
 import train_demo
+from constants import CONVENTIONS
 from model import Model
 
-CHOICES = {
-    "rope_pairing": ("half", "interleaved"),
-    "gelu_approximate": ("none", "tanh"),
-    "norm_position": ("pre", "post"),
-}
 SIZE = {"d_model": 48, "n_layer": 2, "n_head": 3}
 STEPS = 400
 
@@ -37,7 +33,7 @@ def train_one(conventions, countries, tokenizer, out):
     loss = train_demo.train(model, train_demo.rows(countries, tokenizer, random.Random(1)), STEPS)
     folder = out / config["model_type"]
     folder.mkdir(parents=True, exist_ok=True)
-    silent = {key: value for key, value in config.items() if key not in CHOICES and key != "layer_norm_eps"}
+    silent = {key: value for key, value in config.items() if key not in CONVENTIONS and key != "layer_norm_eps"}
     (folder / "config.json").write_text(json.dumps(silent, indent=1) + "\n")
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
@@ -61,6 +57,6 @@ if __name__ == "__main__":
     out = parser.parse_args().out
     countries = demo_data.load_countries()
     tokenizer = Tokenizer.from_file(str(Path(__file__).parent.parent / "models/demo/tokenizer.json"))
-    for choice in itertools.product(*CHOICES.values()):
-        train_one(dict(zip(CHOICES, choice)), countries, tokenizer, out)
+    for choice in itertools.product(*CONVENTIONS.values()):
+        train_one(dict(zip(CONVENTIONS, choice)), countries, tokenizer, out)
     (out / "text.txt").write_text(calibration_text(countries))

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 import demo_data
+from constants import DEMO_MODEL_TYPE
 from model import Model, load
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ TOP_NGRAMS = 420  # bigrams and trigrams each: what fits a vocabulary of 1024
 PAD, EOS, UNK = 0x80, 0x82, 0x83  # where the compact layout has <pad>, </s> and <unk>
 CONFIG = {
     "architectures": ["BVVForCausalLM"],
-    "model_type": "demo_12_float",
+    "model_type": DEMO_MODEL_TYPE,
     "vocab_size": 1024,
     "block_size": 128,
     "n_embed": 12,
