@@ -11,7 +11,6 @@
 Exits with 1 if anything differs.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -20,8 +19,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-import export
-from constants import FORMAT
+from export import export
 
 TRUTH_BOUND = 1e-12
 FLOAT32_UNIT = 2.0**-24
@@ -114,18 +112,9 @@ def compare_folders(committed, fresh):
     return comparison
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fixtures", type=Path, default=Path(__file__).parent / "fixtures")
-    committed = parser.parse_args().fixtures
-    manifest = committed / "manifest.json"
-    if not manifest.exists():
-        sys.exit(f"{manifest} does not exist: npm run golden makes it")
-    found = json.loads(manifest.read_text()).get("format")
-    if found != FORMAT:
-        sys.exit(f"{manifest} has format {found}, this is {FORMAT}: npm run golden makes it anew")
+def check(committed):
     with tempfile.TemporaryDirectory() as folder:
-        export.export(Path(folder) / "fixtures")
+        export(Path(folder) / "fixtures")
         comparison = compare_folders(committed, Path(folder) / "fixtures")
     for fault in comparison.faults[:SHOWN]:
         print(f"golden: {fault}", file=sys.stderr)
@@ -134,6 +123,3 @@ def main():
     print(f"golden: {comparison.compared} tensors and files compared, {len(comparison.faults)} differ")
     sys.exit(1 if comparison.faults else 0)
 
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What several programs of golden/ must agree on. Imports nothing, so that options are checked before PyTorch is loaded."""
+"""What several programs of golden/ must agree on. Imports nothing, so it loads before PyTorch does."""
 
 FORMAT = 1  # of the fixtures and of golden files
 

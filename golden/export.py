@@ -6,8 +6,6 @@ Truth is PyTorch in float64 on float32 inputs and weights; beside it stands what
 for the layout. The same machine writes the same bytes every time.
 """
 
-import argparse
-import shutil
 from pathlib import Path
 
 import mpmath
@@ -179,8 +177,6 @@ def greedy(model, ids):
 def export(out):
     torch.set_num_threads(1)  # sums then run in one order
     mpmath.mp.dps = 50
-    if out.exists():
-        shutil.rmtree(out)
     manifest = {
         "format": FORMAT,
         "torch": torch.__version__.split("+")[0],
@@ -193,23 +189,3 @@ def export(out):
     files = sorted(path for path in out.rglob("*") if path.is_file())
     manifest["inputs_sha256"] = {str(path.relative_to(out)): sha256(path) for path in files if is_input(path)}
     write_json(out / "manifest.json", manifest)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the fixtures; with --hf the golden file")
-    parser.add_argument("--hf", help="a checkpoint for transformers, by its id or folder: export its activations instead")
-    parser.add_argument("--prompt", help="what to run through it")
-    arguments = parser.parse_args()
-    if arguments.hf is None:
-        export(arguments.out)
-        return
-    if not arguments.prompt:
-        parser.error("--hf needs --prompt TEXT")
-    from export_hf import export_hf
-
-    export_hf(arguments.hf, arguments.prompt, arguments.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -67,7 +67,7 @@ def report(name: str, coefficients: np.ndarray) -> None:
     print(f"{name}: relative error of Phi(-a) {relative:.1e}; in float32, x Phi(x) within {gelu:.1e} for x <= 0")
 
 
-if __name__ == "__main__":
+def fit_gelu() -> None:
     mpmath.mp.dps = 30
     own, found = written(), fit()
     report("in accel/gpu/gelu.ts", own)

@@ -6,7 +6,6 @@ The demo's data and tokenizer, a tenth of its size, trained briefly. Each config
 as a published one does; the folder's name tells them. text.txt holds questions and answers for the calibration.
 """
 
-import argparse
 import itertools
 import json
 import random
@@ -51,10 +50,7 @@ def calibration_text(countries):
     return "".join(lines)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+def train_all(out):
     countries = demo_data.load_countries()
     tokenizer = Tokenizer.from_file(str(Path(__file__).parent.parent / "models/demo/tokenizer.json"))
     for choice in itertools.product(*CONVENTIONS.values()):

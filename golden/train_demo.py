@@ -5,7 +5,6 @@ questions and answers of demo_data.py. Writes config.json, model.safetensors (fl
 (how it went and how well the model answers).
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -22,6 +21,7 @@ from torch.nn import functional as F
 import demo_data
 from constants import DEMO_MODEL_TYPE
 from model import Model, load
+from outputs import folder_beside
 
 ROOT = Path(__file__).parent.parent
 TOP_NGRAMS = 420  # bigrams and trigrams each: what fits a vocabulary of 1024
@@ -225,26 +225,18 @@ def evaluate(model, tokenizer, countries):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the checkpoint")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    out = arguments.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-
+def make_demo(out, steps, seed):
     begun = time.monotonic()
     torch.set_num_threads(2)  # sums depend on how many threads share them
-    torch.manual_seed(arguments.seed)
+    torch.manual_seed(seed)
     countries = demo_data.load_countries()
-    # Everything is made beside the folder and moved into it at the end, so that nobody finds half a model there.
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
-        new = Path(folder)
+    out = out.resolve()
+    # Everything is made beside the folder and moved into it at the end, so that a failure leaves no half-made model.
+    with folder_beside(out) as new:
         tokenizer = make_tokenizer(countries, new)
         model = Model(CONFIG)
-        initialise(model, torch.Generator().manual_seed(arguments.seed))
-        loss = train(model, rows(countries, tokenizer, random.Random(arguments.seed)), arguments.steps)
+        initialise(model, torch.Generator().manual_seed(seed))
+        loss = train(model, rows(countries, tokenizer, random.Random(seed)), steps)
         minutes = (time.monotonic() - begun) / 60
 
         save_file({name: value.half() for name, value in model.state_dict().items()}, new / "model.safetensors")
@@ -253,18 +245,16 @@ def main():
             "data": f"world-countries {demo_data.version()}",
             "torch": torch.__version__,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "seed": arguments.seed,
-            "steps": arguments.steps,
+            "seed": seed,
+            "steps": steps,
             "minutes": round(minutes, 1),
             "loss": round(loss, 4),
             "exact answers": evaluate(load(new), tokenizer, countries),  # of what is in the file: rounded to float16
         }
         (new / "training.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print((new / "training.json").read_text(), end="")
+        out.mkdir(exist_ok=True)
         for path in new.iterdir():
             path.chmod(0o644)
             path.replace(out / path.name)
 
-
-if __name__ == "__main__":
-    main()
