@@ -32,12 +32,14 @@ def parse(argv):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
 
     def add(name, about, run, check=None):
-        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.", allow_abbrev=False)
+        sentence = f"{about[0].upper()}{about[1:]}."
+        command = commands.add_parser(name, help=about, description=sentence, allow_abbrev=False)
         command.set_defaults(run=run, check=check)
         return command
 
-    def add_out(command, default, about="folder to write"):
-        command.add_argument("--out", type=path, default=default, help=f"{about} (default: {os.path.relpath(default)})")
+    def add_out(command, default):
+        about = f"folder to write (default: {os.path.relpath(default)})"
+        command.add_argument("--out", type=path, default=default, help=about)
 
     add_out(add("write", "write the fixtures", run_write, check_write), GOLDEN / "fixtures")
     full = add("full", "write PyTorch's truth for the full-size models", run_full, check_full)
@@ -144,7 +146,7 @@ def run_record(arguments):
 def check_check(arguments):
     fault = outputs.manifest_fault(arguments.fixtures)
     if fault:
-        raise BadInput(f"--fixtures {arguments.fixtures}: {fault}; remove the folder and run npm run golden")
+        raise BadInput(f"--fixtures {arguments.fixtures} cannot be compared: {fault}")
 
 
 def run_check(arguments):

@@ -1,9 +1,9 @@
-"""Writes the golden fixtures: what PyTorch computes, for the TypeScript to be checked against.
+"""Writes the golden fixtures, PyTorch's results that the tests check the TypeScript against.
 
     golden/run.sh write        (npm run golden)
 
-Truth is PyTorch in float64 on float32 inputs and weights; beside it stands what PyTorch gives in float32. See README.md
-for the layout. The same machine writes the same bytes every time.
+Truth is PyTorch in float64 on float32 inputs and weights. PyTorch's float32 results are written beside it. README.md
+shows the layout. One machine writes the same bytes every time.
 """
 
 from pathlib import Path
@@ -59,7 +59,7 @@ def export_ops(out):
 
 
 def erf_grid():
-    """Float64 arguments over all that erf and erfc resolve, dense where erf is not 1 yet, and the extremes."""
+    """Float64 arguments across the range of erf and erfc, dense where erf is below 1, and the extremes."""
     dense = cases.Source(1).random.random_sample(3000) * 13 - 6.5
     far = cases.Source(2).random.random_sample(500) * 21 + 5.5
     small = 10.0 ** -np.arange(1, 300, 7)
@@ -67,7 +67,7 @@ def erf_grid():
 
 
 def table(kind, V, E, source):
-    """An embedding table [V, E] as the family makes it."""
+    """An embedding table [V, E], built as the family builds it."""
     if kind == "trained":
         return source.uniform(V, E)
     if kind == "index":
@@ -75,20 +75,20 @@ def table(kind, V, E, source):
     if kind == "glyph":
         bits = source.uniform(V, E) > 0.3  # dark pixels
     else:
-        distinct = source.random.permutation(2**8)[:V, None] >> np.arange(8) & 1  # makes every row unique
+        distinct = source.random.permutation(2**8)[:V, None] >> np.arange(8) & 1  # makes each row unique
         bits = np.concatenate([distinct, source.uniform(V, E - 8) > 0], axis=1)
     if kind == "bits":
         return bits.astype(np.float32)
-    centred = bits - bits.mean(0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2]
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # a direction has no sign of its own
-    codes = centred @ axes.T
+    centered = bits - bits.mean(0)
+    axes = np.linalg.svd(centered, full_matrices=False)[2]
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # SVD leaves the signs open
+    codes = centered @ axes.T
     codes /= np.linalg.norm(codes, axis=1, keepdims=True)
-    return np.round(codes, 6).astype(np.float32)  # what one machine's SVD and another's have in common
+    return np.round(codes, 6).astype(np.float32)  # the SVDs of different machines agree on these digits
 
 
 def build_model(case, source):
-    """A random model: weights large enough that a wrong mask, pairing or scale would show in the logits."""
+    """The weights of a random model, large enough that a wrong mask, pairing or scale changes the logits."""
     config = case["config"]
     with torch.device("meta"):
         model = Model(config, case.get("biases", cases.UPSTREAM), case.get("final_norm", True))
@@ -99,7 +99,7 @@ def build_model(case, source):
         elif p.dim() == 2:
             weights[name] = source.uniform(*p.shape, limit=2.5 / p.shape[1] ** 0.5)
         elif "norm" in name and name.endswith("weight"):
-            weights[name] = source.uniform(*p.shape, centre=1, limit=0.5)
+            weights[name] = source.uniform(*p.shape, center=1, limit=0.5)
         else:
             weights[name] = source.uniform(*p.shape, limit=0.3)
         if case.get("outliers") and name != "token_embeddings.weight":
@@ -140,7 +140,7 @@ def export_models(out):
 
 
 def export_demo(out):
-    """Logits after five prompts, every position for the first, and what is chosen greedily after them."""
+    """Writes the logits after five prompts (all positions of the first) and the greedy tokens that follow."""
     tokenizer = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
     models = {"truth": load(DEMO, torch.float64), "float32": load(DEMO, torch.float32)}
     prompts = [{"text": text, "tokens": tokenizer.encode(text).ids} for text in DEMO_PROMPTS]
@@ -148,8 +148,8 @@ def export_demo(out):
     for precision, model in models.items():
         logits = {}
         for n, prompt in enumerate(prompts):
-            every = run(model, prompt["tokens"])["logits"].numpy()
-            logits[f"prompt{n}"] = every if n == 0 else every[-1:]
+            all_positions = run(model, prompt["tokens"])["logits"].numpy()
+            logits[f"prompt{n}"] = all_positions if n == 0 else all_positions[-1:]
         write_tensors(out / f"demo/{precision}.safetensors", logits)
     write_json(out / "demo/greedy.json", [greedy(models["truth"], prompt["tokens"]) for prompt in prompts])
     export_demo_activations(out / "demo/activations/truth.safetensors", prompts[0]["tokens"], models)
@@ -157,7 +157,7 @@ def export_demo(out):
 
 
 def export_demo_activations(path, tokens, models):
-    """Samples of every activation after the first prompt, for `emergent verify`."""
+    """Writes samples of every activation of the first prompt, for `emergent verify`."""
     truth, float32 = (run(models[precision], tokens) for precision in ("truth", "float32"))
     tensors, sampled = samples(truth, lambda name: DEMO_SAMPLES)
     header = trace_header(tokens, truth, float32, sha256(DEMO / "model.safetensors"))
@@ -165,7 +165,7 @@ def export_demo_activations(path, tokens, models):
 
 
 def greedy(model, ids):
-    """The likeliest tokens one after the other, past the end of the text, and the closest that a second came."""
+    """The greedy tokens after a prompt, also past `</s>`, and the smallest margin over the second best."""
     ids, margins = list(ids), []
     for _ in range(GREEDY_TOKENS):
         best = run(model, ids)["logits"][-1].topk(2)
@@ -175,7 +175,7 @@ def greedy(model, ids):
 
 
 def export(out):
-    torch.set_num_threads(1)  # sums then run in one order
+    torch.set_num_threads(1)  # fixes the order of sums
     mpmath.mp.dps = 50
     manifest = {
         "format": FORMAT,

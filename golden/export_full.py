@@ -1,7 +1,7 @@
-"""Writes PyTorch's truth for the full-size synthetic models:  golden/run.sh full     (npm run golden:full)
+"""Writes PyTorch's truth for the full-size synthetic models:  golden/run.sh full    (npm run golden:full)
 
-A file holds 64 or more elements of every activation and 4,096 logits, in float64, and the norm of each whole activation.
-It takes a few hundred kB. Each model needs about a minute and 5 GB of memory.
+A file holds about 64 elements of every activation, about 4,096 logits, and the norm of each whole activation, all in
+float64. It takes a few hundred kB. Each model needs about a minute and 5 GB of memory.
 """
 
 import torch

@@ -1,8 +1,8 @@
-"""The architecture in PyTorch: our own reading of it, and the truth that the TypeScript is held to.
+"""The architecture in PyTorch: our own reading of it, and the truth for the TypeScript.
 
-Runs in float32, as users of PyTorch do, and in float64, which is taken for the truth. The names of the modules are the
-canonical names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters as in reference/lib/config.ts: T tokens,
-V vocabulary, E embedding width, C model width, H heads, D head width, L layers.
+Runs in float32, as PyTorch's users do, and in float64, which we take as the truth. The modules have the canonical
+names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters: T tokens, V vocabulary, E embedding
+width, C model width, H heads, D head width, L layers.
 """
 
 import json
@@ -23,13 +23,13 @@ DEFAULTS = {
 
 
 def no_trace(name, value):
-    """What a trace is called with: the activation's name and its value, without the batch dimension's 1."""
+    """Ignores an activation. Every trace takes the name of an activation and its value."""
 
 
 def rope_tables(config, positions):
     """The cosine and sine of every rotary angle: two tensors [T, D/2] in float64.
 
-    The angles themselves are float32 products of float32 numbers, as upstream computes them, in either precision.
+    In both precisions the angles are float32 products of float32 numbers, as upstream computes them.
     """
     D = config["d_model"] // config["n_head"]
     inv_freq = 1.0 / config["rope_theta"] ** (torch.arange(0, D, 2).float() / D)
@@ -38,7 +38,7 @@ def rope_tables(config, positions):
 
 
 def rotate(x, cos, sin, pairing):
-    """Turns each pair of a head's elements by its angle. x [B, H, T, D], cos and sin [T, D/2]."""
+    """Rotates each pair of elements of a head by its angle. x [B, H, T, D], cos and sin [T, D/2]."""
     if pairing == "half":  # pairs (i, i + D/2)
         a, b = x.chunk(2, dim=-1)
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
@@ -119,7 +119,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """`biases` names the layers that have one, `layers` standing for every layer's: {"ffn.0", "lm_head", ...}."""
+    """`biases` names the modules with a bias: {"ffn.0", "lm_head", ...}. A name inside a block means every block."""
 
     UPSTREAM_BIASES = frozenset(
         ["input_layernorm", "post_attention_layernorm", "ffn.0", "ffn.2", "final_layernorm", "lm_head"]
@@ -156,10 +156,10 @@ class Model(nn.Module):
 
 
 def load(folder, dtype=torch.float32):
-    """Loads a checkpoint folder with canonical tensor names; biases and the final norm are read off the names."""
+    """Loads a checkpoint folder with canonical tensor names. The names show which biases and norms the model has."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
-    config.setdefault("n_embed", config.get("n_embd"))  # one sibling spells it so
+    config.setdefault("n_embed", config.get("n_embd"))  # the spelling of one sibling
     weights = load_file(folder / "model.safetensors")
     biases = {
         name.removesuffix(".bias").removeprefix("transformer_layers.0.") for name in weights if name.endswith(".bias")
@@ -170,7 +170,7 @@ def load(folder, dtype=torch.float32):
 
 
 def run(model, ids):
-    """Every activation of one sequence, by name, in the order of execution, without the batch dimension."""
+    """Every activation of one sequence by name, in the order of execution, without the batch dimension."""
     activations = {}
     with torch.no_grad():
         model(torch.tensor([ids]), lambda name, value: activations.__setitem__(name, value[0]))

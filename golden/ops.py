@@ -28,18 +28,20 @@ def run_op(op, inputs, attributes, dtype):
         return x["x"].softmax(-1)
     if op == "gelu":
         if a["approximate"] == "none" and dtype == torch.float64:
-            # PyTorch's own form, 1 + erf, loses its digits to cancellation for x below -5 even in float64.
+            # PyTorch's 1 + erf cancels for x below -5, even in float64.
             return x["x"] * 0.5 * torch.special.erfc(-x["x"] / 2**0.5)
         return F.gelu(x["x"], approximate=a["approximate"])
     if op == "feedForward":
-        raised = F.linear(x["x"], x["up.weight"], x["up.bias"])
-        return F.linear(F.gelu(raised, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
+        up = F.linear(x["x"], x["up.weight"], x["up.bias"])
+        return F.linear(F.gelu(up, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
     raise KeyError(op)
 
 
 def exact_linear(x):
-    """Each sum rounded once. Processors add in different orders, and where a sum cancels even float64 shows which.
-    Products of float32 numbers are exact in float64."""
+    """Rounds each sum once. Products of float32 numbers are exact in float64.
+
+    Processors add in different orders, and where a sum cancels, even a float64 result depends on the order.
+    """
     N = x["weight"].shape[0]
     products = x["x"][:, None] * x["weight"]  # [T, N, K]
     biases = x["bias"].tolist() if "bias" in x else [0.0] * N
@@ -55,7 +57,7 @@ def run_rope(x, heads, pairing, theta, start):
 
 
 def run_attention(q, k, v, heads):
-    """The T queries are the last T of S positions, so that the mask is a triangle that ends in the corner."""
+    """The T queries are the last T of S positions, so the triangle of the mask ends in the corner."""
     (T, C), S = q.shape, k.shape[0]
     q, k, v = (x.view(len(x), heads, -1).transpose(0, 1) for x in (q, k, v))
     future = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)

@@ -3,8 +3,8 @@
     golden/run.sh record --model ID_OR_FOLDER --prompt TEXT --out FILE.safetensors
 
 Hooks find the modules by what they are, not by name: the embedding and the head by their sizes, the layers as the
-longest list of modules, linear layers by their shapes, norms by when they run. A hook cannot see what happens between two
-modules, such as the rotation, so the file leaves that out. `emergent verify` compares what the file holds.
+longest list of modules, linear layers by their shapes, norms by when they run. A hook cannot see what happens between
+two modules, such as the rotation, so the file leaves that out. `emergent verify` compares what the file holds.
 """
 
 import sys
@@ -16,7 +16,7 @@ import torch
 from huggingface_hub import snapshot_download
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, logging
 
 from files import sha256, trace_header, write_tensors
 from outputs import BadInput, replacing_file
@@ -187,6 +187,7 @@ def blaming(what):
 
 
 def record(source, prompt, out):
+    logging.set_verbosity_error()
     with blaming(f"--model {source} cannot be downloaded"):
         folder = Path(source if Path(source).is_dir() else snapshot_download(source))
     with blaming(f"--model {source} cannot be loaded"):

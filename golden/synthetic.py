@@ -1,4 +1,4 @@
-"""Checkpoints whose every weight is a hash: the same bits as src/checkpoint/synthetic.ts, where the formula stands."""
+"""Checkpoints of hashed weights: the same bits as src/checkpoint/synthetic.ts, which explains the formula."""
 
 import numpy as np
 import torch
@@ -30,12 +30,12 @@ def synthetic_tensor(name, shape, model_type, seed):
         return (hashes >> np.uint32(31)).astype(np.float32).reshape(shape)
     u = (hashes >> np.uint32(8)).astype(np.float32) / np.float32(2**23) - np.float32(1)
     if len(shape) == 2:
-        centre, limit = 0, 2 / np.sqrt(shape[1])
+        center, limit = 0, 2 / np.sqrt(shape[1])
     elif "norm" in name and name.endswith("weight"):
-        centre, limit = 1, 0.5
+        center, limit = 1, 0.5
     else:
-        centre, limit = 0, 0.25
-    return (np.float32(centre) + np.float32(limit) * u).reshape(shape)
+        center, limit = 0, 0.25
+    return (np.float32(center) + np.float32(limit) * u).reshape(shape)
 
 
 def synthetic_model(preset, seed, dtype):

@@ -2,8 +2,9 @@
 
     golden/run.sh train-conventions     (about three minutes)
 
-The demo's data and tokenizer, a tenth of its size, trained briefly. Each config.json keeps silent about the conventions,
-as a published one does; the folder's name tells them. text.txt holds questions and answers for the calibration.
+The models use the demo's data and tokenizer, have a tenth of its size, and train briefly. Like a published
+config.json, theirs do not state the conventions; the folder's name does. text.txt holds questions and answers to
+calibrate with.
 """
 
 import itertools
@@ -28,19 +29,19 @@ def train_one(conventions, countries, tokenizer, out):
     config = {**train_demo.CONFIG, **SIZE, **conventions, "model_type": "-".join(conventions.values())}
     torch.manual_seed(1)
     model = Model(config)
-    train_demo.initialise(model, torch.Generator().manual_seed(1))
+    train_demo.initialize(model, torch.Generator().manual_seed(1))
     loss = train_demo.train(model, train_demo.rows(countries, tokenizer, random.Random(1)), STEPS)
     folder = out / config["model_type"]
     folder.mkdir(parents=True, exist_ok=True)
-    silent = {key: value for key, value in config.items() if key not in CONVENTIONS and key != "layer_norm_eps"}
-    (folder / "config.json").write_text(json.dumps(silent, indent=1) + "\n")
+    published = {key: value for key, value in config.items() if key not in CONVENTIONS and key != "layer_norm_eps"}
+    (folder / "config.json").write_text(json.dumps(published, indent=1) + "\n")
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     print(f"{config['model_type']}: loss {loss:.3f}", flush=True)
 
 
 def calibration_text(countries):
-    """One question a country, facts and phrasings in turn."""
+    """One question per country, with a random fact and phrasing."""
     rng = random.Random(2)
     lines = []
     for country in countries:
