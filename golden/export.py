@@ -128,7 +128,7 @@ def export_models(out):
             tokens[3] = tokens[1]
         write_json(folder / "inputs.json", {"tokens": tokens})
         traced = case.get("trace", False)
-        truth, float32 = (run(load(folder, dtype), tokens) for dtype in (torch.float64, torch.float32))
+        truth, float32 = (run(load(folder, dtype), tokens, traced) for dtype in (torch.float64, torch.float32))
         if not traced:
             truth, float32 = ({"logits": activations["logits"]} for activations in (truth, float32))
         header = trace_header(tokens, truth, float32, sha256(folder / "model.safetensors"))

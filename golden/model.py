@@ -54,7 +54,7 @@ class Attention(nn.Module):
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             setattr(self, name, nn.Linear(C, C, bias=name in biases))
 
-    def forward(self, x, cos, sin, trace):
+    def forward(self, x, cos, sin, trace, attn_weights):
         B, T, C = x.shape
         H = self.config["n_head"]
 
@@ -71,7 +71,10 @@ class Attention(nn.Module):
 
         scores = q @ k.transpose(-1, -2) / (C // H) ** 0.5  # [B, H, T, T]
         future = torch.ones(T, T, dtype=torch.bool, device=x.device).triu(1)
-        y = join(scores.masked_fill(future, float("-inf")).softmax(-1) @ split(v))
+        weights = scores.masked_fill(future, float("-inf")).softmax(-1)
+        if attn_weights:
+            trace("attn_weights", weights)
+        y = join(weights @ split(v))
         trace("attn", y)
         y = self.o_proj(y)
         trace("attn_out", y)
@@ -98,19 +101,19 @@ class Block(nn.Module):
             trace(name, x)
         return x
 
-    def forward(self, x, cos, sin, trace):
+    def forward(self, x, cos, sin, trace, attn_weights):
         def norm(layer, name, y):
             y = layer(y)
             trace(name, y)
             return y
 
         if self.config["norm_position"] == "pre":
-            x = x + self.self_attn(norm(self.input_layernorm, "attn_norm", x), cos, sin, trace)
+            x = x + self.self_attn(norm(self.input_layernorm, "attn_norm", x), cos, sin, trace, attn_weights)
             trace("resid_mid", x)
             x = x + self.feed_forward(norm(self.post_attention_layernorm, "ffn_norm", x), trace)
             trace("resid", x)
             return x
-        x = x + self.self_attn(x, cos, sin, trace)
+        x = x + self.self_attn(x, cos, sin, trace, attn_weights)
         trace("resid_mid", x)
         x = norm(self.input_layernorm, "attn_norm", x)
         x = x + self.feed_forward(x, trace)
@@ -137,8 +140,8 @@ class Model(nn.Module):
         )
         self.lm_head = nn.Linear(C, V, bias="lm_head" in biases)
 
-    def forward(self, ids, trace=no_trace):
-        """ids [B, T] -> logits [B, T, V]."""
+    def forward(self, ids, trace=no_trace, attn_weights=False):
+        """ids [B, T] -> logits [B, T, V]. `attn_weights` traces the attention weights as well, [B, H, T, T]."""
         C, E = self.config["d_model"], self.config["n_embed"]
         x = self.token_embeddings(ids)  # [B, T, E]
         trace("embedding", x)
@@ -146,7 +149,7 @@ class Model(nn.Module):
         trace("expanded", x)
         cos, sin = (t.to(x) for t in rope_tables(self.config, torch.arange(ids.shape[1])))
         for n, block in enumerate(self.transformer_layers):
-            x = block(x, cos, sin, lambda name, value, n=n: trace(f"layers.{n}.{name}", value))
+            x = block(x, cos, sin, lambda name, value, n=n: trace(f"layers.{n}.{name}", value), attn_weights)
         if self.final_layernorm is not None:
             x = self.final_layernorm(x)
             trace("final_norm", x)
@@ -169,9 +172,9 @@ def load(folder, dtype=torch.float32):
     return model.eval()
 
 
-def run(model, ids):
+def run(model, ids, attn_weights=False):
     """Every activation of one sequence by name, in the order of execution, without the batch dimension."""
     activations = {}
     with torch.no_grad():
-        model(torch.tensor([ids]), lambda name, value: activations.__setitem__(name, value[0]))
+        model(torch.tensor([ids]), lambda name, value: activations.__setitem__(name, value[0]), attn_weights)
     return activations

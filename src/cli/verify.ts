@@ -46,11 +46,11 @@ Examples:
         process.stderr.write(`wrote ${flags.html}\n`);
       }
       if (flags.json) {
-        const { rows, first, backend, precision } = report;
+        const { rows, first, backend, precision, notCompared } = report;
         const explained = explanation && describeChange(explanation);
         const header = { ...golden.header, float32_distance: undefined };
         process.stdout.write(
-          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, rows })}\n`,
+          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, notCompared, rows })}\n`,
         );
       } else {
         process.stdout.write(`${table([COLUMNS, ...report.rows.map(cells)])}\n\n${summarize(report, explanation)}\n`);
