@@ -89,6 +89,16 @@ describe('command line', () => {
     const { model } = await loadModel(fixture('../../models/demo'));
     assert.deepEqual([...file.tensors.keys()], activationNames(model.config, true));
     await file.close();
+
+    const request = ['trace', '--tokens', '1,2,3,4,5', '--attn-weights', '--out', out];
+    await emergent([...request, '--backend', 'reference']);
+    const withWeights = await openSafetensors(out);
+    assert.deepEqual([...withWeights.tensors.keys()], activationNames(model.config, true, true));
+    assert.deepEqual(withWeights.tensors.get('layers.0.attn_weights')!.shape, [6, 5, 5]);
+    await withWeights.close();
+    const refused = await emergent([...request, '--backend', 'simd']);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^emergent: only the backend reference can trace attention weights\n$/);
   });
 
   it('tokenize shows tokens or their ids', async () => {
