@@ -3,7 +3,7 @@ import type { Tensor } from './tensor.js';
 
 const { fround } = Math;
 
-/** A matrix [N, K] in fewer bits. */
+/** Packs a matrix [N, K] into fewer bits. */
 export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): CompactTensor {
   const [N, K] = shape;
   const { bytes, groups } = rowLayout(dtype, K);
@@ -15,9 +15,10 @@ export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): Compac
 /**
  * Packs rows of K weights, in the layout of {@link CompactTensor}.
  *
- * @param values whole rows
- * @param codes and `scales`: as many rows
- * @returns whether the form {@link canHold} them all; what was packed is else of no use
+ * @param values complete rows
+ * @param codes receives the codes of these rows
+ * @param scales receives the bfloat16 bits of their scales; stays empty for bf16 and f16
+ * @returns whether the dtype {@link canHold} all values; if not, discard the result
  */
 export type PackRows = (
   dtype: CompactDtype,
@@ -27,7 +28,7 @@ export type PackRows = (
   scales: Uint16Array,
 ) => boolean;
 
-/** {@link PackRows} in float32 arithmetic, one weight at a time: accel/simd/assembly/pack.ts makes the same bits. */
+/** {@link PackRows} in float32 arithmetic, one weight at a time. accel/simd/assembly/pack.ts computes the same bits. */
 export function packRows(
   dtype: CompactDtype,
   values: Float32Array,
@@ -41,7 +42,8 @@ export function packRows(
   }
   const pack = dtype === 'int8' ? packInt8 : packInt4;
   const { bytes, groups } = rowLayout(dtype, K);
-  const [size, width] = [GROUP[dtype], bytes / groups];
+  const size = GROUP[dtype]; // weights in a group
+  const width = bytes / groups; // bytes of a group
   for (let n = 0; n * K < values.length; n++) {
     for (let g = 0; g < groups; g++) {
       const start = n * K + g * size;
@@ -52,13 +54,13 @@ export function packRows(
   return canHold(dtype, values);
 }
 
-/** What rounds to the number after the largest float16. */
-const TOO_LARGE = 65520;
+/** From here on a number rounds to infinity in float16, whose largest number is 65504. */
+const F16_OVERFLOW = 65520;
 
-/** Whether a form can hold numbers: bf16 as float32 does, float16 those that do not become infinite, integers what is finite. */
+/** Whether a dtype can hold all values: bf16 holds any, f16 those that do not round to infinity, int8 and int4 finite ones. */
 export function canHold(dtype: CompactDtype, values: Float32Array): boolean {
   if (dtype === 'bf16') return true;
-  const limit = dtype === 'f16' ? TOO_LARGE : Infinity;
+  const limit = dtype === 'f16' ? F16_OVERFLOW : Infinity;
   return values.every((value) => Math.abs(value) < limit);
 }
 
@@ -70,7 +72,7 @@ function packHalves(values: Float32Array, codes: Uint8Array, convert: (value: nu
   }
 }
 
-/** Codes −127 to 127, to the nearest. @returns the scale's bits */
+/** Rounds the weights of a group to codes −127 to 127. @returns the scale's bits */
 function packInt8(values: Float32Array, start: number, end: number, codes: Uint8Array, at: number): number {
   const bits = toBfloat16(Math.abs(largestOf(values, start, end)) / 127);
   const scale = fromBfloat16(bits);
@@ -80,19 +82,28 @@ function packInt8(values: Float32Array, start: number, end: number, codes: Uint8
   return bits;
 }
 
-/** What the largest weight may become: of these, what leaves the least error is taken. */
-const EXTREMES = [-8.5, -8, -7.5, -7, 7, 7.5];
+/** Codes that the extreme weight of a group may take. The one with the smallest total error wins. */
+const EXTREME_CODES = [-8.5, -8, -7.5, -7, 7, 7.5];
 
-/** @returns the scale's bits; a scale may be negative, since there is a code more below zero than above it */
+/**
+ * Rounds the weights of a group to codes −8 to 7. The scale may be negative: there is one more code below zero than above
+ * it, and either sign of weight can use it.
+ *
+ * @returns the scale's bits
+ */
 function packInt4(values: Float32Array, start: number, end: number, codes: Uint8Array, at: number): number {
-  const largest = largestOf(values, start, end);
-  let [best, least] = [0, Infinity];
-  for (const extreme of EXTREMES) {
-    const bits = toBfloat16(largest / extreme);
+  const extremeWeight = largestOf(values, start, end);
+  let best = 0;
+  let minError = Infinity;
+  for (const extremeCode of EXTREME_CODES) {
+    const bits = toBfloat16(extremeWeight / extremeCode);
     const scale = fromBfloat16(bits);
     if (scale === 0) continue;
-    const error = lostByInt4(values, start, end, scale, fround(scale / largest));
-    if (error < least) [best, least] = [bits, error];
+    const error = int4Error(values, start, end, scale, fround(scale / extremeWeight));
+    if (error < minError) {
+      best = bits;
+      minError = error;
+    }
   }
   const half = GROUP.int4 / 2;
   codes.fill(0x88, at, at + half); // two codes of 0
@@ -107,47 +118,48 @@ function packInt4(values: Float32Array, start: number, end: number, codes: Uint8
   return best;
 }
 
-/** Float32 sums of every fourth square, as four lanes of a vector take them. */
+/** Float32 sums of every fourth square, like the four lanes of a vector. */
 const squares = new Float32Array(4);
 
-/** Σ ((x / scale − code) · scale / largest)²: what is lost, whatever the size of the weights. */
-function lostByInt4(values: Float32Array, start: number, end: number, scale: number, ratio: number): number {
+/** Σ ((x / scale − code) · ratio)², the squared error relative to the extreme weight; ratio = scale / extreme weight. */
+function int4Error(values: Float32Array, start: number, end: number, scale: number, ratio: number): number {
   squares.fill(0);
   for (let i = start; i < end; i++) {
     const x = fround(values[i] / scale);
-    const missed = fround(fround(x - nearest(x, -8, 7)) * ratio);
-    squares[(i - start) % 4] += fround(missed * missed);
+    const error = fround(fround(x - nearest(x, -8, 7)) * ratio);
+    squares[(i - start) % 4] += fround(error * error);
   }
   return fround(fround(squares[0] + squares[2]) + fround(squares[1] + squares[3]));
 }
 
-/** The value that is furthest from zero, with its sign; the positive one of two. */
+/** The value farthest from zero, with its sign. Of two equally far it is the positive one. */
 function largestOf(values: Float32Array, start: number, end: number): number {
-  let [most, least] = [0, 0];
+  let max = 0;
+  let min = 0;
   for (let i = start; i < end; i++) {
-    if (values[i] > most) most = values[i];
-    if (values[i] < least) least = values[i];
+    if (values[i] > max) max = values[i];
+    if (values[i] < min) min = values[i];
   }
-  return -least > most ? least : most;
+  return -min > max ? min : max;
 }
 
-/** Float32 numbers of this size are 1 apart: added to it, others are rounded to whole ones, ties to even. */
-const WHOLE = 1.5 * 2 ** 23;
+/** Float32 numbers of this size are 1 apart, so adding it rounds a number to an integer, ties to even. */
+const ROUNDER = 1.5 * 2 ** 23;
 
-/** The nearest integer to a float32 below 2²² in size, within limits. */
-function nearest(x: number, least: number, most: number): number {
-  const code = fround(fround(x + WHOLE) - WHOLE);
-  return code < least ? least : code > most ? most : code;
+/** The integer nearest to a float32 of magnitude below 2²², clamped to [min, max]. */
+function nearest(x: number, min: number, max: number): number {
+  const code = fround(fround(x + ROUNDER) - ROUNDER);
+  return code < min ? min : code > max ? max : code;
 }
 
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 
-/** The upper half of a float32, rounded to nearest, ties to even. */
+/** The bits of the nearest bfloat16, ties to even: the upper half of a float32. */
 export function toBfloat16(value: number): number {
   float[0] = value;
   const bits = word[0];
-  if (value !== value) return (bits >>> 16) | 0x40; // NaN: rounding could make it infinite
+  if (value !== value) return (bits >>> 16) | 0x40; // NaN: rounding could turn it into infinity
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
@@ -157,7 +169,7 @@ export function toFloat16(value: number): number {
   const sign = (word[0] >>> 16) & 0x8000;
   const bits = word[0] & 0x7fffffff;
   if (bits > 0x7f800000) return sign | 0x7e00; // NaN
-  if (bits >= 0x477ff000) return sign | 0x7c00; // TOO_LARGE and more
+  if (bits >= 0x477ff000) return sign | 0x7c00; // F16_OVERFLOW and above
   if (bits < 0x38800000) return sign | roundToEven(Math.abs(float[0]) * 2 ** 24); // below 2^-14: multiples of 2^-24
   return sign | ((bits - 0x38000000 + 0xfff + ((bits >>> 13) & 1)) >>> 13);
 }

@@ -23,9 +23,19 @@ export function tensor(shape: readonly number[], data: Float32Array = new Float3
   return { data, shape };
 }
 
-/** A matrix from its rows: `matrix([[1, 2], [3, 4]])` is [2, 2]. */
+/**
+ * A matrix from its rows: `matrix([[1, 2], [3, 4]])` is [2, 2].
+ *
+ * @throws ShapeError if the rows differ in length.
+ */
 export function matrix(values: readonly (readonly number[])[]): Tensor {
-  return tensor([values.length, values[0]?.length ?? 0], Float32Array.from(values.flat()));
+  const columns = values[0]?.length ?? 0;
+  values.forEach((row, i) => {
+    if (row.length !== columns) {
+      throw new ShapeError(`matrix: row ${i} has ${row.length} elements, but row 0 has ${columns}`);
+    }
+  });
+  return tensor([values.length, columns], Float32Array.from(values.flat()));
 }
 
 /** A vector, such as a bias: `vector([1, 2])` is [2]. */
