@@ -48,8 +48,8 @@ const graph = new Map(files.map((file) => [file, importsOf(file)]));
 /** What a program of golden/ imports from its own folder, at the top or inside a function. */
 function pythonImportsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(/^ *(?:from (\w+) import|import (\w+))/gm)]
-    .map(([, from, whole]) => `golden/${from ?? whole}.py`)
+  return [...text.matchAll(/^ *(?:from|import) (\w+)/gm)]
+    .map(([, name]) => `golden/${name}.py`)
     .filter((target) => existsSync(join(root, target)));
 }
 
