@@ -12,7 +12,10 @@ export interface SessionForwardOptions {
 
 /**
  * One conversation with a model: the tokens so far, kept as keys and values. Sessions share the model's weights and
- * nothing else. All calls are async, so that a device can be behind them; a session runs one call at a time.
+ * nothing else. All calls that compute are async, because a device may be behind them.
+ *
+ * A session runs one call at a time, in the order of the calls. A second `forward()` and `dispose()` wait for their turn.
+ * `reset()` cannot wait, because it is not async: while a `forward()` is running or waiting, it throws and changes nothing.
  */
 export interface Session {
   /** Number of tokens held so far. */
@@ -27,9 +30,13 @@ export interface Session {
    *   then still holds what it held before.
    */
   forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
-  /** Forgets all tokens. */
+  /**
+   * Forgets all tokens.
+   *
+   * @throws InputError while a `forward()` is running or waiting.
+   */
   reset(): void;
-  /** Frees what the session holds. It cannot be used afterwards. */
+  /** Waits for earlier calls, then frees what the session holds. Later calls of `forward()` are refused. */
   dispose(): Promise<void>;
 }
 
@@ -63,7 +70,8 @@ export interface LoadedModel extends Model {
 export interface DeviceCache {
   /** Number of tokens held. */
   length: number;
-  dispose(): void;
+  /** Frees the device's memory; absent if garbage collection is enough. */
+  dispose?(): void;
 }
 
 /** What a {@link DeviceSession} needs from its device, whichever it is. */
@@ -81,6 +89,8 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   readonly chunk: number;
   readonly #device: SessionDevice<Cache>;
   #cache: Cache | null;
+  /** Calls of `forward()` that are running or waiting. */
+  #pending = 0;
 
   constructor(device: SessionDevice<Cache>) {
     this.chunk = device.chunk;
@@ -92,20 +102,26 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
     return this.#cache?.length ?? 0;
   }
 
-  forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
-    return this.#device.exclusive(() => {
-      if (!this.#cache) throw new InputError('the session has been disposed');
-      return this.#device.forward(ids, this.#cache, logits, trace);
-    });
+  async forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
+    this.#pending++;
+    try {
+      return await this.#device.exclusive(() => {
+        if (!this.#cache) throw new InputError('the session has been disposed');
+        return this.#device.forward(ids, this.#cache, logits, trace);
+      });
+    } finally {
+      this.#pending--;
+    }
   }
 
   reset(): void {
+    if (this.#pending > 0) throw new InputError('reset() cannot run during forward(): wait for forward() first');
     if (this.#cache) this.#cache.length = 0;
   }
 
   async dispose(): Promise<void> {
     await this.#device.exclusive(() => {
-      this.#cache?.dispose();
+      this.#cache?.dispose?.();
       this.#cache = null;
       return Promise.resolve();
     });
