@@ -54,10 +54,11 @@ function startInBrowser(
   { onDone, onFault }: WorkerListener,
 ): WorkerHandle {
   const url = URL.createObjectURL(new Blob([WEB_PROGRAM], { type: 'text/javascript' }));
-  const worker = new WebWorker(url);
+  const worker = openWorker(WebWorker, url);
   worker.onmessage = onDone;
   worker.onerror = ({ message }) => {
-    onFault(message ?? 'the worker could not start');
+    const forbidden = message === undefined || message === ''; // browsers give no reason
+    onFault(forbidden ? 'the page may forbid it' : message);
   };
   worker.postMessage(start);
   return {
@@ -68,6 +69,15 @@ function startInBrowser(
       return Promise.resolve();
     },
   };
+}
+
+function openWorker(WebWorker: WebWorkerConstructor, url: string): WebWorkerLike {
+  try {
+    return new WebWorker(url);
+  } catch (error) {
+    URL.revokeObjectURL(url);
+    throw error;
+  }
 }
 
 function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): WorkerHandle {

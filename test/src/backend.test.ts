@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { availableParallelism } from 'node:os';
 import { KvCache } from '../../accel/gpu/kvCache.js';
 import { forward as deviceForward } from '../../accel/gpu/model.js';
 import { uploadModel } from '../../accel/gpu/upload.js';
+import { defaultThreads } from '../../accel/simd/defaultThreads.js';
 import { Engine } from '../../accel/simd/engine.js';
 import { KvCache as SimdKvCache } from '../../accel/simd/kvCache.js';
 import { forward as simdForward } from '../../accel/simd/model.js';
@@ -162,10 +162,10 @@ describe('SIMD as a backend', () => {
     });
   }
 
-  it('takes the cores there are unless told', async () => {
+  it('takes all cores, or what a CPU quota allows, unless told', async () => {
     const backend = await openBackend(model, 'simd');
     assert.equal(backend.name, 'simd');
-    assert.match(backend.adapter, new RegExp(`^WebAssembly (relaxed )?SIMD, ${availableParallelism()} threads?$`));
+    assert.match(backend.adapter, new RegExp(`^WebAssembly (relaxed )?SIMD, ${defaultThreads()} threads?$`));
     await backend.dispose();
   });
 

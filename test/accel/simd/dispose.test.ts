@@ -1,24 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-
-/** Imports for the child processes, which have nothing else open that would keep Node alive. */
-const IMPORTS = {
-  Engine: 'accel/simd/engine.ts',
-  load: 'src/index.ts',
-};
-
-/** Runs a program in a Node process of its own. @returns its exit code and output */
-function runAlone(program: string): { status: number | null; stdout: string; stderr: string } {
-  const imports = Object.entries(IMPORTS).map(([name, file]) => {
-    const url = new URL(`../../../${file}`, import.meta.url).href;
-    return `const { ${name} } = await import('${url}');`;
-  });
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', [...imports, program].join('\n')];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
-  return { status, stdout, stderr };
-}
+import { runAlone } from './child.js';
 
 const ADDITIONS = `
+const { Engine } = await open('accel/simd/engine.ts');
 function additions(engine, count) {
   const y = engine.place('y', 4e6);
   return Array.from({ length: count }, () => ({ op: 'add', args: [y, y, y, 1e6] }));
@@ -27,6 +11,7 @@ function additions(engine, count) {
 describe('dispose() in a process with nothing else open', () => {
   it('of a model resolves during a generation, which rejects with DeviceError', () => {
     const result = runAlone(`
+      const { load } = await open('src/index.ts');
       const model = await load(undefined, { backend: 'simd:2' });
       async function generate() {
         for await (const piece of model.generate('Question: What is', { ignoreEos: true, maxNewTokens: 1e6 }));
