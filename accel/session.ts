@@ -84,7 +84,7 @@ export interface SessionDevice<Cache extends DeviceCache> {
   forward(ids: readonly number[], cache: Cache, logits: 'all' | 'last', trace?: Trace): Promise<Tensor>;
 }
 
-/** A session on a device that all sessions share: they take it in turns. */
+/** A session on a device that sessions share and use one at a time. */
 export class DeviceSession<Cache extends DeviceCache> implements Session {
   readonly chunk: number;
   readonly #device: SessionDevice<Cache>;

@@ -58,7 +58,7 @@ function startInBrowser(
   worker.onmessage = onDone;
   worker.onerror = ({ message }) => {
     const forbidden = message === undefined || message === ''; // browsers give no reason
-    onFault(forbidden ? 'the page may forbid it' : message);
+    onFault(forbidden ? 'a Content-Security-Policy may forbid them' : message);
   };
   worker.postMessage(start);
   return {

@@ -39,7 +39,11 @@ describe('SIMD where a page or a runtime forbids things', () => {
 
   for (const { title, Worker, reason } of [
     { title: 'a worker that throws', Worker: ThrowingWorker, reason: 'Classic workers are not supported.' },
-    { title: 'a worker that fails without a message', Worker: ForbiddenWorker, reason: 'the page may forbid it' },
+    {
+      title: 'a worker that fails without a message',
+      Worker: ForbiddenWorker,
+      reason: 'a Content-Security-Policy may forbid them',
+    },
     { title: 'a worker that fails with a message', Worker: FailingWorker, reason: 'CompileError: forbidden' },
   ]) {
     it(`computes on the caller's thread instead of ${title}`, async () => {
