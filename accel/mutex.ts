@@ -4,8 +4,9 @@ export class Mutex {
 
   /** Waits for all earlier bodies, whether they succeeded or failed, then runs this one. */
   run<Result>(body: () => Promise<Result>): Promise<Result> {
-    const result = this.#last.then(body, body);
-    this.#last = result.catch(() => undefined);
+    const result = this.#last.then(body);
+    const ignore = (): void => undefined; // keeps no result alive and lets no failure reach the next body
+    this.#last = result.then(ignore, ignore);
     return result;
   }
 }

@@ -14,7 +14,10 @@ export interface SessionForwardOptions {
 
 /**
  * One conversation with a model: the tokens so far, kept as keys and values. Sessions share the model's weights and
- * nothing else. All calls are async, so that a device can be behind them; a session runs one call at a time.
+ * nothing else. All calls that compute are async, because a device may be behind them.
+ *
+ * A session runs one call at a time, in the order of the calls. A second `forward()` and `dispose()` wait for their turn.
+ * `reset()` cannot wait, because it is not async: while a `forward()` is running or waiting, it throws and changes nothing.
  */
 export interface Session {
   /** Number of tokens held so far. */
@@ -31,9 +34,13 @@ export interface Session {
    *   where they cannot be traced. The session then still holds what it held before.
    */
   forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
-  /** Forgets all tokens. */
+  /**
+   * Forgets all tokens.
+   *
+   * @throws InputError while a `forward()` is running or waiting.
+   */
   reset(): void;
-  /** Frees what the session holds. It cannot be used afterwards. */
+  /** Waits for earlier calls, then frees what the session holds. Later calls of `forward()` are refused. */
   dispose(): Promise<void>;
 }
 
@@ -67,7 +74,8 @@ export interface LoadedModel extends Model {
 export interface DeviceCache {
   /** Number of tokens held. */
   length: number;
-  dispose(): void;
+  /** Frees the device's memory; absent if garbage collection is enough. */
+  dispose?(): void;
 }
 
 /** What a {@link DeviceSession} needs from its device, whichever it is. */
@@ -77,18 +85,29 @@ export interface SessionDevice<Cache extends DeviceCache> {
   openCache(): Cache;
   /** Runs `body` when no other session uses the device. */
   exclusive<Result>(body: () => Promise<Result>): Promise<Result>;
-  forward(ids: readonly number[], cache: Cache, logits: 'all' | 'last', trace?: Trace): Promise<Tensor>;
+  /** See {@link Session.tracesAttnWeights}; false if absent. */
+  readonly tracesAttnWeights?: boolean;
+  forward(
+    ids: readonly number[],
+    cache: Cache,
+    logits: 'all' | 'last',
+    trace: Trace | undefined,
+    attnWeights: boolean,
+  ): Promise<Tensor>;
 }
 
-/** A session on a device that all sessions share: they take it in turns. */
+/** A session on a device that sessions share and use one at a time. */
 export class DeviceSession<Cache extends DeviceCache> implements Session {
   readonly chunk: number;
-  readonly tracesAttnWeights = false;
+  readonly tracesAttnWeights: boolean;
   readonly #device: SessionDevice<Cache>;
   #cache: Cache | null;
+  /** Calls of `forward()` that are running or waiting. */
+  #pending = 0;
 
   constructor(device: SessionDevice<Cache>) {
     this.chunk = device.chunk;
+    this.tracesAttnWeights = device.tracesAttnWeights ?? false;
     this.#device = device;
     this.#cache = device.openCache();
   }
@@ -97,24 +116,32 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
     return this.#cache?.length ?? 0;
   }
 
-  forward(
+  async forward(
     ids: readonly number[],
-    { logits = 'last', trace, attnWeights }: SessionForwardOptions = {},
+    { logits = 'last', trace, attnWeights = false }: SessionForwardOptions = {},
   ): Promise<Tensor> {
-    return this.#device.exclusive(() => {
-      if (!this.#cache) throw new InputError('the session has been disposed');
-      if (attnWeights) throw new InputError('only the backend reference can trace attention weights');
-      return this.#device.forward(ids, this.#cache, logits, trace);
-    });
+    this.#pending++;
+    try {
+      return await this.#device.exclusive(() => {
+        if (!this.#cache) throw new InputError('the session has been disposed');
+        if (attnWeights && !this.tracesAttnWeights) {
+          throw new InputError('only the backend reference can trace attention weights');
+        }
+        return this.#device.forward(ids, this.#cache, logits, trace, attnWeights);
+      });
+    } finally {
+      this.#pending--;
+    }
   }
 
   reset(): void {
+    if (this.#pending > 0) throw new InputError('reset() cannot run during forward(): wait for forward() first');
     if (this.#cache) this.#cache.length = 0;
   }
 
   async dispose(): Promise<void> {
     await this.#device.exclusive(() => {
-      this.#cache?.dispose();
+      this.#cache?.dispose?.();
       this.#cache = null;
       return Promise.resolve();
     });

@@ -52,10 +52,10 @@ export async function resolveBackend(name: string, note?: (line: string) => void
     note?.([`${name}: taking gpu:${backend} (${adapter})`, ...passedOver].join('; '));
     return `gpu:${backend}`;
   }
-  const { hasSimd } = await import('../accel/simd/module.js');
-  const taken = hasSimd() ? 'simd' : 'reference';
-  const reason = hasSimd() ? [] : ['simd: there is no WebAssembly SIMD here'];
-  note?.([`${name}: taking ${taken}`, ...reason, ...passedOver].join('; '));
+  const { whyNoSimd } = await import('../accel/simd/module.js');
+  const noSimd = await whyNoSimd();
+  const taken = noSimd === null ? 'simd' : 'reference';
+  note?.([`${name}: taking ${taken}`, ...(noSimd === null ? [] : [noSimd]), ...passedOver].join('; '));
   return taken;
 }
 

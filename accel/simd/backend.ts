@@ -6,11 +6,12 @@ import { CHUNK, forward } from './model.js';
 import { uploadModel } from './upload.js';
 
 /**
- * Prepares a model for WebAssembly SIMD on threads. Weights whose home is a {@link SimdMemory} stay where they are;
- * others are copied. Sessions share the weights and take turns on the threads.
+ * Prepares a model for WebAssembly SIMD on threads. Weights whose home is a {@link SimdMemory} stay there; others are
+ * copied. Sessions share the weights and take turns on the threads. Where workers cannot start, the caller's thread computes
+ * alone, and `adapter` says why.
  *
- * @param threads all cores by default
- * @throws DeviceError if SIMD or memory is missing, or a thread cannot be started.
+ * @param threads by default all cores, or what a container's CPU quota allows
+ * @throws DeviceError if WebAssembly SIMD is missing or forbidden, or memory runs out.
  */
 export async function openSimdBackend(model: LoadedModel, threads?: number): Promise<Backend> {
   const memory = model.home instanceof SimdMemory ? model.home : undefined;

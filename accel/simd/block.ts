@@ -4,10 +4,10 @@ import type { Activation, Pass } from './pass.js';
 import type { SimdBlock, SimdLayerNorm, SimdRopeTables } from './upload.js';
 
 /**
- * Plans one of the L blocks: attention, then feed-forward, each added to the residual stream.
+ * Plans one of the L blocks: attention, then feed-forward. Each adds its output to the residual stream.
  *
  * @param x [T, C]
- * @param n which block, for the cache
+ * @param n index of the block
  * @returns [T, C]
  * @see reference/block.ts
  */

@@ -1,16 +1,16 @@
-// Constants of the host and of the kernels in assembly/: AssemblyScript and TypeScript compile this same file, so only
-// numbers that both understand may stand here.
+// Constants that the host and the kernels in assembly/ share. AssemblyScript and TypeScript both compile this file, so it
+// holds plain numbers only.
 
-/** Bytes that each thread has to itself. */
+/** Bytes of scratch memory per thread. */
 export const SCRATCH_BYTES = 131072;
 
-/** Positions in a page of the KV cache. */
+/** Positions per page of the KV cache. */
 export const PAGE_POSITIONS = 64;
 
-/** Rows of scores that a thread computes side by side in attention, and needs scratch for. */
+/** Rows of attention scores that a thread computes at once, in scratch memory. */
 export const ATTENTION_ROWS = 8;
 
-/** Weights that share a scale, side by side in a row. Rows are padded with zeros to whole groups. */
+/** Adjacent weights of a row that share a scale. Rows are zero-padded to whole groups. */
 export const INT8_GROUP = 64;
 export const INT4_GROUP = 32;
 
@@ -21,10 +21,10 @@ export const F16 = 2;
 export const INT8 = 3;
 export const INT4 = 4;
 
-// A plan is a list of records of 32-bit words: the op, its arguments, and last the counter of the pieces taken.
+// A plan is a list of records of 32-bit words: the op, its arguments, and a counter of the work taken so far.
 export const RECORD_WORDS = 12;
 
-/** Flag on an op: the next op does not depend on it, so no thread waits at a barrier between them. */
+/** Flag on an op: the next op does not depend on it, so the threads skip the barrier between them. */
 export const NO_BARRIER = 256;
 
 // Ops of a plan.
@@ -41,16 +41,16 @@ export const OP_SOFTMAX = 9;
 export const OP_GELU = 10;
 export const OP_ADD = 11;
 
-// Words of 32 bits that all threads share.
-/** Number of plans ordered so far. */
+// 32-bit words that all threads share.
+/** Number of plans submitted so far. */
 export const SHARED_ORDERED = 0;
-/** Not 0: no more plans will come. */
+/** Nonzero: no more plans will come. */
 export const SHARED_STOP = 1;
-/** Threads that wait at a barrier. */
+/** Threads waiting at the barrier. */
 export const SHARED_ARRIVED = 2;
 /** Barriers passed so far. */
 export const SHARED_ROUND = 3;
-/** Address of the plan ordered last. */
+/** Address of the latest plan. */
 export const SHARED_PLAN = 4;
 /** Threads that have finished that plan. */
 export const SHARED_FINISHED = 5;

@@ -1,22 +1,22 @@
 import type { Tensor } from '../../reference/lib/tensor.js';
-import { builtin } from '../builtin.js';
-import { SCRATCH_BYTES } from './constants.js';
 import { Mutex } from '../mutex.js';
+import { SCRATCH_BYTES } from './constants.js';
+import { defaultThreads } from './defaultThreads.js';
 import { canShare, SimdMemory } from './memory.js';
 import { hasRelaxedSimd } from './module.js';
 import { planBytes, writePlan, type PlannedOp } from './plan.js';
 import { Threads } from './threads.js';
 
 export interface EngineOptions {
-  /** Where weights already are, if they are. */
+  /** The memory that already holds the weights, if any. */
   memory?: SimdMemory | undefined;
-  /** The cores there are unless told; one where memory cannot be shared. */
+  /** {@link defaultThreads} by default; always one where memory cannot be shared. */
   threads?: number | undefined;
-  /** Products and sums in one instruction; where the engine knows them unless told. */
+  /** Use fused multiply-add; by default if this JavaScript engine supports it. */
   relaxed?: boolean | undefined;
 }
 
-/** Threads over one memory: what a device is to a GPU. */
+/** Threads with one shared memory: the counterpart of a GPU device. */
 export class Engine {
   readonly memory: SimdMemory;
   readonly #threads: Threads;
@@ -29,10 +29,10 @@ export class Engine {
     this.#threads = threads;
   }
 
-  /** @throws DeviceError if there is no SIMD here, no memory, or a thread cannot be started. */
+  /** @throws DeviceError if WebAssembly SIMD is missing or forbidden, or memory cannot be reserved. */
   static async open(options: EngineOptions = {}): Promise<Engine> {
     const { memory = new SimdMemory(canShare()), relaxed = hasRelaxedSimd() } = options;
-    const threads = await Threads.start(memory, options.threads ?? countCores(), relaxed);
+    const threads = await Threads.start(memory, options.threads ?? defaultThreads(), relaxed);
     return new Engine(memory, threads);
   }
 
@@ -40,18 +40,20 @@ export class Engine {
     return this.#threads.count;
   }
 
-  /** What computes. */
+  /** What computes, and why on one thread if more were asked for. */
   get adapter(): string {
-    const threads = this.threads === 1 ? '1 thread' : `${this.threads} threads`;
-    return `WebAssembly ${this.#threads.relaxed ? 'relaxed ' : ''}SIMD, ${threads}`;
+    const { count, relaxed, noWorkers } = this.#threads;
+    const threads = count === 1 ? '1 thread' : `${count} threads`;
+    const reason = noWorkers === null ? '' : ` (workers cannot start: ${noWorkers})`;
+    return `WebAssembly ${relaxed ? 'relaxed ' : ''}SIMD, ${threads}${reason}`;
   }
 
-  /** What each thread has to itself, side by side. */
+  /** The address of the threads' scratch memory, {@link SCRATCH_BYTES} for each. */
   get scratch(): number {
     return this.place('scratch', SCRATCH_BYTES * this.threads);
   }
 
-  /** The address of an array: where it is if it is in this memory, or that of a copy which goes with the engine. */
+  /** Returns the address of an array. An array outside this memory is copied; the copy is freed with the engine. */
   upload(data: Float32Array | Uint8Array | Uint16Array): number {
     if (this.memory.owns(data.buffer)) return data.byteOffset;
     const address = this.memory.allocate(data.byteLength);
@@ -60,7 +62,7 @@ export class Engine {
     return address;
   }
 
-  /** Room of that name for so many bytes, which hold anything. Asking for more moves it. */
+  /** Returns the address of a named buffer of at least this many bytes; its contents are arbitrary. Growing it moves it. */
   place(name: string, bytes: number): number {
     const known = this.#places.get(name);
     if (known && known.bytes >= bytes) return known.address;
@@ -72,7 +74,7 @@ export class Engine {
     return address;
   }
 
-  /** A copy of what lies at an address. */
+  /** Copies the matrix at an address to the host. */
   read(address: number, shape: readonly [number, number]): Tensor {
     return { data: this.memory.floats(address, shape[0] * shape[1]).slice(), shape };
   }
@@ -83,7 +85,7 @@ export class Engine {
   }
 
   /**
-   * Runs ops one after the other.
+   * Runs ops in order.
    *
    * @throws DeviceError if a thread dies.
    */
@@ -93,7 +95,7 @@ export class Engine {
     await this.#threads.run(plan);
   }
 
-  /** Ends the threads and frees what was uploaded. */
+  /** Stops the threads and frees what was uploaded. */
   async dispose(): Promise<void> {
     await this.#threads.dispose();
     for (const address of this.#blocks) this.memory.free(address);
@@ -105,13 +107,4 @@ export class Engine {
     this.memory.free(address);
     this.#blocks.delete(address);
   }
-}
-
-function countCores(): number {
-  const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
-  return navigator?.hardwareConcurrency ?? (builtin('node:os') as NodeOs | undefined)?.availableParallelism() ?? 1;
-}
-
-interface NodeOs {
-  availableParallelism: () => number;
 }

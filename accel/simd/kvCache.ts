@@ -3,43 +3,44 @@ import { PAGE_POSITIONS as PAGE } from './constants.js';
 import type { SimdMemory } from './memory.js';
 
 /**
- * The keys and values of all tokens so far, in pages of 64 positions: [H, 64, D], so that a head's keys lie side by side.
- * It grows by a page a layer and side, and nothing is ever copied.
+ * The keys and values of all tokens so far, in pages of 64 positions. A page is [H, 64, D], so a head's keys are
+ * contiguous. The cache grows by one page of keys and one of values per layer, and copies nothing.
  *
  * @see reference/kvCache.ts
  */
 export class KvCache {
-  /** Tokens held. */
+  /** Number of tokens held. */
   length = 0;
   readonly #memory: SimdMemory;
   readonly #config: ModelConfig;
-  /** For every layer the addresses of the pages of its keys, then of those of its values. */
-  readonly #lists: number;
-  /** Blocks that hold a page for every layer and side. */
+  /** Address of the page tables: for each layer, the addresses of its key pages, then of its value pages. */
+  readonly #tables: number;
+  /** Blocks of memory; each holds one page of keys and one of values for every layer. */
   readonly #blocks: number[] = [];
 
   constructor(memory: SimdMemory, config: ModelConfig) {
     this.#memory = memory;
     this.#config = config;
-    this.#lists = memory.allocate(4 * 2 * config.nLayer * this.#most);
+    this.#tables = memory.allocate(4 * 2 * config.nLayer * this.#maxPages);
   }
 
-  /** Makes room for T more tokens. */
+  /** Allocates pages for T more tokens. */
   reserve(T: number): void {
     const { dModel: C, nLayer: L } = this.#config;
-    const page = 4 * PAGE * C;
+    const pageBytes = 4 * PAGE * C;
     while (PAGE * this.#blocks.length < this.length + T) {
-      const block = this.#memory.allocate(2 * L * page);
-      const lists = this.#memory.words(this.#lists, 2 * L * this.#most);
-      for (let i = 0; i < 2 * L; i++) lists[i * this.#most + this.#blocks.length] = block + i * page;
+      const block = this.#memory.allocate(2 * L * pageBytes);
+      const tables = this.#memory.words(this.#tables, 2 * L * this.#maxPages);
+      for (let i = 0; i < 2 * L; i++) tables[i * this.#maxPages + this.#blocks.length] = block + i * pageBytes;
       this.#blocks.push(block);
     }
   }
 
-  /** The addresses of a layer's lists of pages. */
+  /** Returns the addresses of a layer's page tables. */
   pages(layer: number): { keys: number; values: number } {
-    const list = 4 * this.#most;
-    return { keys: this.#lists + 2 * layer * list, values: this.#lists + (2 * layer + 1) * list };
+    const tableBytes = 4 * this.#maxPages;
+    const keys = this.#tables + 2 * layer * tableBytes;
+    return { keys, values: keys + tableBytes };
   }
 
   /** Counts T tokens as held, once every layer has stored them. */
@@ -47,13 +48,13 @@ export class KvCache {
     this.length += T;
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   dispose(): void {
-    for (const block of [this.#lists, ...this.#blocks]) this.#memory.free(block);
+    for (const block of [this.#tables, ...this.#blocks]) this.#memory.free(block);
   }
 
-  /** Pages that block_size tokens fill. */
-  get #most(): number {
+  /** The number of pages that block_size tokens fill. */
+  get #maxPages(): number {
     return Math.ceil(this.#config.blockSize / PAGE);
   }
 }

@@ -3,14 +3,14 @@ import type { WeightsHome } from '../session.js';
 import { WebAssembly, type WasmMemory } from './webAssembly.js';
 
 const PAGE = 2 ** 16;
-/** What 32-bit addresses reach, but for the last page: the end of a block must have an address, too. */
-const MOST_PAGES = 2 ** 16 - 1;
-/** Pages that memory grows by at least: each time V8 sees another array of a gigabyte, and collects garbage for it. */
-const STEP = 2 ** 12;
-/** Every block begins on a cache line of its own. */
-const LINE = 64;
-/** Below this, threads.ts and the compiler keep what is theirs. */
-const FIRST = 1024;
+/** All that 32-bit addresses reach except the last page, because the end of a block needs an address too. */
+const MAX_PAGES = 2 ** 16 - 1;
+/** Grow by at least this many pages: V8 takes each growth for a new array of that size and collects garbage. */
+const MIN_GROWTH = 2 ** 12;
+/** Each block starts on its own cache line. */
+const CACHE_LINE = 64;
+/** The compiler keeps its static data below this address. */
+const FIRST_ADDRESS = 1024;
 
 interface Block {
   address: number;
@@ -18,44 +18,46 @@ interface Block {
 }
 
 /**
- * The one memory that the threads of `simd` share: WebAssembly's, handed out in blocks. Weights can be read from a file
- * straight into it (see {@link SimdMemory.allocateBytes}), so that they are in memory once.
+ * The WebAssembly memory that all threads of `simd` share, allocated in blocks. A loader reads weights from a file
+ * directly into it (see {@link SimdMemory.allocateBytes}), so loading needs no second copy.
  */
 export class SimdMemory implements WeightsHome {
   readonly wasm: WasmMemory;
   readonly shared: boolean;
-  #end = FIRST;
+  #end = FIRST_ADDRESS;
   readonly #free: Block[] = [];
   readonly #sizes = new Map<number, number>();
-  /** The buffers of all views: each growth of the memory brings a new one. */
+  /** The buffers of all views handed out. Growing the memory replaces its buffer. */
   readonly #buffers = new WeakSet<ArrayBufferLike>();
 
-  /** @param shared between threads; takes SharedArrayBuffer, which browsers give to isolated pages only */
+  /** @param shared between threads; needs SharedArrayBuffer, which browsers give to cross-origin isolated pages only */
   constructor(shared: boolean) {
     this.shared = shared;
     try {
-      this.wasm = new WebAssembly.Memory({ initial: 1, maximum: MOST_PAGES, shared });
+      this.wasm = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared });
     } catch (error) {
-      throw new DeviceError('simd: there is no room for its memory', { cause: error });
+      throw new DeviceError('simd: cannot reserve WebAssembly memory', { cause: error });
     }
   }
 
-  /** Whether an array with this buffer lies in this memory. */
+  /** Whether an array with this buffer is in this memory. */
   owns(buffer: ArrayBufferLike): boolean {
     return this.#buffers.has(buffer);
   }
 
-  /** Bytes taken. */
+  /** Bytes allocated. */
   get used(): number {
     return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /**
-   * @returns the address of a block of so many bytes, on a boundary of 64, which hold anything
-   * @throws DeviceError if there is no room.
+   * Allocates a block of at least this many bytes on a boundary of 64; its contents are arbitrary.
+   *
+   * @returns its address
+   * @throws DeviceError if there is no memory left.
    */
   allocate(size: number): number {
-    const bytes = Math.max(LINE, Math.ceil(size / LINE) * LINE);
+    const bytes = Math.max(CACHE_LINE, Math.ceil(size / CACHE_LINE) * CACHE_LINE);
     const hole = this.#free.findIndex((block) => block.bytes >= bytes);
     let address = this.#end;
     if (hole === -1) {
@@ -73,12 +75,13 @@ export class SimdMemory implements WeightsHome {
 
   free(address: number): void {
     const bytes = this.#sizes.get(address);
-    if (bytes === undefined) throw new RangeError(`${address} is not the address of a block`);
+    if (bytes === undefined) throw new RangeError(`${address} is not the address of an allocated block`);
     this.#sizes.delete(address);
     this.#free.push({ address, bytes });
     this.#free.sort((a, b) => a.address - b.address);
     for (let i = this.#free.length - 1; i > 0; i--) {
-      const [before, after] = [this.#free[i - 1], this.#free[i]];
+      const before = this.#free[i - 1];
+      const after = this.#free[i];
       if (before.address + before.bytes !== after.address) continue;
       before.bytes += after.bytes;
       this.#free.splice(i, 1);
@@ -90,12 +93,12 @@ export class SimdMemory implements WeightsHome {
     }
   }
 
-  /** Bytes in this memory. Only shared memory can grow under them; an ordinary one would take them away. */
+  /** Allocates bytes that stay valid. Call it on shared memory only: growing unshared memory detaches its views. */
   allocateBytes(length: number): Uint8Array {
     return this.bytes(this.allocate(length), length);
   }
 
-  /** Views are good until the next {@link allocate}, in shared memory for ever. */
+  /** Returns a view. In unshared memory it is valid until the next {@link allocate}, in shared memory always. */
   floats(address: number, length: number): Float32Array {
     return new Float32Array(this.#buffer(), address, length);
   }
@@ -123,9 +126,9 @@ export class SimdMemory implements WeightsHome {
     const missing = Math.ceil(end / PAGE) - pages;
     if (missing <= 0) return;
     try {
-      this.wasm.grow(Math.max(missing, Math.min(STEP, MOST_PAGES - pages)));
+      this.wasm.grow(Math.max(missing, Math.min(MIN_GROWTH, MAX_PAGES - pages)));
     } catch (error) {
-      throw new DeviceError(`simd: there is no memory for ${end} bytes`, { cause: error });
+      throw new DeviceError(`simd: cannot grow WebAssembly memory to ${end} bytes`, { cause: error });
     }
   }
 }

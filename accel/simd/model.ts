@@ -6,18 +6,18 @@ import type { KvCache } from './kvCache.js';
 import { Pass, type Activation } from './pass.js';
 import type { SimdModel } from './upload.js';
 
-/** Tokens of a prompt that a session likes to be given at once. */
+/** The number of prompt tokens that a session processes best at once. */
 export const CHUNK = 128;
 
-/** Tokens whose logits are computed and copied at a time: 65,536 of them are 17 MB. */
+/** Tokens whose logits are computed and copied at once: with a vocabulary of 65,536 they take 17 MB. */
 const HEAD_TOKENS = 64;
 
 /**
- * The whole forward pass on the threads of an engine.
+ * The complete forward pass on the threads of an engine.
  *
- * @param cache continues after the tokens held here, and holds these as well
+ * @param cache holds the tokens so far; the new ones are added
  * @returns logits [T, V], or [1, V] for `logits: 'last'`
- * @throws InputError for no tokens, too many, or an id outside of the vocabulary; DeviceError if a thread dies.
+ * @throws InputError for no tokens, too many, or an id outside the vocabulary; DeviceError if a thread dies.
  * @see reference/model.ts
  */
 export async function forward(

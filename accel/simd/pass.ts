@@ -5,7 +5,7 @@ import { ATTENTION_ROWS } from './constants.js';
 import { floatBits, type PlannedOp, type PlanOp } from './plan.js';
 import type { SimdLayerNorm, SimdLinear, SimdRopeTables } from './upload.js';
 
-/** An activation [T, width] at an address. Layers share it: `q` of one is written over that of the one before. */
+/** An activation [T, width] at an address. Layers share addresses: each layer's `q` overwrites the previous layer's. */
 export interface Activation {
   address: number;
   width: number;
@@ -17,23 +17,23 @@ interface Step extends PlannedOp {
 }
 
 /**
- * A forward pass of T tokens as it is planned, op by op; nothing is computed before {@link run}. The ops are those of
- * reference/, each with the name of the activation that it makes.
+ * Plans a forward pass of T tokens op by op; {@link run} then computes it. The ops are those of reference/; `name` is the
+ * name of the activation that an op writes.
  */
 export class Pass {
   readonly T: number;
   readonly #engine: Engine;
   readonly #steps: Step[] = [];
   #prefix = '';
-  /** What was quantised last. */
-  #tokens: { x: Activation; group: number } | null = null;
+  /** The activation quantized last. */
+  #quantized: { x: Activation; group: number } | null = null;
 
   constructor(engine: Engine, T: number) {
     this.#engine = engine;
     this.T = T;
   }
 
-  /** Plans with `prefix` before all names. */
+  /** Plans ops whose names start with `prefix`. */
   within<Result>(prefix: string, plan: () => Result): Result {
     this.#prefix = prefix;
     const result = plan();
@@ -41,7 +41,7 @@ export class Pass {
     return result;
   }
 
-  /** Plans ops that do not depend on each other, so that no thread waits between them. */
+  /** Plans ops that do not depend on each other, so the threads skip the barriers between them. */
   independent<Result>(plan: () => Result): Result {
     const first = this.#steps.length;
     const result = plan();
@@ -65,15 +65,16 @@ export class Pass {
   linear(name: string, x: Activation, { weight, bias, N, dtype, scales }: SimdLinear): Activation {
     const { width: K } = x;
     const { scratch } = this.#engine;
-    const from = this.T > 1 && (dtype === 'int8' || dtype === 'int4') ? this.#quantized(x, GROUP[dtype]) : x.address;
-    const form = DTYPES.indexOf(dtype);
-    return this.#plan('linear', name, N, (y) => [from, weight, bias, y, this.T, K, N, form, scales, scratch]);
+    const isInteger = dtype === 'int8' || dtype === 'int4';
+    const from = this.T > 1 && isInteger ? this.#quantize(x, GROUP[dtype]) : x.address;
+    const dtypeIndex = DTYPES.indexOf(dtype);
+    return this.#plan('linear', name, N, (y) => [from, weight, bias, y, this.T, K, N, dtypeIndex, scales, scratch]);
   }
 
   rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, past: number): Activation {
     const D = x.width / H;
-    const skipped = past * (D / 2) * 4;
-    const cosSin = [cos + skipped, sin + skipped];
+    const offset = past * (D / 2) * 4;
+    const cosSin = [cos + offset, sin + offset];
     return this.#plan('rope', name, x.width, (y) => [x.address, ...cosSin, y, this.T, H, D, Number(interleaved)]);
   }
 
@@ -98,7 +99,7 @@ export class Pass {
     return this.#plan('add', name, a.width, (y) => [a.address, b.address, y, this.T * a.width]);
   }
 
-  /** Computes all that was planned: at one go, or step by step for somebody who looks. */
+  /** Runs the plan: all ops at once, or op by op for a trace. */
   async run(trace?: Trace): Promise<void> {
     if (!trace) {
       await this.#engine.run(this.#steps);
@@ -110,15 +111,15 @@ export class Pass {
     }
   }
 
-  /** Many tokens as the integers that integer weights are multiplied with; planned once for layers with the same input. */
-  #quantized(x: Activation, group: number): number {
+  /** Plans the conversion of tokens to the integers that integer weights need, once per input. @returns their address */
+  #quantize(x: Activation, group: number): number {
     const tokens = 4 * Math.ceil(this.T / 4);
     const groups = Math.ceil(x.width / group);
     const address = this.#engine.place(`tokens ${x.width} ${group}`, tokens * groups * (2 * group + 4));
-    if (this.#tokens?.x !== x || this.#tokens.group !== group) {
+    if (this.#quantized?.x !== x || this.#quantized.group !== group) {
       const args = [x.address, address, this.T, x.width, group];
       this.#steps.push({ op: 'quantizeTokens', args, noBarrier: false, name: null, y: null });
-      this.#tokens = { x, group };
+      this.#quantized = { x, group };
     }
     return address;
   }

@@ -2,13 +2,13 @@ import * as constants from './constants.js';
 import { NO_BARRIER, RECORD_WORDS } from './constants.js';
 import type { SimdMemory } from './memory.js';
 
-/** What a thread can be told to do. */
+/** The ops that threads can run. */
 // prettier-ignore
 export type PlanOp =
   | 'embedding' | 'repeatInterleave' | 'layerNorm' | 'quantizeTokens' | 'linear' | 'rope' | 'appendKv' | 'attention'
   | 'softmax' | 'gelu' | 'add';
 
-/** The numbers of the ops in a plan. */
+/** The number of each op in a plan. */
 const OPS: Record<PlanOp, number> = {
   embedding: constants.OP_EMBEDDING,
   repeatInterleave: constants.OP_REPEAT_INTERLEAVE,
@@ -23,20 +23,20 @@ const OPS: Record<PlanOp, number> = {
   add: constants.OP_ADD,
 };
 
-/** One op with its arguments: addresses, sizes, and real numbers by {@link floatBits}. */
+/** One op with its arguments: addresses, sizes, and float32 numbers as {@link floatBits}. */
 export interface PlannedOp {
   op: PlanOp;
   args: readonly number[];
-  /** The next op does not depend on this one, so threads need not wait between them. `false` where it always does. */
+  /** The next op does not depend on this one, so the threads skip the barrier. `false` if it always depends on it. */
   noBarrier?: boolean;
 }
 
-/** Bytes of a plan of so many ops. */
+/** The size of a plan in bytes. */
 export function planBytes(ops: number): number {
   return 4 * RECORD_WORDS * (ops + 1);
 }
 
-/** Writes ops one after the other for the threads to run. Zeros, which are OP_END, end the plan. */
+/** Writes a plan for the threads to run. A record of zeros ends it, because OP_END is 0. */
 export function writePlan(memory: SimdMemory, address: number, ops: readonly PlannedOp[]): void {
   const words = memory.words(address, RECORD_WORDS * (ops.length + 1));
   words.fill(constants.OP_END);
@@ -49,7 +49,7 @@ export function writePlan(memory: SimdMemory, address: number, ops: readonly Pla
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 
-/** A float32 argument as its bits. */
+/** Returns the bits of a float32 argument. */
 export function floatBits(value: number): number {
   float[0] = value;
   return word[0];

@@ -6,11 +6,11 @@ import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib
 import { SCRATCH_BYTES } from './constants.js';
 import type { Engine } from './engine.js';
 
-/** Addresses of a layer's weights; a bias that is not there is 0. */
+/** Addresses of a layer's weights; `bias` is 0 if the layer has none. */
 export interface SimdLinear {
   weight: number;
   bias: number;
-  /** Outputs. */
+  /** Number of outputs. */
   N: number;
   dtype: Dtype;
   scales: number;
@@ -41,7 +41,7 @@ export interface SimdBlock {
   ffnDown: SimdLinear;
 }
 
-/** A model in the memory of an engine: what sessions share. */
+/** A model in the memory of an engine. Sessions share it. */
 export interface SimdModel {
   config: ModelConfig;
   engine: Engine;
@@ -52,7 +52,7 @@ export interface SimdModel {
   tables: SimdRopeTables;
 }
 
-/** Puts a model's weights where the threads find them, copying only those that are elsewhere. */
+/** Returns the addresses of a model's weights in the engine's memory. Weights outside it are copied. */
 export function uploadModel({ config, weights }: Model, engine: Engine): SimdModel {
   const linear = (layer: LinearWeights): SimdLinear => uploadLinear(layer, engine);
   const norm = (layer: LayerNormWeights): SimdLayerNorm => uploadLayerNorm(layer, config.layerNormEps, engine);
@@ -76,7 +76,7 @@ export function uploadModel({ config, weights }: Model, engine: Engine): SimdMod
   };
 }
 
-/** @throws DeviceError if rows of weights in fewer bits are too long for the scratch of a thread. */
+/** @throws DeviceError if rows of compact weights are too long for a thread's scratch memory. */
 export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): SimdLinear {
   const [N, K] = weight.shape;
   const common = { bias: bias ? engine.upload(bias.data) : 0, N };
@@ -90,7 +90,7 @@ export function uploadLinear({ weight, bias }: LinearWeights, engine: Engine): S
 }
 
 /**
- * The longest row of weights that `dtype` can have: a thread's scratch must hold a token as float32 numbers or, beside
+ * The maximum length of a row of `dtype` weights. A thread's scratch memory must hold one token: as float32 numbers or, for
  * integer weights, as groups of 16-bit integers with a float32 scale each.
  */
 export function maxRow(dtype: CompactDtype): number {

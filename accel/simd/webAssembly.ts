@@ -1,5 +1,5 @@
-/** The part of WebAssembly that is used here; TypeScript brings it only with all of the browser's types. */
-interface Engine {
+/** The part of WebAssembly used here. TypeScript declares it only together with all browser types. */
+interface WebAssemblyNamespace {
   Memory: new (descriptor: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
   Instance: new (module: WasmModule, imports: { env: Record<string, unknown> }) => { exports: Record<string, unknown> };
   compile(bytes: Uint8Array<ArrayBuffer>): Promise<WasmModule>;
@@ -8,11 +8,12 @@ interface Engine {
 
 export interface WasmMemory {
   readonly buffer: ArrayBufferLike;
-  /** In pages of 64 KiB. */
+  /** Grows by a number of 64 KiB pages. */
   grow(pages: number): number;
 }
 
-/** Only the engine knows what is in it. */
+/** A compiled module; opaque to us. */
 export type WasmModule = object;
 
-export const WebAssembly: Engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
+export const WebAssembly: WebAssemblyNamespace = (globalThis as unknown as { WebAssembly: WebAssemblyNamespace })
+  .WebAssembly;

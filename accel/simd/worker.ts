@@ -2,33 +2,33 @@ import { messageOf } from '../../reference/lib/errors.js';
 import { builtin } from '../builtin.js';
 import type { WasmMemory, WasmModule } from './webAssembly.js';
 
-/** What a worker is given. */
+/** The first message to a worker. */
 export interface WorkerStart {
   module: WasmModule;
   memory: WasmMemory;
-  /** The address of the words that all threads look at. */
+  /** Address of the words that all threads share (SHARED_* in constants.ts). */
   shared: number;
   thread: number;
   threads: number;
 }
 
-/** What a worker tells. */
+/** Receives a worker's events. */
 export interface WorkerListener {
-  /** A plan is done; the last thread that works on it says so. */
+  /** A plan is finished. Only the last thread to finish it reports. */
   onDone: () => void;
-  /** It cannot go on. */
+  /** The worker cannot start or cannot continue. */
   onFault: (message: string) => void;
 }
 
-/** A worker of Node or of a browser. */
+/** A worker in Node or in a browser. */
 export interface WorkerHandle {
-  /** Whether the process has to wait for it. */
+  /** Sets whether the worker keeps the process alive. No effect after {@link terminate}. */
   hold: (held: boolean) => void;
-  /** Ends it, whatever it does. */
+  /** Stops the worker, even in the middle of a plan. The process stays alive until it has stopped. */
   terminate: () => Promise<void>;
 }
 
-/** The whole program of a worker: it sleeps in `work` until a plan is ordered. As text, so that no bundler loses it. */
+/** A worker's whole program: it sleeps in `work` until the host submits a plan. It is text, so bundlers cannot lose it. */
 const PROGRAM = `
 function start({ module, memory, shared, thread, threads }, post) {
   const env = { memory, done: () => post('done') };
@@ -54,10 +54,11 @@ function startInBrowser(
   { onDone, onFault }: WorkerListener,
 ): WorkerHandle {
   const url = URL.createObjectURL(new Blob([WEB_PROGRAM], { type: 'text/javascript' }));
-  const worker = new WebWorker(url);
+  const worker = openWorker(WebWorker, url);
   worker.onmessage = onDone;
   worker.onerror = ({ message }) => {
-    onFault(message ?? 'it could not be started');
+    const forbidden = message === undefined || message === ''; // browsers give no reason
+    onFault(forbidden ? 'a Content-Security-Policy may forbid them' : message);
   };
   worker.postMessage(start);
   return {
@@ -70,6 +71,15 @@ function startInBrowser(
   };
 }
 
+function openWorker(WebWorker: WebWorkerConstructor, url: string): WebWorkerLike {
+  try {
+    return new WebWorker(url);
+  } catch (error) {
+    URL.revokeObjectURL(url);
+    throw error;
+  }
+}
+
 function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): WorkerHandle {
   const { Worker } = builtin('node:worker_threads') as NodeWorkers;
   const worker = new Worker(NODE_PROGRAM, { eval: true, workerData: start, execArgv: [] });
@@ -78,16 +88,19 @@ function startInNode(start: WorkerStart, { onDone, onFault }: WorkerListener): W
     onFault(messageOf(error));
   });
   worker.on('exit', () => {
-    onFault('it ended');
+    onFault('the worker exited');
   });
   worker.unref();
+  let terminated = false;
   return {
     hold: (held) => {
+      if (terminated) return; // an unreferenced worker would let Node exit before terminate() resolves
       if (held) worker.ref();
       else worker.unref();
     },
     terminate: async () => {
-      await worker.terminate();
+      terminated = true;
+      await worker.terminate(); // references the worker until it has exited
     },
   };
 }

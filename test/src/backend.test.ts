@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { availableParallelism } from 'node:os';
 import { KvCache } from '../../accel/gpu/kvCache.js';
 import { forward as deviceForward } from '../../accel/gpu/model.js';
 import { uploadModel } from '../../accel/gpu/upload.js';
+import { defaultThreads } from '../../accel/simd/defaultThreads.js';
 import { Engine } from '../../accel/simd/engine.js';
 import { KvCache as SimdKvCache } from '../../accel/simd/kvCache.js';
 import { forward as simdForward } from '../../accel/simd/model.js';
@@ -104,8 +104,45 @@ function sessionTests(name: string, bitIdentical: boolean): void {
     for (const it of others) await it.dispose();
   });
 
-  it('refuses to go on once it is disposed of', async () => {
-    await session.dispose();
+  it('runs calls in their order', async () => {
+    const calls = [ids.slice(0, 3), ids.slice(3, 4), ids.slice(4, 9)].map((part) => session.forward(part));
+    const ends = [3, 4, 9];
+    for (const [i, logits] of (await Promise.all(calls)).entries()) {
+      same(logits, rows(forward(ids.slice(0, ends[i]), model), ends[i] - 1, ends[i]));
+    }
+  });
+
+  it('refuses reset() while forward() runs or waits, and forward() is not affected', async () => {
+    const refusal = { name: 'InputError', message: /^reset\(\) cannot run during forward\(\)/ };
+    await session.forward(ids.slice(0, 2));
+    let refused = 0;
+    function trace(): void {
+      assert.throws(() => session.reset(), refusal);
+      refused++;
+    }
+    const running = session.forward(ids.slice(2, 4), { trace });
+    const waiting = session.forward(ids.slice(4, 5), { trace });
+    assert.throws(() => session.reset(), refusal);
+    same(await running, rows(forward(ids.slice(0, 4), model), 3, 4));
+    assert.ok(refused > 10);
+    same(await waiting, rows(forward(ids.slice(0, 5), model), 4, 5));
+    session.reset();
+    assert.equal(session.length, 0);
+  });
+
+  it('can be reset after a forward() that failed', async () => {
+    await session.forward(ids.slice(0, 2));
+    await assert.rejects(session.forward([99]), InputError);
+    session.reset();
+    same(await session.forward([7, 7]), rows(forward([7, 7], model), 1, 2));
+  });
+
+  it('disposes after the calls before it, and refuses those after it', async () => {
+    const running = session.forward(ids.slice(0, 4));
+    const disposed = session.dispose();
+    await assert.rejects(session.forward([1]), /disposed/);
+    same(await running, rows(forward(ids.slice(0, 4), model), 3, 4));
+    await disposed;
     await assert.rejects(session.forward([1]), /disposed/);
     await session.dispose();
   });
@@ -141,10 +178,10 @@ describe('SIMD as a backend', () => {
     });
   }
 
-  it('takes the cores there are unless told', async () => {
+  it('takes all cores, or what a CPU quota allows, unless told', async () => {
     const backend = await openBackend(model, 'simd');
     assert.equal(backend.name, 'simd');
-    assert.match(backend.adapter, new RegExp(`^WebAssembly (relaxed )?SIMD, ${availableParallelism()} threads?$`));
+    assert.match(backend.adapter, new RegExp(`^WebAssembly (relaxed )?SIMD, ${defaultThreads()} threads?$`));
     await backend.dispose();
   });
 
