@@ -51,7 +51,8 @@ export function demoTests(backend: string): void {
     });
     after(() => opened.dispose());
 
-    it('keeps every activation within its bound', () => passes(demo.model, 'demo/activations/truth.safetensors', backend));
+    it('keeps every activation within its bound', () =>
+      passes(demo.model, 'demo/activations/truth.safetensors', backend));
 
     it('keeps logits within 1e-4 of their rms', async () => {
       const truth = await readTruth('demo/truth.safetensors');
