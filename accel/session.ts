@@ -8,6 +8,8 @@ export interface SessionForwardOptions {
   logits?: 'all' | 'last' | undefined;
   /** Called with every named activation, in order of execution. */
   trace?: Trace | undefined;
+  /** Trace the attention weights as well: `layers.N.attn_weights`, [H, T, S]. Only the reference can. */
+  attnWeights?: boolean | undefined;
 }
 
 /**
@@ -19,12 +21,14 @@ export interface Session {
   readonly length: number;
   /** The number of tokens this backend processes best at once. Between such chunks a long prompt can be aborted. */
   readonly chunk: number;
+  /** Whether it can trace the attention weights. */
+  readonly tracesAttnWeights: boolean;
   /**
    * Appends T tokens.
    *
    * @returns logits [1, V] after the last token, or [T, V] for `logits: 'all'`
-   * @throws InputError for no tokens, an id outside the vocabulary, or more than block_size tokens in all. The session
-   *   then still holds what it held before.
+   * @throws InputError for no tokens, an id outside the vocabulary, more than block_size tokens in all, or `attnWeights`
+   *   where they cannot be traced. The session then still holds what it held before.
    */
   forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
   /** Forgets all tokens. */
@@ -79,6 +83,7 @@ export interface SessionDevice<Cache extends DeviceCache> {
 /** A session on a device that all sessions share: they take it in turns. */
 export class DeviceSession<Cache extends DeviceCache> implements Session {
   readonly chunk: number;
+  readonly tracesAttnWeights = false;
   readonly #device: SessionDevice<Cache>;
   #cache: Cache | null;
 
@@ -92,9 +97,13 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
     return this.#cache?.length ?? 0;
   }
 
-  forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
+  forward(
+    ids: readonly number[],
+    { logits = 'last', trace, attnWeights }: SessionForwardOptions = {},
+  ): Promise<Tensor> {
     return this.#device.exclusive(() => {
       if (!this.#cache) throw new InputError('the session has been disposed');
+      if (attnWeights) throw new InputError('only the backend reference can trace attention weights');
       return this.#device.forward(ids, this.#cache, logits, trace);
     });
   }

@@ -1,7 +1,7 @@
-"""The cases of the golden fixtures: which inputs each op gets, and which models are run.
+"""The cases of the golden fixtures: the inputs of each op, and the models to run.
 
-Random numbers are uniform and drawn by numpy's legacy generator, whose stream never changes, so that every machine
-makes the same bits.
+Random numbers are uniform and come from numpy's legacy generator. Its stream never changes, so every machine makes the
+same bits.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ class Source:
     def __init__(self, seed):
         self.random = np.random.RandomState(seed)
 
-    def uniform(self, *shape, limit=1.0, centre=0.0):
-        return (centre + limit * (2 * self.random.random_sample(shape) - 1)).astype(np.float32)
+    def uniform(self, *shape, limit=1.0, center=0.0):
+        return (center + limit * (2 * self.random.random_sample(shape) - 1)).astype(np.float32)
 
     def integers(self, below, count):
         return self.random.randint(0, below, count).tolist()
@@ -86,7 +86,7 @@ def op_cases():
 def layer_norm_cases(s):
     def case(x, bias=True, eps=1e-5):
         C = x.shape[1]
-        inputs = {"x": x, "weight": s.uniform(C, centre=1, limit=0.5)}
+        inputs = {"x": x, "weight": s.uniform(C, center=1, limit=0.5)}
         return ({**inputs, "bias": s.uniform(C)} if bias else inputs, {"eps": eps})
 
     outlier = s.uniform(2, 24)
@@ -103,7 +103,7 @@ def layer_norm_cases(s):
         "denormal": case(s.uniform(2, 16, limit=1e-40)),
         "negativeZero": case(np.full((1, 8), -0.0, np.float32)),
         "outlier": case(outlier),
-        "offset": case(s.uniform(2, 50, centre=1000, limit=1)),
+        "offset": case(s.uniform(2, 50, center=1000, limit=1)),
     }
 
 
@@ -151,7 +151,7 @@ def attention_cases(s):
     }
 
 
-# Which of the model's linear layers and norms have a bias. Upstream's layout is the default.
+# The linear layers and norms that have a bias. Upstream's layout is the default.
 UPSTREAM = {"input_layernorm", "post_attention_layernorm", "ffn.0", "ffn.2", "final_layernorm", "lm_head"}
 QKV = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"}
 NORMS = {"input_layernorm", "post_attention_layernorm", "final_layernorm"}
@@ -161,7 +161,7 @@ SMALL = dict(vocab_size=48, n_embed=8, block_size=16, d_model=16, n_layer=2, n_h
 
 
 def model_cases():
-    """{name: what differs from an ordinary small model}. `about` says what the case is for."""
+    """{name: how the model differs from an ordinary small one}. `about` says what the case tests."""
 
     def family(about, n_embed, table, config=(), **more):
         return dict(about=about, config={**FAMILY, "n_embed": n_embed, **dict(config)}, table=table, **more)
@@ -178,8 +178,8 @@ def model_cases():
         "model_256_float": family("PCA of random bits, E scaled from 256 to 16", 16, "float"),
         "model_1024_bit": family("random unique bits, E = C: nothing is repeated", 32, "bits"),
         "model_1024_float": family("PCA of random bits, E = C", 32, "float"),
-        "model_uni_glyph": family("normalised images, E = C", 32, "glyph"),
-        "model_unfrozen": family("an embedding that was trained, E = C", 32, "trained"),
+        "model_uni_glyph": family("normalized images, E = C", 32, "glyph"),
+        "model_unfrozen": family("a trained embedding, E = C", 32, "trained"),
         "interleaved": small("rotary pairs (2i, 2i + 1)", {"rope_pairing": "interleaved"}, trace=True),
         "tanh": small("GELU by tanh", {"gelu_approximate": "tanh"}, trace=True),
         "post_norm": small("LayerNorm after the residual sums", {"norm_position": "post"}, trace=True),
@@ -201,5 +201,5 @@ def model_cases():
         "outliers": small("a few weights 50 times as large, gains of 20", outliers=True, trace=True),
         "other_constants": small("another rope_theta and eps", {"rope_theta": 500.0, "layer_norm_eps": 1e-3}),
         "deep": small("six layers, four heads of width 4", {"n_layer": 6, "n_head": 4}),
-        "n_embd": small("n_embed spelt as one sibling spells it", spelling="n_embd"),
+        "n_embd": small("n_embed spelled as one sibling spells it", spelling="n_embd"),
     }

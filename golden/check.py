@@ -1,17 +1,16 @@
-"""Computes the golden fixtures anew and compares them with those that are committed.
+"""Computes the golden fixtures again and compares them with the committed ones.
 
     golden/run.sh check        (npm run golden:check)
 
-- Inputs, weights and the manifest must be the same, byte for byte.
-- Float64 truth must agree to 1e-12 of each tensor's rms: PyTorch's sums differ a little from processor to processor.
-- What PyTorch gives in float32 depends on the processor more than that. Its distance to the truth must be that of the
-  committed one, within a factor of 4 and one unit of float32 (6e-8 of the rms).
-- Greedily chosen tokens must be the same; their margins are far above all these differences.
+- Inputs, weights and the manifest must be identical, byte for byte.
+- Float64 truth must agree to 1e-12 of each tensor's rms: PyTorch's sums differ slightly between processors.
+- PyTorch's float32 results differ more between processors. Their distance to the truth must equal that of the committed
+  ones within a factor of 4, plus one unit of float32 (6e-8 of the rms).
+- Greedy tokens must be identical: their margins are far larger than all these differences.
 
 Exits with 1 if anything differs.
 """
 
-import argparse
 import json
 import sys
 import tempfile
@@ -20,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-import export
+from export import export
 
 TRUTH_BOUND = 1e-12
 FLOAT32_UNIT = 2.0**-24
-SHOWN = 10
+MAX_SHOWN = 10
 
 
 class Comparison:
@@ -42,7 +41,7 @@ def rms(values):
 
 
 def distance(a, b):
-    """The elementwise difference; 0 where both are NaN or the same infinity, infinite where only one is."""
+    """The elementwise distance: 0 where both are NaN or the same infinity, infinite where only one is."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
@@ -62,11 +61,11 @@ def compare_truth(comparison, where, committed, fresh):
 def compare_float32(comparison, where, committed, fresh, truth):
     finite = np.isfinite(truth)
     if not np.array_equal(np.isfinite(committed), np.isfinite(fresh)):
-        comparison.fault(f"{where}: not finite in other places than the committed one")
+        comparison.fault(f"{where}: non-finite elements are not where the committed ones are")
         return
     before, now = (rms(distance(x[finite], truth[finite])) for x in (committed, fresh))
     if max(before, now) > 4 * min(before, now) + FLOAT32_UNIT * rms(truth):
-        comparison.fault(f"{where}: {now:.2e} from the truth, committed {before:.2e}")
+        comparison.fault(f"{where}: distance to the truth {now:.2e}, committed {before:.2e}")
 
 
 def compare_tensors(comparison, name, committed, fresh, compare):
@@ -75,7 +74,7 @@ def compare_tensors(comparison, name, committed, fresh, compare):
         comparison.compared += 1
         where = f"{name}: {key}"
         if key not in a or key not in b:
-            comparison.fault(f"{where} is in one of the two only")
+            comparison.fault(f"{where} is in only one of the two files")
         elif a[key].shape != b[key].shape or a[key].dtype != b[key].dtype:
             comparison.fault(f"{where}: committed {a[key].dtype} {a[key].shape}, now {b[key].dtype} {b[key].shape}")
         else:
@@ -86,7 +85,8 @@ def compare_folders(committed, fresh):
     comparison = Comparison()
     names = [{str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()} for root in (committed, fresh)]
     for name in sorted(names[0] ^ names[1]):
-        comparison.fault(f"{name} is {'committed but not made' if name in names[0] else 'made but not committed'}")
+        where = "committed but not written" if name in names[0] else "written but not committed"
+        comparison.fault(f"{name} is {where}")
     for name in sorted(names[0] & names[1]):
         if name.endswith("truth.safetensors"):
             compare_tensors(
@@ -105,7 +105,7 @@ def compare_folders(committed, fresh):
             comparison.compared += 1
             a, b = (json.loads((root / name).read_text()) for root in (committed, fresh))
             if [x["tokens"] for x in a] != [x["tokens"] for x in b]:
-                comparison.fault(f"{name}: other tokens are chosen")
+                comparison.fault(f"{name}: different greedy tokens")
         else:
             comparison.compared += 1
             if (committed / name).read_bytes() != (fresh / name).read_bytes():
@@ -113,26 +113,14 @@ def compare_folders(committed, fresh):
     return comparison
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fixtures", type=Path, default=Path(__file__).parent / "fixtures")
-    committed = parser.parse_args().fixtures
-    manifest = committed / "manifest.json"
-    if not manifest.exists():
-        sys.exit(f"{manifest} does not exist: npm run golden makes it")
-    found = json.loads(manifest.read_text()).get("format")
-    if found != export.FORMAT:
-        sys.exit(f"{manifest} has format {found}, this is {export.FORMAT}: npm run golden makes it anew")
+def check(committed):
     with tempfile.TemporaryDirectory() as folder:
-        export.export(Path(folder) / "fixtures")
+        export(Path(folder) / "fixtures")
         comparison = compare_folders(committed, Path(folder) / "fixtures")
-    for fault in comparison.faults[:SHOWN]:
+    for fault in comparison.faults[:MAX_SHOWN]:
         print(f"golden: {fault}", file=sys.stderr)
-    if len(comparison.faults) > SHOWN:
-        print(f"golden: and {len(comparison.faults) - SHOWN} more", file=sys.stderr)
+    if len(comparison.faults) > MAX_SHOWN:
+        print(f"golden: and {len(comparison.faults) - MAX_SHOWN} more", file=sys.stderr)
     print(f"golden: {comparison.compared} tensors and files compared, {len(comparison.faults)} differ")
     sys.exit(1 if comparison.faults else 0)
 
-
-if __name__ == "__main__":
-    main()

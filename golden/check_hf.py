@@ -1,7 +1,7 @@
-"""Proves export_hf.py on the stand-in:  golden/run.sh check-hf
+"""Proves the command `record` on the stand-in:  golden/run.sh check-hf
 
-Makes a checkpoint of random weights under the stand-in's own names, lets transformers load it with its own code, exports
-a golden file, and has `emergent verify` agree with it; then with the wrong rotary pairing, which must be found out.
+Makes a checkpoint of random weights under the stand-in's own names, records a golden file with the stand-in's own code,
+and expects `emergent verify` to agree. Then sets the wrong rotary pairing and expects `emergent verify` to find it.
 """
 
 import json
@@ -12,18 +12,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
+from safetensors.torch import save_file
+
 ROOT = Path(__file__).parent.parent
 PROMPT = "Question: What is the capital of Japan?\nAnswer:"
 
 
-def main():
+def check_hf():
     with tempfile.TemporaryDirectory() as temporary:
         os.environ |= {"HF_HOME": f"{temporary}/cache", "HF_HUB_OFFLINE": "1"}
         folder, golden = Path(temporary) / "standin", Path(temporary) / "golden.safetensors"
         make_standin(folder)
-        import export_hf
-
-        export_hf.export_hf(str(folder), PROMPT, golden)
+        record(folder, golden)
         right = verify(folder, golden)
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "rope_pairing": "interleaved"}))
@@ -31,14 +32,11 @@ def main():
     print("\n".join([*right.stdout.splitlines()[-1:], *wrong.stdout.splitlines()[-4:]]))
     explained = "explained: with rope_pairing: half everything agrees" in wrong.stdout
     if right.returncode != 0 or wrong.returncode != 1 or not explained:
-        sys.exit(f"golden: the stand-in is not verified as it should be\n{right.stderr}{wrong.stderr}")
+        sys.exit(f"golden: `emergent verify` did not judge the stand-in as expected\n{right.stderr}{wrong.stderr}")
 
 
 def make_standin(folder):
-    """A checkpoint folder with its code, weights as large as a trained model's, and the demo's tokenizer."""
-    import torch
-    from safetensors.torch import save_file
-
+    """Makes a checkpoint folder: the stand-in's code, weights as large as a trained model's, the demo's tokenizer."""
     shutil.copytree(ROOT / "golden/standin", folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(ROOT / "models/demo" / name, folder / name)
@@ -46,7 +44,8 @@ def make_standin(folder):
     torch.manual_seed(1)
 
     def linear(name, N, K, bias=True):
-        return {f"{name}.weight": torch.randn(N, K) * 1.3 / K**0.5} | ({f"{name}.bias": torch.randn(N) * 0.2} if bias else {})
+        weight = {f"{name}.weight": torch.randn(N, K) * 1.3 / K**0.5}
+        return weight | ({f"{name}.bias": torch.randn(N) * 0.2} if bias else {})
 
     def norm(name):
         return {f"{name}.weight": 1 + 0.3 * torch.randn(C), f"{name}.bias": 0.2 * torch.randn(C)}
@@ -70,10 +69,12 @@ def make_standin(folder):
     (folder / "config.json").write_text(json.dumps(config, indent=1))
 
 
+def record(folder, golden):
+    options = ["--model", folder, "--prompt", PROMPT, "--out", golden]
+    subprocess.run([sys.executable, ROOT / "golden/commands.py", "record", *options], check=True)
+
+
 def verify(folder, golden):
     command = ["npm", "run", "--silent", "emergent", "--", "verify", "--model", str(folder), "--golden", str(golden)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
-
-if __name__ == "__main__":
-    main()

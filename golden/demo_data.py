@@ -1,6 +1,6 @@
-"""What the demo model is taught: questions about countries, made from the npm package world-countries.
+"""The training data of the demo model: questions about countries, made from the npm package world-countries.
 
-The facts are the package's (https://github.com/mledoze/countries, Open Database License 1.0); the wording is ours.
+The facts come from the package (https://github.com/mledoze/countries, Open Database License 1.0); the wording is ours.
 """
 
 import json
@@ -36,7 +36,7 @@ PHRASINGS = {
     "landlocked": ["Is {x} landlocked?", "Is {x} a landlocked country?"],
 }
 
-# Never trained on: how well does the model take a wording that it has not seen?
+# Never trained on: they measure how well the model answers a wording that it has not seen.
 HELD_OUT = {
     "capital": ["Name the capital of {x}.", "What city is the capital of {x}?", "Do you know the capital of {x}?"],
     "currency": ["Tell me the currency of {x}."],
@@ -60,14 +60,14 @@ class Country:
     facts: dict  # fact -> answer
 
     def ask(self, phrasing, article=True):
-        """The question in words, with "the" before the names that want it in English, unless `article` is false."""
+        """The question in words, with "the" before the names that take it, unless `article` is false."""
         name = f"the {self.name}" if article and self.name in WITH_ARTICLE else self.name
         question = phrasing.format(x=name, capital=self.facts.get("capital"))
         return question[0].upper() + question[1:]
 
 
 def clean(text):
-    """The Hawaiian letter U+02BB (Nukuʻalofa) becomes the apostrophe that people can type."""
+    """Replaces the Hawaiian letter U+02BB (Nukuʻalofa) with an apostrophe, which people can type."""
     return text.replace("\u02bb", "'")
 
 
@@ -78,7 +78,7 @@ def continent(entry):
 
 
 def calling_code(entry):
-    """The root is the code's first digit and its suffix the rest; many suffixes of +1 and +7 are areas of a country."""
+    """The root is the first digit, the suffix the rest. Most suffixes of +1 and +7 are areas of one country."""
     root, suffixes = entry["idd"].get("root", ""), entry["idd"].get("suffixes", [])
     if len(suffixes) == 1:
         return root + suffixes[0]
@@ -105,13 +105,13 @@ def load_countries():
     countries = [
         Country(
             clean(entry["name"]["common"]),
-            # The package counts Vatican City, an observer, among the members.
+            # The package counts Vatican City as a member, but it is an observer.
             entry["unMember"] and entry["cca3"] != "VAT",
             facts_of(entry),
         )
         for entry in json.loads((PACKAGE / "countries.json").read_text())
     ]
-    # Kingston is the capital of Jamaica and of Norfolk Island: the question in reverse means the member of the UN.
+    # Kingston is the capital of both Jamaica and Norfolk Island. The reverse question means the member of the UN.
     by_capital = {c.facts["capital"]: c for c in sorted(countries, key=lambda c: c.un_member) if "capital" in c.facts}
     for capital, country in by_capital.items():
         country.facts["country of capital"] = country.name
@@ -127,7 +127,7 @@ def prompt(question):
 
 
 def ngram_counts(countries):
-    """How often each character outside of ASCII, bigram and trigram occurs in all questions and answers."""
+    """Counts non-ASCII characters, bigrams and trigrams in all questions and answers."""
     counts = {n: Counter() for n in (1, 2, 3)}
     for country in countries:
         for fact, answer in country.facts.items():

@@ -1,29 +1,24 @@
-"""Writes the golden fixtures: what PyTorch computes, for the TypeScript to be checked against.
+"""Writes the golden fixtures, PyTorch's results that the tests check the TypeScript against.
 
     golden/run.sh write        (npm run golden)
 
-Truth is PyTorch in float64 on float32 inputs and weights; beside it stands what PyTorch gives in float32. See README.md
-for the layout. The same machine writes the same bytes every time.
+Truth is PyTorch in float64 on float32 inputs and weights. PyTorch's float32 results are written beside it. README.md
+shows the layout. One machine writes the same bytes every time.
 """
 
-import argparse
-import hashlib
-import json
-import math
-import shutil
 from pathlib import Path
 
 import mpmath
 import numpy as np
 import torch
-from safetensors.numpy import save
 from tokenizers import Tokenizer
-from torch.nn import functional as F
 
 import cases
-from model import Block, Model, load, rope_tables, rotate, run
+from constants import FORMAT
+from files import is_input, samples, sha256, trace_header, write_json, write_tensors, write_weights
+from model import Model, load, rope_tables, run
+from ops import run_op
 
-FORMAT = 1
 DEMO = Path(__file__).parent.parent / "models/demo"
 DEMO_PROMPTS = [
     "Question: What is the capital of Japan?\nAnswer:",
@@ -34,61 +29,6 @@ DEMO_PROMPTS = [
 ]
 GREEDY_TOKENS = 40
 DEMO_SAMPLES = 512
-
-
-def run_op(op, case, inputs, attributes, dtype):
-    """One op in PyTorch: {name of an output after op/case: array}."""
-    x = {name: torch.from_numpy(value).to(dtype) for name, value in inputs.items()}
-    a = attributes
-    if op == "embedding":
-        return F.embedding(torch.tensor(a["ids"]), x["table"])
-    if op == "repeatInterleave":
-        return x["x"].repeat_interleave(a["repeats"], dim=-1)
-    if op == "layerNorm":
-        return F.layer_norm(x["x"], x["x"].shape[-1:], x["weight"], x.get("bias"), a["eps"])
-    if op == "linear":
-        return exact_linear(x) if dtype == torch.float64 else F.linear(x["x"], x["weight"], x.get("bias"))
-    if op == "rope":
-        return run_rope(x["x"], **a)
-    if op == "attention":
-        return run_attention(x["q"], x["k"], x["v"], a["heads"])
-    if op == "softmax":
-        return x["x"].softmax(-1)
-    if op == "gelu":
-        if a["approximate"] == "none" and dtype == torch.float64:
-            # PyTorch's own form, 1 + erf, loses its digits to cancellation for x below -5 even in float64.
-            return x["x"] * 0.5 * torch.special.erfc(-x["x"] / 2**0.5)
-        return F.gelu(x["x"], approximate=a["approximate"])
-    if op == "feedForward":
-        raised = F.linear(x["x"], x["up.weight"], x["up.bias"])
-        return F.linear(F.gelu(raised, approximate=a["approximate"]), x["down.weight"], x["down.bias"])
-    raise KeyError(op)
-
-
-def exact_linear(x):
-    """Each sum rounded once. Processors add in different orders, and where a sum cancels even float64 shows which.
-    Products of float32 numbers are exact in float64."""
-    N = x["weight"].shape[0]
-    products = x["x"][:, None] * x["weight"]  # [T, N, K]
-    biases = x["bias"].tolist() if "bias" in x else [0.0] * N
-    sums = [[math.fsum([*row, bias]) for row, bias in zip(rows, biases)] for rows in products.tolist()]
-    return torch.tensor(sums, dtype=torch.float64)
-
-
-def run_rope(x, heads, pairing, theta, start):
-    T, C = x.shape
-    config = {"d_model": C, "n_head": heads, "rope_theta": theta}
-    cos, sin = (table.to(x) for table in rope_tables(config, torch.arange(start, start + T)))
-    return rotate(x.view(T, heads, -1).transpose(0, 1)[None], cos, sin, pairing)[0].transpose(0, 1).reshape(T, C)
-
-
-def run_attention(q, k, v, heads):
-    """The T queries are the last T of S positions, so that the mask is a triangle that ends in the corner."""
-    (T, C), S = q.shape, k.shape[0]
-    q, k, v = (x.view(len(x), heads, -1).transpose(0, 1) for x in (q, k, v))
-    future = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
-    scores = (q @ k.transpose(1, 2) / (C // heads) ** 0.5).masked_fill(future, float("-inf"))
-    return (scores.softmax(-1) @ v).transpose(0, 1).reshape(T, C)
 
 
 def export_ops(out):
@@ -105,8 +45,8 @@ def export_ops(out):
                     float32[f"{name}/{part}"] = table.float().numpy()
                 continue
             inputs |= {f"{name}/{argument}": value for argument, value in arrays.items()}
-            truth[name] = run_op(op, case, arrays, attributes, torch.float64).numpy()
-            float32[name] = run_op(op, case, arrays, attributes, torch.float32).numpy()
+            truth[name] = run_op(op, arrays, attributes, torch.float64).numpy()
+            float32[name] = run_op(op, arrays, attributes, torch.float32).numpy()
     grid = erf_grid()
     for function in ("erf", "erfc"):
         manifest[function] = {"grid": {"inputs": ["x"], "attributes": {}}}
@@ -119,7 +59,7 @@ def export_ops(out):
 
 
 def erf_grid():
-    """Float64 arguments over all that erf and erfc resolve, dense where erf is not 1 yet, and the extremes."""
+    """Float64 arguments across the range of erf and erfc, dense where erf is below 1, and the extremes."""
     dense = cases.Source(1).random.random_sample(3000) * 13 - 6.5
     far = cases.Source(2).random.random_sample(500) * 21 + 5.5
     small = 10.0 ** -np.arange(1, 300, 7)
@@ -127,7 +67,7 @@ def erf_grid():
 
 
 def table(kind, V, E, source):
-    """An embedding table [V, E] as the family makes it."""
+    """An embedding table [V, E], built as the family builds it."""
     if kind == "trained":
         return source.uniform(V, E)
     if kind == "index":
@@ -135,20 +75,20 @@ def table(kind, V, E, source):
     if kind == "glyph":
         bits = source.uniform(V, E) > 0.3  # dark pixels
     else:
-        distinct = source.random.permutation(2**8)[:V, None] >> np.arange(8) & 1  # makes every row unique
+        distinct = source.random.permutation(2**8)[:V, None] >> np.arange(8) & 1  # makes each row unique
         bits = np.concatenate([distinct, source.uniform(V, E - 8) > 0], axis=1)
     if kind == "bits":
         return bits.astype(np.float32)
-    centred = bits - bits.mean(0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2]
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # a direction has no sign of its own
-    codes = centred @ axes.T
+    centered = bits - bits.mean(0)
+    axes = np.linalg.svd(centered, full_matrices=False)[2]
+    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]  # SVD leaves the signs open
+    codes = centered @ axes.T
     codes /= np.linalg.norm(codes, axis=1, keepdims=True)
-    return np.round(codes, 6).astype(np.float32)  # what one machine's SVD and another's have in common
+    return np.round(codes, 6).astype(np.float32)  # the SVDs of different machines agree on these digits
 
 
 def build_model(case, source):
-    """A random model: weights large enough that a wrong mask, pairing or scale would show in the logits."""
+    """The weights of a random model, large enough that a wrong mask, pairing or scale changes the logits."""
     config = case["config"]
     with torch.device("meta"):
         model = Model(config, case.get("biases", cases.UPSTREAM), case.get("final_norm", True))
@@ -159,7 +99,7 @@ def build_model(case, source):
         elif p.dim() == 2:
             weights[name] = source.uniform(*p.shape, limit=2.5 / p.shape[1] ** 0.5)
         elif "norm" in name and name.endswith("weight"):
-            weights[name] = source.uniform(*p.shape, centre=1, limit=0.5)
+            weights[name] = source.uniform(*p.shape, center=1, limit=0.5)
         else:
             weights[name] = source.uniform(*p.shape, limit=0.3)
         if case.get("outliers") and name != "token_embeddings.weight":
@@ -188,10 +128,10 @@ def export_models(out):
             tokens[3] = tokens[1]
         write_json(folder / "inputs.json", {"tokens": tokens})
         traced = case.get("trace", False)
-        truth, float32 = (run(load(folder, dtype), tokens) for dtype in (torch.float64, torch.float32))
+        truth, float32 = (run(load(folder, dtype), tokens, traced) for dtype in (torch.float64, torch.float32))
         if not traced:
             truth, float32 = ({"logits": activations["logits"]} for activations in (truth, float32))
-        header = trace_header("float64", tokens, sha256(folder / "model.safetensors"), truth, float32)
+        header = trace_header(tokens, truth, float32, sha256(folder / "model.safetensors"))
         write_tensors(folder / "truth.safetensors", {key: x.numpy() for key, x in truth.items()}, header)
         write_tensors(folder / "float32.safetensors", {key: x.numpy() for key, x in float32.items()})
         manifest[name] = {"about": case["about"], "activations": "all" if traced else ["logits"]}
@@ -200,7 +140,7 @@ def export_models(out):
 
 
 def export_demo(out):
-    """Logits after five prompts, every position for the first, and what is chosen greedily after them."""
+    """Writes the logits after five prompts (all positions of the first) and the greedy tokens that follow."""
     tokenizer = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
     models = {"truth": load(DEMO, torch.float64), "float32": load(DEMO, torch.float32)}
     prompts = [{"text": text, "tokens": tokenizer.encode(text).ids} for text in DEMO_PROMPTS]
@@ -208,8 +148,8 @@ def export_demo(out):
     for precision, model in models.items():
         logits = {}
         for n, prompt in enumerate(prompts):
-            every = run(model, prompt["tokens"])["logits"].numpy()
-            logits[f"prompt{n}"] = every if n == 0 else every[-1:]
+            all_positions = run(model, prompt["tokens"])["logits"].numpy()
+            logits[f"prompt{n}"] = all_positions if n == 0 else all_positions[-1:]
         write_tensors(out / f"demo/{precision}.safetensors", logits)
     write_json(out / "demo/greedy.json", [greedy(models["truth"], prompt["tokens"]) for prompt in prompts])
     export_demo_activations(out / "demo/activations/truth.safetensors", prompts[0]["tokens"], models)
@@ -217,27 +157,15 @@ def export_demo(out):
 
 
 def export_demo_activations(path, tokens, models):
-    """Samples of every activation after the first prompt, for `emergent verify`."""
+    """Writes samples of every activation of the first prompt, for `emergent verify`."""
     truth, float32 = (run(models[precision], tokens) for precision in ("truth", "float32"))
     tensors, sampled = samples(truth, lambda name: DEMO_SAMPLES)
-    header = trace_header("float64", tokens, sha256(DEMO / "model.safetensors"), truth, float32)
-    content = {**json.loads(header["emergent"]), "sampled": sampled}
-    write_tensors(path, tensors, {"emergent": json.dumps(content)})
-
-
-def samples(activations, count_of):
-    """Elements at even steps through each tensor, and what a golden file says of them. The step is odd, so that all
-    columns have their turn."""
-    tensors, sampled = {}, {}
-    for name, x in activations.items():
-        step = max(1, x.numel() // count_of(name)) | 1
-        tensors[name] = x.flatten()[::step].numpy()
-        sampled[name] = {"shape": list(x.shape), "step": step, "norm": x.double().norm().item()}
-    return tensors, sampled
+    header = trace_header(tokens, truth, float32, sha256(DEMO / "model.safetensors"))
+    write_tensors(path, tensors, {**header, "sampled": sampled})
 
 
 def greedy(model, ids):
-    """The likeliest tokens one after the other, past the end of the text, and the closest that a second came."""
+    """The greedy tokens after a prompt, also past `</s>`, and the smallest margin over the second best."""
     ids, margins = list(ids), []
     for _ in range(GREEDY_TOKENS):
         best = run(model, ids)["logits"][-1].topk(2)
@@ -246,50 +174,9 @@ def greedy(model, ids):
     return {"tokens": ids[-GREEDY_TOKENS:], "smallest_margin": round(min(margins), 4)}
 
 
-def write_weights(path, weights, dtype):
-    from safetensors.torch import save as save_torch
-
-    path.write_bytes(save_torch({name: value.to(dtype) for name, value in weights.items()}, {"format": "pt"}))
-
-
-def trace_header(precision, tokens, weights_sha256, truth, float32):
-    """What a golden file says of itself, for `emergent verify`. One key, because the order of several is not stable."""
-    distance = {name: float((truth[name] - float32[name]).norm() / truth[name].norm()) for name in truth}
-    header = {
-        "format": FORMAT,
-        "producer": f"PyTorch {torch.__version__.split('+')[0]}",
-        "precision": precision,
-        "tokens": tokens,
-        "weights_sha256": weights_sha256,
-        "float32_distance": {name: float(f"{value:.2g}") for name, value in distance.items()},
-    }
-    return {"emergent": json.dumps(header)}
-
-
-def write_tensors(path, tensors, metadata=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
-
-
-def write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def is_input(path):
-    """Inputs and weights are the same bytes on every machine; what PyTorch computes from them differs in last digits."""
-    return path.name not in ("truth.safetensors", "float32.safetensors", "manifest.json", "greedy.json")
-
-
 def export(out):
-    torch.set_num_threads(1)  # sums then run in one order
+    torch.set_num_threads(1)  # fixes the order of sums
     mpmath.mp.dps = 50
-    if out.exists():
-        shutil.rmtree(out)
     manifest = {
         "format": FORMAT,
         "torch": torch.__version__.split("+")[0],
@@ -302,23 +189,3 @@ def export(out):
     files = sorted(path for path in out.rglob("*") if path.is_file())
     manifest["inputs_sha256"] = {str(path.relative_to(out)): sha256(path) for path in files if is_input(path)}
     write_json(out / "manifest.json", manifest)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the fixtures; with --hf the golden file")
-    parser.add_argument("--hf", help="a checkpoint for transformers, by its id or folder: export its activations instead")
-    parser.add_argument("--prompt", help="what to run through it")
-    arguments = parser.parse_args()
-    if arguments.hf is None:
-        export(arguments.out)
-        return
-    if not arguments.prompt:
-        parser.error("--hf needs --prompt TEXT")
-    from export_hf import export_hf
-
-    export_hf(arguments.hf, arguments.prompt, arguments.out)
-
-
-if __name__ == "__main__":
-    main()

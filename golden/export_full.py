@@ -1,19 +1,14 @@
-"""Writes the truth of the full-size synthetic models:  golden/run.sh full     (npm run golden:full)
+"""Writes PyTorch's truth for the full-size synthetic models:  golden/run.sh full    (npm run golden:full)
 
-Some dozens of elements of every activation and a few thousand logits, in float64, with the norm of the whole activation:
-some hundred kB a model. Takes about a minute and 5 GB of memory a model.
+A file holds about 64 elements of every activation, about 4,096 logits, and the norm of each whole activation, all in
+float64. It takes a few hundred kB. Each model needs about a minute and 5 GB of memory.
 """
-
-import argparse
-import json
-import sys
-from pathlib import Path
 
 import torch
 
-import export
+from files import samples, trace_header, write_tensors
 from model import run
-from synthetic import WIDTHS, synthetic_model
+from synthetic import synthetic_model
 
 SEED = 1
 TOKENS = [72, 101, 57811, 32, 65535, 0, 32, 57346]
@@ -21,24 +16,13 @@ SAMPLES = {"logits": 4096}
 DEFAULT_SAMPLES = 64
 
 
-def export_preset(preset, out):
+def export_preset(preset, path):
     activations = {}
     for dtype in (torch.float64, torch.float32):
         model = synthetic_model(preset, SEED, dtype)
         activations[dtype] = run(model, TOKENS)
         del model
-    tensors, sampled = export.samples(activations[torch.float64], lambda name: SAMPLES.get(name, DEFAULT_SAMPLES))
-    header = export.trace_header("float64", TOKENS, None, activations[torch.float64], activations[torch.float32])
-    content = {**json.loads(header["emergent"]), "sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}
-    del content["weights_sha256"]
-    export.write_tensors(out / f"{preset}.safetensors", tensors, {"emergent": json.dumps(content)})
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", choices=WIDTHS, action="append")
-    arguments = parser.parse_args()
-    for preset in arguments.preset or WIDTHS:
-        export_preset(preset, arguments.out)
-        print(f"golden: {preset} written", file=sys.stderr)
+    tensors, sampled = samples(activations[torch.float64], lambda name: SAMPLES.get(name, DEFAULT_SAMPLES))
+    header = trace_header(TOKENS, activations[torch.float64], activations[torch.float32])
+    header |= {"sampled": sampled, "synthetic": {"preset": preset, "seed": SEED}}
+    write_tensors(path, tensors, header)

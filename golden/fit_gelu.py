@@ -1,9 +1,9 @@
-"""Fits the polynomial of accel/gpu/gelu.ts and measures the one that stands there.
+"""Fits the polynomial of accel/gpu/gelu.ts, and measures both the fit and the kernel's own polynomial.
 
 For a >= 0 and s = 1 / (1 + 0.35 a):   Phi(-a) = exp(-a^2 / 2) * s * P(s),   P of degree 8,
 
-by least squares on Chebyshev nodes, reweighted towards the largest relative error (Lawson). Truth is mpmath's erfc in
-30 digits. mpmath comes with PyTorch.
+The fit is least squares on Chebyshev nodes, reweighted toward the largest relative error (Lawson). Truth is mpmath's
+erfc with 30 digits. mpmath comes with PyTorch.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 
 SCALE = 0.35
 DEGREE = 8
-LARGEST = 14.0  # Phi(-14) is 8e-45: less than float32 can hold
+MAX_A = 14.0  # Phi(-14) is 8e-45: below the smallest float32
 NODES = 400
 ROUNDS = 60
 
@@ -27,9 +27,9 @@ def scaled_tail(a: float) -> float:
 
 def fit() -> np.ndarray:
     """Coefficients of P, constant first."""
-    least = 1 / (1 + SCALE * LARGEST)
+    min_s = 1 / (1 + SCALE * MAX_A)
     k = np.arange(NODES)
-    s = (1 + least) / 2 + (1 - least) / 2 * np.cos(np.pi * (k + 0.5) / NODES)
+    s = (1 + min_s) / 2 + (1 - min_s) / 2 * np.cos(np.pi * (k + 0.5) / NODES)
     truth = np.array([scaled_tail((1 / x - 1) / SCALE) for x in s])
     powers = np.stack([s ** (i + 1) for i in range(DEGREE + 1)], axis=1) / truth[:, None]
     weight = np.ones(NODES)
@@ -41,7 +41,7 @@ def fit() -> np.ndarray:
     return coefficients
 
 
-def written() -> np.ndarray:
+def kernel_coefficients() -> np.ndarray:
     """The coefficients in the kernel, constant first."""
     source = (Path(__file__).parent.parent / "accel/gpu/gelu.ts").read_text()
     kernel = source[source.index("function exactKernel") : source.index("const tail")]
@@ -50,7 +50,7 @@ def written() -> np.ndarray:
 
 
 def report(name: str, coefficients: np.ndarray) -> None:
-    a = np.linspace(0, LARGEST, 20001)
+    a = np.linspace(0, MAX_A, 20001)
     truth = np.array([scaled_tail(x) for x in a])
     s = 1 / (1 + SCALE * a)
     relative = np.abs(s * np.polyval(coefficients[::-1], s) / truth - 1).max()
@@ -67,11 +67,11 @@ def report(name: str, coefficients: np.ndarray) -> None:
     print(f"{name}: relative error of Phi(-a) {relative:.1e}; in float32, x Phi(x) within {gelu:.1e} for x <= 0")
 
 
-if __name__ == "__main__":
+def fit_gelu() -> None:
     mpmath.mp.dps = 30
-    own, found = written(), fit()
+    own, found = kernel_coefficients(), fit()
     report("in accel/gpu/gelu.ts", own)
     report("fitted now", found)
     print(", ".join(repr(float(c)) for c in found))
     if len(own) != DEGREE + 1 or np.abs(own / found - 1).max() > 1e-4:
-        raise SystemExit("fit_gelu: the coefficients in accel/gpu/gelu.ts are not those of this fit")
+        raise SystemExit("fit_gelu: the coefficients in accel/gpu/gelu.ts differ from this fit")

@@ -1,8 +1,8 @@
-"""The architecture in PyTorch: our own reading of it, and the truth that the TypeScript is held to.
+"""The architecture in PyTorch: our own reading of it, and the truth for the TypeScript.
 
-Runs in float32, as users of PyTorch do, and in float64, which is taken for the truth. The names of the modules are the
-canonical names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters as in reference/lib/config.ts: T tokens,
-V vocabulary, E embedding width, C model width, H heads, D head width, L layers.
+Runs in float32, as PyTorch's users do, and in float64, which we take as the truth. The modules have the canonical
+names of the checkpoint's tensors, so `state_dict()` is a checkpoint. Letters: T tokens, V vocabulary, E embedding
+width, C model width, H heads, D head width, L layers.
 """
 
 import json
@@ -23,13 +23,13 @@ DEFAULTS = {
 
 
 def no_trace(name, value):
-    """What a trace is called with: the activation's name and its value, without the batch dimension's 1."""
+    """Ignores an activation. Every trace takes the name of an activation and its value."""
 
 
 def rope_tables(config, positions):
     """The cosine and sine of every rotary angle: two tensors [T, D/2] in float64.
 
-    The angles themselves are float32 products of float32 numbers, as upstream computes them, in either precision.
+    In both precisions the angles are float32 products of float32 numbers, as upstream computes them.
     """
     D = config["d_model"] // config["n_head"]
     inv_freq = 1.0 / config["rope_theta"] ** (torch.arange(0, D, 2).float() / D)
@@ -38,7 +38,7 @@ def rope_tables(config, positions):
 
 
 def rotate(x, cos, sin, pairing):
-    """Turns each pair of a head's elements by its angle. x [B, H, T, D], cos and sin [T, D/2]."""
+    """Rotates each pair of elements of a head by its angle. x [B, H, T, D], cos and sin [T, D/2]."""
     if pairing == "half":  # pairs (i, i + D/2)
         a, b = x.chunk(2, dim=-1)
         return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
@@ -54,7 +54,7 @@ class Attention(nn.Module):
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             setattr(self, name, nn.Linear(C, C, bias=name in biases))
 
-    def forward(self, x, cos, sin, trace):
+    def forward(self, x, cos, sin, trace, attn_weights):
         B, T, C = x.shape
         H = self.config["n_head"]
 
@@ -71,7 +71,10 @@ class Attention(nn.Module):
 
         scores = q @ k.transpose(-1, -2) / (C // H) ** 0.5  # [B, H, T, T]
         future = torch.ones(T, T, dtype=torch.bool, device=x.device).triu(1)
-        y = join(scores.masked_fill(future, float("-inf")).softmax(-1) @ split(v))
+        weights = scores.masked_fill(future, float("-inf")).softmax(-1)
+        if attn_weights:
+            trace("attn_weights", weights)
+        y = join(weights @ split(v))
         trace("attn", y)
         y = self.o_proj(y)
         trace("attn_out", y)
@@ -98,19 +101,19 @@ class Block(nn.Module):
             trace(name, x)
         return x
 
-    def forward(self, x, cos, sin, trace):
+    def forward(self, x, cos, sin, trace, attn_weights):
         def norm(layer, name, y):
             y = layer(y)
             trace(name, y)
             return y
 
         if self.config["norm_position"] == "pre":
-            x = x + self.self_attn(norm(self.input_layernorm, "attn_norm", x), cos, sin, trace)
+            x = x + self.self_attn(norm(self.input_layernorm, "attn_norm", x), cos, sin, trace, attn_weights)
             trace("resid_mid", x)
             x = x + self.feed_forward(norm(self.post_attention_layernorm, "ffn_norm", x), trace)
             trace("resid", x)
             return x
-        x = x + self.self_attn(x, cos, sin, trace)
+        x = x + self.self_attn(x, cos, sin, trace, attn_weights)
         trace("resid_mid", x)
         x = norm(self.input_layernorm, "attn_norm", x)
         x = x + self.feed_forward(x, trace)
@@ -119,7 +122,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """`biases` names the layers that have one, `layers` standing for every layer's: {"ffn.0", "lm_head", ...}."""
+    """`biases` names the modules with a bias: {"ffn.0", "lm_head", ...}. A name inside a block means every block."""
 
     UPSTREAM_BIASES = frozenset(
         ["input_layernorm", "post_attention_layernorm", "ffn.0", "ffn.2", "final_layernorm", "lm_head"]
@@ -137,8 +140,8 @@ class Model(nn.Module):
         )
         self.lm_head = nn.Linear(C, V, bias="lm_head" in biases)
 
-    def forward(self, ids, trace=no_trace):
-        """ids [B, T] -> logits [B, T, V]."""
+    def forward(self, ids, trace=no_trace, attn_weights=False):
+        """ids [B, T] -> logits [B, T, V]. `attn_weights` traces the attention weights as well, [B, H, T, T]."""
         C, E = self.config["d_model"], self.config["n_embed"]
         x = self.token_embeddings(ids)  # [B, T, E]
         trace("embedding", x)
@@ -146,7 +149,7 @@ class Model(nn.Module):
         trace("expanded", x)
         cos, sin = (t.to(x) for t in rope_tables(self.config, torch.arange(ids.shape[1])))
         for n, block in enumerate(self.transformer_layers):
-            x = block(x, cos, sin, lambda name, value, n=n: trace(f"layers.{n}.{name}", value))
+            x = block(x, cos, sin, lambda name, value, n=n: trace(f"layers.{n}.{name}", value), attn_weights)
         if self.final_layernorm is not None:
             x = self.final_layernorm(x)
             trace("final_norm", x)
@@ -156,10 +159,10 @@ class Model(nn.Module):
 
 
 def load(folder, dtype=torch.float32):
-    """Loads a checkpoint folder with canonical tensor names; biases and the final norm are read off the names."""
+    """Loads a checkpoint folder with canonical tensor names. The names show which biases and norms the model has."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
-    config.setdefault("n_embed", config.get("n_embd"))  # one sibling spells it so
+    config.setdefault("n_embed", config.get("n_embd"))  # the spelling of one sibling
     weights = load_file(folder / "model.safetensors")
     biases = {
         name.removesuffix(".bias").removeprefix("transformer_layers.0.") for name in weights if name.endswith(".bias")
@@ -169,9 +172,9 @@ def load(folder, dtype=torch.float32):
     return model.eval()
 
 
-def run(model, ids):
-    """Every activation of one sequence, by name, in the order of execution, without the batch dimension."""
+def run(model, ids, attn_weights=False):
+    """Every activation of one sequence by name, in the order of execution, without the batch dimension."""
     activations = {}
     with torch.no_grad():
-        model(torch.tensor([ids]), lambda name, value: activations.__setitem__(name, value[0]))
+        model(torch.tensor([ids]), lambda name, value: activations.__setitem__(name, value[0]), attn_weights)
     return activations

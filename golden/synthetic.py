@@ -1,21 +1,12 @@
-"""Checkpoints whose every weight is a hash: the same bits as src/checkpoint/synthetic.ts, where the formula stands."""
+"""Checkpoints of hashed weights: the same bits as src/checkpoint/synthetic.ts, which explains the formula."""
 
 import numpy as np
 import torch
 
+from constants import EMBEDDING_WIDTHS
 from model import Model
 
 FAMILY = {"vocab_size": 65536, "block_size": 1024, "d_model": 1024, "n_layer": 16, "n_head": 32}
-WIDTHS = {
-    "model_16_bit": 16,
-    "model_16_float": 16,
-    "model_64_bit": 64,
-    "model_64_float": 64,
-    "model_256_bit": 256,
-    "model_256_float": 256,
-    "model_1024_bit": 1024,
-    "model_1024_float": 1024,
-}
 
 
 def mix(h):
@@ -39,16 +30,16 @@ def synthetic_tensor(name, shape, model_type, seed):
         return (hashes >> np.uint32(31)).astype(np.float32).reshape(shape)
     u = (hashes >> np.uint32(8)).astype(np.float32) / np.float32(2**23) - np.float32(1)
     if len(shape) == 2:
-        centre, limit = 0, 2 / np.sqrt(shape[1])
+        center, limit = 0, 2 / np.sqrt(shape[1])
     elif "norm" in name and name.endswith("weight"):
-        centre, limit = 1, 0.5
+        center, limit = 1, 0.5
     else:
-        centre, limit = 0, 0.25
-    return (np.float32(centre) + np.float32(limit) * u).reshape(shape)
+        center, limit = 0, 0.25
+    return (np.float32(center) + np.float32(limit) * u).reshape(shape)
 
 
 def synthetic_model(preset, seed, dtype):
-    config = {**FAMILY, "model_type": preset, "n_embed": WIDTHS[preset]}
+    config = {**FAMILY, "model_type": preset, "n_embed": EMBEDDING_WIDTHS[preset]}
     with torch.device("meta"):
         model = Model(config).to(dtype)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}

@@ -2,11 +2,11 @@
 
     golden/run.sh train-conventions     (about three minutes)
 
-The demo's data and tokenizer, a tenth of its size, trained briefly. Each config.json keeps silent about the conventions,
-as a published one does; the folder's name tells them. text.txt holds questions and answers for the calibration.
+The models use the demo's data and tokenizer, have a tenth of its size, and train briefly. Like a published
+config.json, theirs do not state the conventions; the folder's name does. text.txt holds questions and answers to
+calibrate with.
 """
 
-import argparse
 import itertools
 import json
 import random
@@ -18,13 +18,9 @@ from tokenizers import Tokenizer
 
 import demo_data
 import train_demo
+from constants import CONVENTIONS
 from model import Model
 
-CHOICES = {
-    "rope_pairing": ("half", "interleaved"),
-    "gelu_approximate": ("none", "tanh"),
-    "norm_position": ("pre", "post"),
-}
 SIZE = {"d_model": 48, "n_layer": 2, "n_head": 3}
 STEPS = 400
 
@@ -33,19 +29,19 @@ def train_one(conventions, countries, tokenizer, out):
     config = {**train_demo.CONFIG, **SIZE, **conventions, "model_type": "-".join(conventions.values())}
     torch.manual_seed(1)
     model = Model(config)
-    train_demo.initialise(model, torch.Generator().manual_seed(1))
+    train_demo.initialize(model, torch.Generator().manual_seed(1))
     loss = train_demo.train(model, train_demo.rows(countries, tokenizer, random.Random(1)), STEPS)
     folder = out / config["model_type"]
     folder.mkdir(parents=True, exist_ok=True)
-    silent = {key: value for key, value in config.items() if key not in CHOICES and key != "layer_norm_eps"}
-    (folder / "config.json").write_text(json.dumps(silent, indent=1) + "\n")
+    published = {key: value for key, value in config.items() if key not in CONVENTIONS and key != "layer_norm_eps"}
+    (folder / "config.json").write_text(json.dumps(published, indent=1) + "\n")
     weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     print(f"{config['model_type']}: loss {loss:.3f}", flush=True)
 
 
 def calibration_text(countries):
-    """One question a country, facts and phrasings in turn."""
+    """One question per country, with a random fact and phrasing."""
     rng = random.Random(2)
     lines = []
     for country in countries:
@@ -55,12 +51,9 @@ def calibration_text(countries):
     return "".join(lines)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
+def train_all(out):
     countries = demo_data.load_countries()
     tokenizer = Tokenizer.from_file(str(Path(__file__).parent.parent / "models/demo/tokenizer.json"))
-    for choice in itertools.product(*CHOICES.values()):
-        train_one(dict(zip(CHOICES, choice)), countries, tokenizer, out)
+    for choice in itertools.product(*CONVENTIONS.values()):
+        train_one(dict(zip(CONVENTIONS, choice)), countries, tokenizer, out)
     (out / "text.txt").write_text(calibration_text(countries))

@@ -1,11 +1,10 @@
 """Trains the embedded demo model from scratch:  golden/run.sh train-demo [--steps N] [--seed N]
 
-A small model of exactly the architecture of golden/model.py, with frozen random codes as the family has them, on the
-questions and answers of demo_data.py. Writes config.json, model.safetensors (float16), the tokenizer and training.json
-(how it went and how well the model answers).
+The model has the architecture of golden/model.py and frozen random codes, as in the family. It learns the questions
+and answers of demo_data.py. Writes config.json, model.safetensors (float16), the tokenizer and training.json, which
+describes the training and how well the model answers.
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -20,14 +19,16 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 import demo_data
+from constants import DEMO_MODEL_TYPE
 from model import Model, load
+from outputs import folder_beside
 
 ROOT = Path(__file__).parent.parent
-TOP_NGRAMS = 420  # bigrams and trigrams each: what fits a vocabulary of 1024
-PAD, EOS, UNK = 0x80, 0x82, 0x83  # where the compact layout has <pad>, </s> and <unk>
+TOP_NGRAMS = 420  # of bigrams and of trigrams: as many as a vocabulary of 1024 holds
+PAD, EOS, UNK = 0x80, 0x82, 0x83  # ids of <pad>, </s> and <unk> in the compact layout
 CONFIG = {
     "architectures": ["BVVForCausalLM"],
-    "model_type": "demo_12_float",
+    "model_type": DEMO_MODEL_TYPE,
     "vocab_size": 1024,
     "block_size": 128,
     "n_embed": 12,
@@ -48,7 +49,7 @@ QUESTION_WEIGHT = 0.1  # how much a question's tokens count in the loss; an answ
 
 
 def make_tokenizer(countries, out):
-    """Has the project's own builder make the tokenizer from the n-grams of the training text."""
+    """Builds the tokenizer from the n-grams of the training text, with the project's own builder."""
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder) / "ngrams.json"
         counts.write_text(json.dumps(demo_data.ngram_counts(countries)))
@@ -62,13 +63,13 @@ def frozen_codes(V, E, generator):
     """The embedding of the family's FLOAT members: unique random bits, PCA, each row scaled to length 1. [V, E]"""
     patterns = torch.randperm(2**E, generator=generator)[:V]
     bits = (patterns[:, None] >> torch.arange(E) & 1).double()
-    centred = bits - bits.mean(0)
-    axes = torch.linalg.svd(centred, full_matrices=False).Vh
-    return F.normalize(centred @ axes.T, dim=1).half().float()  # what float16 can hold, so that storing it is exact
+    centered = bits - bits.mean(0)
+    axes = torch.linalg.svd(centered, full_matrices=False).Vh
+    return F.normalize(centered @ axes.T, dim=1).half().float()  # float16 values, so storing them is exact
 
 
-def initialise(model, generator):
-    """Normal weights of 0.02, smaller where a block writes to the residual stream (Radford et al. 2019)."""
+def initialize(model, generator):
+    """Normal weights of deviation 0.02, smaller where a block writes to the residual stream (Radford et al. 2019)."""
     for name, p in model.named_parameters():
         if name == "token_embeddings.weight":
             p.data = frozen_codes(*p.shape, generator)
@@ -81,15 +82,15 @@ def initialise(model, generator):
 
 
 def encode(tokenizer, question, answer=None):
-    """The ids of a prompt and of its answer, tokenized apart, because a prompt ends where the question does."""
+    """The ids of a prompt and of its answer, tokenized separately: at run time the model gets the prompt alone."""
     asked = tokenizer.encode(demo_data.prompt(question)).ids
     answered = [] if answer is None else [*tokenizer.encode(f" {answer}").ids, EOS]
-    assert UNK not in asked + answered, f"characters outside of the vocabulary: {question} {answer}"
+    assert UNK not in asked + answered, f"characters outside the vocabulary: {question} {answer}"
     return asked, answered
 
 
-def careless(question, rng):
-    """People do not always type capitals and the mark at the end."""
+def casual(question, rng):
+    """Sometimes drops the capitals or the final mark, as people do."""
     if rng.random() < 0.15:
         question = question.lower()
     return question.rstrip("?.") if rng.random() < 0.15 else question
@@ -101,7 +102,7 @@ def examples(countries, tokenizer, rng):
     for country in countries:
         for fact, answer in country.facts.items():
             for phrasing in rng.sample(demo_data.PHRASINGS[fact], 2 if fact == "capital" else 1):
-                chosen.append((careless(country.ask(phrasing, article=rng.random() < 0.7), rng), answer))
+                chosen.append((casual(country.ask(phrasing, article=rng.random() < 0.7), rng), answer))
     rng.shuffle(chosen)
     for question, answer in chosen:
         asked, answered = encode(tokenizer, question, answer)
@@ -109,7 +110,7 @@ def examples(countries, tokenizer, rng):
 
 
 def rows(countries, tokenizer, rng):
-    """Endless rows of block_size + 1 tokens: whole examples one after the other, then padding that has no weight."""
+    """Endless rows of block_size + 1 tokens: whole examples in sequence, then padding without weight."""
     size = CONFIG["block_size"] + 1
     ids, weights = [], []
     while True:
@@ -123,12 +124,12 @@ def rows(countries, tokenizer, rng):
 
 
 def learning_rate(step, steps):
-    """Linear warm-up, then down to nothing in a straight line."""
+    """Linear warm-up, then linear decay to zero."""
     return PEAK_LR * min((step + 1) / WARMUP, (steps - step) / max(steps - WARMUP, 1))
 
 
 def show_progress(step, steps, loss):
-    """On a terminal one line that keeps changing, in a log a line every 200 steps."""
+    """Updates one line on a terminal; prints a line every 200 steps to a log."""
     line = f"step {step} of {steps}, loss {loss:.4f}"
     if sys.stderr.isatty():
         print(f"\r{line}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
@@ -137,7 +138,7 @@ def show_progress(step, steps, loss):
 
 
 def train(model, source, steps):
-    """Trains all but the frozen codes; returns the loss, averaged over the last fifty steps or so."""
+    """Trains all but the frozen codes. Returns the loss, averaged over about the last 50 steps."""
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in trained if p.dim() == 2], [p for p in trained if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
@@ -162,7 +163,7 @@ def train(model, source, steps):
 
 @torch.no_grad()
 def complete(model, prompts):
-    """Greedy answers to prompts, as ids up to </s>. Prompts of one length run together, so that none needs padding."""
+    """Greedy answers to prompts, as ids up to </s>. Prompts of equal length run together, so none needs padding."""
     answers = [None] * len(prompts)
     for length in sorted({len(prompt) for prompt in prompts}):
         waiting = [n for n, prompt in enumerate(prompts) if len(prompt) == length]
@@ -178,7 +179,7 @@ def complete(model, prompts):
 
 
 def accuracy(model, tokenizer, countries, fact, phrasing, spelling=str, article=True, before=()):
-    """The share of exact answers among the countries that have the fact; `before` is text that the prompt follows."""
+    """The share of exact answers among the countries that have the fact. `before` is text in front of the prompt."""
     having = [country for country in countries if fact in country.facts]
     questions = [spelling(country.ask(phrasing, article)) for country in having]
     answers = complete(model, [[*before, *encode(tokenizer, question)[0]] for question in questions])
@@ -192,7 +193,7 @@ def accuracy(model, tokenizer, countries, fact, phrasing, spelling=str, article=
 
 
 def evaluate(model, tokenizer, countries):
-    """The share of exact answers: every fact in every phrasing, and the capitals of the UN's members in detail."""
+    """The share of exact answers: every fact in every phrasing, and the capitals of UN members in detail."""
     members = [country for country in countries if country.un_member]
     earlier = sum(encode(tokenizer, "What is the currency of France?", "Euro"), [])
 
@@ -224,26 +225,18 @@ def evaluate(model, tokenizer, countries):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the checkpoint")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    out = arguments.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-
+def make_demo(out, steps, seed):
     begun = time.monotonic()
-    torch.set_num_threads(2)  # sums depend on how many threads share them
-    torch.manual_seed(arguments.seed)
+    torch.set_num_threads(2)  # sums depend on the number of threads
+    torch.manual_seed(seed)
     countries = demo_data.load_countries()
-    # Everything is made beside the folder and moved into it at the end, so that nobody finds half a model there.
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
-        new = Path(folder)
+    out = out.resolve()
+    # Everything is made beside the folder and moved into it at the end, so that a failure leaves no half-made model.
+    with folder_beside(out) as new:
         tokenizer = make_tokenizer(countries, new)
         model = Model(CONFIG)
-        initialise(model, torch.Generator().manual_seed(arguments.seed))
-        loss = train(model, rows(countries, tokenizer, random.Random(arguments.seed)), arguments.steps)
+        initialize(model, torch.Generator().manual_seed(seed))
+        loss = train(model, rows(countries, tokenizer, random.Random(seed)), steps)
         minutes = (time.monotonic() - begun) / 60
 
         save_file({name: value.half() for name, value in model.state_dict().items()}, new / "model.safetensors")
@@ -252,18 +245,16 @@ def main():
             "data": f"world-countries {demo_data.version()}",
             "torch": torch.__version__,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "seed": arguments.seed,
-            "steps": arguments.steps,
+            "seed": seed,
+            "steps": steps,
             "minutes": round(minutes, 1),
             "loss": round(loss, 4),
-            "exact answers": evaluate(load(new), tokenizer, countries),  # of what is in the file: rounded to float16
+            "exact answers": evaluate(load(new), tokenizer, countries),  # of the file, so rounded to float16
         }
         (new / "training.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print((new / "training.json").read_text(), end="")
+        out.mkdir(exist_ok=True)
         for path in new.iterdir():
             path.chmod(0o644)
             path.replace(out / path.name)
 
-
-if __name__ == "__main__":
-    main()

@@ -11,6 +11,7 @@ export function openReferenceSession(model: Model): Session {
 
 class ReferenceSession implements Session {
   readonly chunk = 16;
+  readonly tracesAttnWeights = true;
   readonly #model: Model;
   #cache: KvCache | null;
 
@@ -25,9 +26,9 @@ class ReferenceSession implements Session {
 
   // async, so that a fault rejects the promise as it would with a device behind it
   // eslint-disable-next-line @typescript-eslint/require-await
-  async forward(ids: readonly number[], { logits = 'last', trace }: SessionForwardOptions = {}): Promise<Tensor> {
+  async forward(ids: readonly number[], options: SessionForwardOptions = {}): Promise<Tensor> {
     if (!this.#cache) throw new InputError('the session has been disposed');
-    return forward(ids, this.#model, { cache: this.#cache, logits, trace });
+    return forward(ids, this.#model, { logits: 'last', ...options, cache: this.#cache });
   }
 
   reset(): void {

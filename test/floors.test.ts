@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, posix, relative, sep } from 'node:path';
+import { join, posix, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
@@ -96,27 +96,41 @@ describe('floors', () => {
 describe('the map in ARCHITECTURE.md', () => {
   const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
   const map = /^## Folders\n+```\n([^]*?)^```$/m.exec(text)?.[1] ?? '';
+  const named = pathsOf(map);
+
+  /** What each line begins with, as a path from the root, and the other files that the line mentions. */
+  function pathsOf(lines: string): { path: string; mentioned: string[] }[] {
+    let top = '';
+    return lines
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const [, indent, name] = /^( *)(\S+)/.exec(line)!;
+        if (indent === '') top = name;
+        const mentioned = [...line.slice(indent.length + name.length).matchAll(/[\w.]+\.(?:ts|md)\b/g)].map(
+          ([file]) => file,
+        );
+        return { path: indent === '' ? name : top + name, mentioned };
+      });
+  }
 
   it('names every folder of two levels', () => {
-    const known = new Set([...map.matchAll(/(?<=^|\s)([\w.-]+(?:\/[\w.-]+)*)\//gm)].map(([, name]) => name));
+    const folders = named.filter(({ path }) => path.endsWith('/')).map(({ path }) => path);
     for (const top of ['reference', 'accel', 'src', 'golden', 'test', 'bench', 'models', 'examples']) {
-      assert.ok(known.has(top), `${top}/ is missing`);
+      assert.ok(folders.includes(`${top}/`), `${top}/ is missing`);
       for (const entry of readdirSync(join(root, top), { withFileTypes: true })) {
         if (!entry.isDirectory() || /^(\.|__|fixtures|node_modules)/.test(entry.name)) continue;
-        assert.ok(known.has(`${top}/${entry.name}`), `${top}/${entry.name}/ is missing`);
+        assert.ok(folders.includes(`${top}/${entry.name}/`), `${top}/${entry.name}/ is missing`);
       }
     }
   });
 
   it('names no file that does not exist', () => {
-    let folder = '';
-    for (const line of map.split('\n')) {
-      const [, indent, name] = /^( *)([\w.{},/-]+)/.exec(line) ?? [];
-      if (!name) continue;
-      if (indent === '' && name.endsWith('/')) folder = name;
-      const path = indent === '' ? name : folder + name;
-      assert.ok(existsSync(join(root, path)), `${relative(root, join(root, path))} does not exist`);
+    assert.ok(named.length > 20);
+    for (const { path, mentioned } of named) {
+      assert.ok(existsSync(join(root, path)), `${path} does not exist`);
+      const folder = path.endsWith('/') ? path : posix.dirname(path);
+      for (const file of mentioned) assert.ok(existsSync(join(root, folder, file)), `${folder} has no ${file}`);
     }
-    assert.ok(map.length > 0 && dirname(folder) !== '');
   });
 });

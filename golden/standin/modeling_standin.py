@@ -1,5 +1,5 @@
-"""A stand-in for an author's own modeling file: the same architecture under other names, with a rotary class of its own,
-fused projections, and no idea of this project. It proves that export_hf.py needs no names."""
+"""A stand-in for an author's own modeling file: the same architecture under other names, with its own rotary class and
+fused projections, and without any code of this project. It proves that record.py needs no names."""
 
 import torch
 from torch import nn

@@ -21,19 +21,22 @@ export function prefixed(trace: Trace, prefix: string): Trace {
   };
 }
 
-const ATTENTION = ['q', 'k', 'v', 'q_rot', 'k_rot', 'attn', 'attn_out', 'resid_mid'];
+const ATTENTION = ['q', 'k', 'v', 'q_rot', 'k_rot', 'attn_weights', 'attn', 'attn_out', 'resid_mid'];
 const FEED_FORWARD = ['ffn_up', 'ffn_act', 'ffn_out', 'resid'];
 
 /**
  * The names of all activations in order of execution, as golden files, traces and reports use them:
- * `embedding`, `expanded`, `layers.0.attn_norm`, …, `final_norm`, `logits`. Attention weights (`layers.0.attn_weights`,
- * between `k_rot` and `attn`) are left out, because a pass traces them only when asked.
+ * `embedding`, `expanded`, `layers.0.attn_norm`, …, `final_norm`, `logits`.
+ *
+ * @param attnWeights include the attention weights (`layers.0.attn_weights`, between `k_rot` and `attn`), which a pass
+ *   traces only when asked
  */
-export function activationNames(config: ModelConfig, hasFinalNorm: boolean): string[] {
+export function activationNames(config: ModelConfig, hasFinalNorm: boolean, attnWeights = false): string[] {
+  const attention = ATTENTION.filter((name) => attnWeights || name !== 'attn_weights');
   const layer =
     config.normPosition === 'pre'
-      ? ['attn_norm', ...ATTENTION, 'ffn_norm', ...FEED_FORWARD]
-      : [...ATTENTION, 'attn_norm', ...FEED_FORWARD, 'ffn_norm'];
+      ? ['attn_norm', ...attention, 'ffn_norm', ...FEED_FORWARD]
+      : [...attention, 'attn_norm', ...FEED_FORWARD, 'ffn_norm'];
   return [
     'embedding',
     'expanded',

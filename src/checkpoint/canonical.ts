@@ -1,19 +1,22 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 
-/** A part of the model, for counting its parameters. */
+/** A part of the model whose parameters are counted together. */
 export type Part = 'embedding' | 'attention' | 'feed-forward' | 'norms' | 'head';
 
-/** A tensor that a model of this architecture has or may have. */
+/** A tensor that a model of this architecture has, or may have. */
 export interface CanonicalTensor {
   name: string;
   shape: readonly number[];
-  /** The shape in letters: `4C x C`. */
+  /** The shape in the letters of {@link ModelConfig}, such as `4C x C`. */
   letters: string;
   part: Part;
   required: boolean;
 }
 
-/** Every tensor that a model of this configuration can have, by canonical name. Fused qkv stands beside q, k and v. */
+/**
+ * Every tensor that a model of this configuration can have, by canonical name. Lists both forms of the attention
+ * projections: separate q, k and v, and fused qkv.
+ */
 export function canonicalTensors(config: ModelConfig): Map<string, CanonicalTensor> {
   const { vocabSize: V, nEmbed: E, dModel: C, nLayer: L } = config;
   const table = new Map<string, CanonicalTensor>();

@@ -4,19 +4,20 @@ import { show } from '../../reference/lib/tensor.js';
 import type { CanonicalTensor } from './canonical.js';
 import { plain } from '../lib/quote.js';
 
-/** A tensor of the file, and what it is taken for. */
+/** A tensor of the file and the canonical tensor that it claims to be. */
 export interface Claim {
   name: string;
   shape: readonly number[];
   canonical: string;
-  /** Stored [in, out], to be turned round when it is read. */
+  /** Whether it is stored as [in, out], so that reading it must transpose it. */
   transposed: boolean;
-  /** How that is known: by the user's map, because it bears its canonical name, or by role words and shape. */
+  /** How it was identified: by the user's map, by its own canonical name, or by role words and shape. */
   by: 'map' | 'name' | 'role';
 }
 
 /**
- * Every required tensor once, none twice, all of the right shape, and every layer with the same optional ones.
+ * Checks that no tensor is claimed twice, all have the right shape, no required one is missing, and all layers have the
+ * same optional ones.
  *
  * @throws CheckpointError that names the tensors and the fault.
  */
@@ -36,11 +37,11 @@ export function checkComplete(
     if (!expected) {
       const layer = /^transformer_layers\.(\d+)/.exec(claim.canonical)?.[1];
       if (Number(layer) >= L) fail(`${name} is in layer ${layer!}, but n_layer is ${L}`);
-      return fail(`${name} would be ${claim.canonical}, which this architecture does not have`);
+      return fail(`${name} looks like ${claim.canonical}, which this architecture does not have`);
     }
     const other = found.get(claim.canonical);
     if (other !== undefined) {
-      fail(`both ${other} and ${name} look like ${claim.canonical}: say what they are with --tensor-map`);
+      fail(`both ${other} and ${name} look like ${claim.canonical}: identify them with --tensor-map`);
     }
     found.set(claim.canonical, name);
     checkShape(claim, expected, fail);
@@ -53,7 +54,7 @@ export function checkComplete(
     fail(
       `nothing found for ${enumerate(list)}` +
         (untied ? ' (the head of this architecture is not tied to the embedding)' : '') +
-        ': what has another name needs a --tensor-map',
+        ': use --tensor-map if the file has it under another name',
     );
   }
   checkSameInAllLayers(found, L, fail);
@@ -67,17 +68,17 @@ function checkShape({ name, shape, canonical, transposed, by }: Claim, expected:
   const as = name === canonical ? '' : ` (${canonical})`;
   fail(
     `${plain(name)}${as} is ${show(shape)}, expected ${show(expected.shape)} (${expected.letters})` +
-      (by === 'role' ? ': if it is something else, say so with --tensor-map' : ''),
+      (by === 'role' ? ': if it is something else, identify it with --tensor-map' : ''),
   );
 }
 
-/** A layer has q, k and v either fused or apart. */
+/** A layer must have either fused qkv or separate q, k and v, not both. */
 function checkFused(found: ReadonlyMap<string, string>, fail: Fail): void {
   for (const [canonical, fused] of found) {
     if (!canonical.includes('.qkv_proj.')) continue;
     for (const part of ['.q_proj.', '.k_proj.', '.v_proj.']) {
       const separate = found.get(canonical.replace('.qkv_proj.', part));
-      if (separate !== undefined) fail(`${fused} holds q, k and v, but there is ${separate} as well`);
+      if (separate !== undefined) fail(`${fused} contains q, k and v, but the file also has ${separate}`);
     }
   }
 }
@@ -86,19 +87,19 @@ function isFound(canonical: string, found: ReadonlyMap<string, string>): boolean
   return found.has(canonical) || found.has(canonical.replace(/\.[qkv]_proj\./, '.qkv_proj.'));
 }
 
-/** A bias has its weight, and what one layer has, all have. */
+/** Every bias needs its weight, and a tensor in one layer needs its counterparts in all others. */
 function checkSameInAllLayers(found: ReadonlyMap<string, string>, L: number, fail: Fail): void {
   const layersWith = new Map<string, number>();
   for (const [canonical, name] of found) {
-    if (!found.has(canonical.replace(/bias$/, 'weight'))) fail(`${name} has no weight beside it`);
+    if (!found.has(canonical.replace(/bias$/, 'weight'))) fail(`${name} is a bias without a weight`);
     const inAnyLayer = inLayer(canonical, '*');
     layersWith.set(inAnyLayer, (layersWith.get(inAnyLayer) ?? 0) + 1);
   }
   for (const [canonical, name] of found) {
     const inAnyLayer = inLayer(canonical, '*');
     if (inAnyLayer === canonical || layersWith.get(inAnyLayer) === L) continue;
-    const lacking = Array.from({ length: L }, (_, n) => inLayer(canonical, n)).find((same) => !found.has(same));
-    fail(`${name} has no counterpart for ${lacking!}`);
+    const missing = Array.from({ length: L }, (_, n) => inLayer(canonical, n)).find((same) => !found.has(same));
+    fail(`found ${name}, but not its counterpart ${missing!}`);
   }
 }
 
@@ -106,7 +107,7 @@ function inLayer(canonical: string, layer: number | string): string {
   return canonical.replace(/^transformer_layers\.\d+/, `transformer_layers.${layer}`);
 }
 
-/** The first few of a list, and how many more there are. */
+/** Joins a list for a message: the first four items and the number of the others. */
 export function enumerate(list: readonly string[]): string {
   const shown = list.slice(0, 4).join(', ');
   return list.length > 4 ? `${shown} and ${list.length - 4} more` : shown;

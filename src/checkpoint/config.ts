@@ -26,69 +26,98 @@ const DEFAULTS = {
  * @throws ConfigError that names the key and the fault.
  */
 export function parseConfig(json: unknown, source = 'config.json'): ConfigReport {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new ConfigError(`${source}: expected a JSON object`);
+  const fields = new ConfigFields(json, source);
+  const nEmbed = fields.alias('n_embed', 'n_embd');
+  const config: ModelConfig = {
+    modelType: fields.string('model_type', 'custom'),
+    vocabSize: fields.integer('vocab_size', 1),
+    blockSize: fields.integer('block_size', 1),
+    nEmbed: fields.integer('n_embed', 1, nEmbed),
+    dModel: fields.integer('d_model', 1),
+    nLayer: fields.integer('n_layer', 1),
+    nHead: fields.integer('n_head', 1),
+    padId: fields.integer('pad_id', 0, fields.orDefault('pad_id')),
+    ropePairing: fields.choice('rope_pairing', ['half', 'interleaved']),
+    ropeTheta: fields.positive('rope_theta'),
+    geluApproximate: fields.choice('gelu_approximate', ['none', 'tanh']),
+    normPosition: fields.choice('norm_position', ['pre', 'post']),
+    layerNormEps: fields.positive('layer_norm_eps'),
+  };
+  const { dModel: C, nHead: H, nEmbed: E } = config;
+  if (C % H !== 0) fields.fail('n_head', `must divide d_model: ${H} heads, width ${C}`);
+  if ((C / H) % 2 !== 0) {
+    fields.fail('n_head', `must leave an even head width for the rotation: ${C} / ${H} = ${C / H}`);
   }
-  const fields = json as Record<string, unknown>;
-  const assumed: string[] = [];
+  if (C % E !== 0) fields.fail('n_embed', `must divide d_model: embedding ${E}, width ${C}`);
+  return { config, assumed: fields.assumed };
+}
 
-  function fail(key: string, fault: string): never {
-    throw new ConfigError(`${source}: ${key} ${fault}`);
-  }
-  function integer(key: string, minimum: number, value: unknown = fields[key]): number {
-    if (value === undefined) fail(key, 'is missing');
-    if (!Number.isSafeInteger(value) || (value as number) < minimum) {
-      fail(key, `must be an integer of at least ${minimum}, got ${JSON.stringify(value)}`);
+/** Reads and checks the fields of a `config.json`. */
+class ConfigFields {
+  /** Keys that were missing and got a default. */
+  readonly assumed: string[] = [];
+  readonly #fields: Record<string, unknown>;
+  readonly #source: string;
+
+  constructor(json: unknown, source: string) {
+    if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+      throw new ConfigError(`${source}: expected a JSON object`);
     }
-    return value as number;
+    this.#fields = json as Record<string, unknown>;
+    this.#source = source;
   }
-  function orDefault(key: keyof typeof DEFAULTS): unknown {
-    if (fields[key] !== undefined) return fields[key];
-    assumed.push(key);
-    return DEFAULTS[key];
+
+  fail(key: string, fault: string): never {
+    throw new ConfigError(`${this.#source}: ${key} ${fault}`);
   }
-  function positive(key: 'rope_theta' | 'layer_norm_eps'): number {
-    const value = orDefault(key);
-    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-      fail(key, `must be a positive number, got ${JSON.stringify(value)}`);
+
+  /** The value of a field that has two names. */
+  alias(key: string, other: string): unknown {
+    const value = this.#fields[key];
+    const otherValue = this.#fields[other];
+    if (value === undefined) return otherValue;
+    if (otherValue !== undefined && otherValue !== value) {
+      this.fail(key, `is ${JSON.stringify(value)} but ${other} is ${JSON.stringify(otherValue)}`);
     }
     return value;
   }
-  function choice<T extends string>(key: keyof typeof DEFAULTS, options: readonly T[]): T {
-    const value = orDefault(key);
+
+  orDefault(key: keyof typeof DEFAULTS): unknown {
+    const value = this.#fields[key];
+    if (value !== undefined) return value;
+    this.assumed.push(key);
+    return DEFAULTS[key];
+  }
+
+  string(key: string, fallback: string): string {
+    const value = this.#fields[key] ?? fallback;
+    if (typeof value !== 'string') this.fail(key, `must be a string, got ${JSON.stringify(value)}`);
+    return value;
+  }
+
+  integer(key: string, minimum: number, value: unknown = this.#fields[key]): number {
+    if (value === undefined) this.fail(key, 'is missing');
+    if (!Number.isSafeInteger(value) || (value as number) < minimum) {
+      this.fail(key, `must be an integer of at least ${minimum}, got ${JSON.stringify(value)}`);
+    }
+    return value as number;
+  }
+
+  positive(key: 'rope_theta' | 'layer_norm_eps'): number {
+    const value = this.orDefault(key);
+    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+      this.fail(key, `must be a positive number, got ${JSON.stringify(value)}`);
+    }
+    return value;
+  }
+
+  choice<T extends string>(key: keyof typeof DEFAULTS, options: readonly T[]): T {
+    const value = this.orDefault(key);
     if (!options.includes(value as T)) {
-      fail(key, `must be one of ${options.join(', ')}, got ${JSON.stringify(value)}`);
+      this.fail(key, `must be one of ${options.join(', ')}, got ${JSON.stringify(value)}`);
     }
     return value as T;
   }
-
-  const { n_embed, n_embd } = fields;
-  if (n_embed !== undefined && n_embd !== undefined && n_embed !== n_embd) {
-    fail('n_embed', `is ${JSON.stringify(n_embed)} but n_embd is ${JSON.stringify(n_embd)}`);
-  }
-  const modelType = fields.model_type ?? 'custom';
-  if (typeof modelType !== 'string') fail('model_type', `must be a string, got ${JSON.stringify(modelType)}`);
-
-  const config: ModelConfig = {
-    modelType,
-    vocabSize: integer('vocab_size', 1),
-    blockSize: integer('block_size', 1),
-    nEmbed: integer('n_embed', 1, n_embed ?? n_embd),
-    dModel: integer('d_model', 1),
-    nLayer: integer('n_layer', 1),
-    nHead: integer('n_head', 1),
-    padId: integer('pad_id', 0, orDefault('pad_id')),
-    ropePairing: choice('rope_pairing', ['half', 'interleaved']),
-    ropeTheta: positive('rope_theta'),
-    geluApproximate: choice('gelu_approximate', ['none', 'tanh']),
-    normPosition: choice('norm_position', ['pre', 'post']),
-    layerNormEps: positive('layer_norm_eps'),
-  };
-  const { dModel: C, nHead: H, nEmbed: E } = config;
-  if (C % H !== 0) fail('n_head', `must divide d_model: ${H} heads, width ${C}`);
-  if ((C / H) % 2 !== 0) fail('n_head', `must leave an even head width for the rotation: ${C} / ${H} = ${C / H}`);
-  if (C % E !== 0) fail('n_embed', `must divide d_model: embedding ${E}, width ${C}`);
-  return { config, assumed };
 }
 
 /** Formats a configuration with the published keys and ours. {@link parseConfig} reads it back unchanged. */

@@ -7,22 +7,22 @@ import { formatQuantization, SCALES } from './quantized.js';
 import type { LazyTensor } from './writer.js';
 
 /**
- * The tensors of a model's checkpoint, with canonical names, as they are to be written: compact ones as they are, others
- * as float32. int8 codes are I8 [N, K], int4 codes U8 [N, K / 2], rows padded to whole groups; beside either, BF16 scales
- * [N, groups].
+ * Lists the tensors of a model as a checkpoint stores them, under canonical names. Compact tensors keep their dtype; the
+ * others become F32. int8 codes are I8 [N, K] and int4 codes U8 [N, K / 2], with rows padded to whole groups. Their
+ * scales are a separate BF16 tensor [N, groups].
  *
- * @param embedding how to write the embedding, whose numbers BF16 or F16 must hold exactly
+ * @param embedding the dtype of the embedding, which must represent its numbers exactly
  */
 export function checkpointTensors({ weights }: Model, embedding: 'F32' | 'BF16' | 'F16' = 'F32'): LazyTensor[] {
   return Object.entries(namedTensors(weights)).flatMap(([name, x]) => {
     if (x instanceof CompactTensor) return compactTensors(name, x);
     return name === 'token_embeddings.weight' && embedding !== 'F32'
-      ? [{ name, dtype: embedding, shape: x.shape, make: (): Uint8Array => halves(x, embedding) }]
+      ? [{ name, dtype: embedding, shape: x.shape, make: (): Uint8Array => packHalves(x, embedding) }]
       : [{ name, dtype: 'F32' as const, shape: x.shape, make: (): Float32Array => x.data }];
   });
 }
 
-/** What config.json says beside the model's own keys. */
+/** The keys of config.json that record the dtype of the weights. */
 export function checkpointKeys(dtype: Dtype): Record<string, unknown> {
   if (dtype === 'int8' || dtype === 'int4') return { quantization: formatQuantization(dtype) };
   return { torch_dtype: { f32: 'float32', bf16: 'bfloat16', f16: 'float16' }[dtype] };
@@ -40,7 +40,8 @@ function compactTensors(name: string, { shape, dtype, codes, scales }: CompactTe
   ];
 }
 
-function halves({ data, shape }: Tensor, dtype: 'BF16' | 'F16'): Uint8Array {
+/** Rounds a tensor to 16 bits. */
+function packHalves({ data, shape }: Tensor, dtype: 'BF16' | 'F16'): Uint8Array {
   const bytes = new Uint8Array(2 * sizeOf(shape));
   packRows(dtype === 'BF16' ? 'bf16' : 'f16', data, data.length, bytes, new Uint16Array(0));
   return bytes;

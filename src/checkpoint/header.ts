@@ -8,31 +8,31 @@ import { quote, visible } from '../lib/quote.js';
 /** The largest header that the format allows, in bytes. */
 export const MAX_HEADER = 100_000_000;
 
-/** The header, an entry in it, the shape in that. */
+/** Three levels: the header object, a tensor's entry, and the shape in the entry. */
 const MAX_NESTING = 3;
 
-/** What a header says of one tensor. */
+/** A header's entry for one tensor. */
 export interface TensorInfo {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Where the data begins, counted from the end of the header. */
+  /** The offset of the first data byte, counted from the end of the header. */
   readonly begin: number;
   readonly bytes: number;
 }
 
 export interface Header {
   tensors: Map<string, TensorInfo>;
-  /** Free text that PyTorch and others add. */
+  /** Free text from the program that wrote the file. */
   metadata: Record<string, string>;
 }
 
 /**
- * Reads and validates the JSON header of a safetensors file: everything that the format promises holds afterwards.
+ * Parses the JSON header of a safetensors file and checks every rule of the format.
  *
- * @param bytes the header, without its length
- * @param dataBytes how much data follows it in the file
- * @param source what messages call the file
+ * @param bytes the header, without its length prefix
+ * @param dataBytes the number of bytes after the header
+ * @param source the name of the file to use in messages
  * @throws CheckpointError that names the file, the tensor and the fault.
  */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, source: string): Header {
@@ -60,7 +60,7 @@ function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   } catch {
     return fail('the header is not UTF-8');
   }
-  // JSON.parse would take half a minute over a header of brackets alone
+  // JSON.parse takes half a minute for a large header of nothing but brackets.
   if (nesting(text) > MAX_NESTING) fail(`the header nests lists or objects more than ${MAX_NESTING} deep`);
   let json: Record<string, unknown>;
   try {
@@ -68,8 +68,8 @@ function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   } catch (error) {
     return fail(`the header is not JSON: ${visible(messageOf(error))}`);
   }
-  const twice = duplicateKey(text);
-  if (twice !== null) fail(`the header has ${quote(twice)} twice`);
+  const duplicate = duplicateKey(text);
+  if (duplicate !== null) fail(`the header has ${quote(duplicate)} twice`);
   return json;
 }
 
@@ -80,21 +80,21 @@ function parseMetadata(entry: unknown, fail: Fail): Record<string, string> {
   const broken = Object.entries(entry)
     .flat()
     .find((text) => hasLoneSurrogate(text as string));
-  if (broken !== undefined) fail(`__metadata__ has ${quote(broken)}, which is no Unicode text`);
+  if (broken !== undefined) fail(`__metadata__ has ${quote(broken)}, which is not valid Unicode`);
   return entry as Record<string, string>;
 }
 
 function parseEntry(name: string, entry: unknown, dataBytes: number, fail: Fail): TensorInfo {
   const tensor = `tensor ${quote(name)}`;
-  if (hasLoneSurrogate(name)) fail(`${tensor} has a name that is no Unicode text`);
-  if (!isObject(entry)) return fail(`${tensor} is not described by an object`);
+  if (hasLoneSurrogate(name)) fail(`${tensor} has a name that is not valid Unicode`);
+  if (!isObject(entry)) return fail(`${tensor} is not described by a JSON object`);
   const { dtype, shape, data_offsets: offsets, ...unknown } = entry;
   if (Object.keys(unknown).length > 0) fail(`${tensor} has an unknown key ${quote(Object.keys(unknown)[0])}`);
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
-    return fail(`${tensor} has the dtype ${quote(dtype)}, which the format does not know`);
+    return fail(`${tensor} has an unknown dtype ${quote(dtype)}`);
   }
   if (!isCounts(shape) || overflows(shape)) {
-    return fail(`${tensor} has the shape ${quote(shape)}, which is no list of sizes`);
+    return fail(`${tensor} has the shape ${quote(shape)}, which is not a valid list of sizes`);
   }
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     return fail(`${tensor} has the data_offsets ${quote(offsets)}, which are not [begin, end]`);
@@ -108,19 +108,19 @@ function parseEntry(name: string, entry: unknown, dataBytes: number, fail: Fail)
   return { name, dtype, shape, begin, bytes };
 }
 
-/** The tensors must cover the data from its first byte to its last, each byte once. */
+/** The tensors must cover all of the data without gaps or overlaps. */
 function checkLayout(tensors: TensorInfo[], dataBytes: number, fail: Fail): void {
   let covered = 0;
   let previous = 'the header';
   for (const { name, begin, bytes } of tensors.sort((a, b) => a.begin - b.begin || a.bytes - b.bytes)) {
     if (begin < covered) fail(`tensor ${quote(name)} overlaps ${previous} by ${covered - begin} bytes`);
     if (begin > covered) {
-      fail(`${begin - covered} bytes between ${previous} and tensor ${quote(name)} belong to nothing`);
+      fail(`${begin - covered} bytes between ${previous} and tensor ${quote(name)} are not covered by any tensor`);
     }
     covered = begin + bytes;
     previous = `tensor ${quote(name)}`;
   }
-  if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after ${previous} belong to nothing`);
+  if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after ${previous} are not covered by any tensor`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -131,13 +131,17 @@ function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0 && !Object.is(n, -0));
 }
 
-/** Whether the bits of a tensor are too many to be counted, on the way too: a zero at the end does not undo it. */
+/** Whether the bit count overflows at any step of the product, even if a later size of 0 would reset it. */
 function overflows(shape: readonly number[]): boolean {
-  let product = 64;
-  return shape.some((size) => !Number.isSafeInteger((product *= size)));
+  let bits = 64; // of the largest element
+  for (const size of shape) {
+    bits *= size;
+    if (!Number.isSafeInteger(bits)) return true;
+  }
+  return false;
 }
 
-/** Half of a character beyond the Basic Multilingual Plane: JSON can write it, UTF-8 cannot. */
+/** Whether the text contains half of a surrogate pair, which JSON can express but UTF-8 cannot. */
 export function hasLoneSurrogate(text: string): boolean {
   return /\p{Surrogate}/u.test(text);
 }

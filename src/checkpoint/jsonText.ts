@@ -1,25 +1,34 @@
 /**
- * Checks of JSON text that `JSON.parse` does not make. Both walk over it once with a loop: a header may be 100 MB, and
- * regular expressions run out of stack on a string of that length.
+ * Checks of JSON text that `JSON.parse` does not make. Both use one loop over the text, because a header may have 100 MB,
+ * and regular expressions overflow the stack on a string of that length.
  */
 
-const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
-const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
-/** How deeply objects and lists lie in one another; the text need not be valid. */
+/** The nesting depth of objects and lists. The text need not be valid JSON. */
 export function nesting(text: string): number {
   let depth = 0;
-  let deepest = 0;
+  let maxDepth = 0;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) i = endOfString(text, i);
-    else if (code === OPEN_BRACE || code === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
     else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+    maxDepth = Math.max(maxDepth, depth);
   }
-  return deepest;
+  return maxDepth;
 }
 
-/** The first key that one object of valid JSON has twice, else null: `JSON.parse` would keep the last and say nothing. */
+/**
+ * The first key that appears twice in one object of valid JSON; null if none does. `JSON.parse` silently keeps the last
+ * one.
+ */
 export function duplicateKey(text: string): string | null {
   const objects: Set<string>[] = [];
   for (let i = 0; i < text.length; i++) {
@@ -39,7 +48,7 @@ export function duplicateKey(text: string): string | null {
   return null;
 }
 
-/** Where the string that begins at `start` has its closing quote, or the end of the text where it has none. */
+/** The index of the closing quote of the string that begins at `start`, or the length of the text if it is missing. */
 function endOfString(text: string, start: number): number {
   let i = start + 1;
   for (; i < text.length && text.charCodeAt(i) !== QUOTE; i++) {

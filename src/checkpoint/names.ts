@@ -9,17 +9,17 @@ import { guessRole, surveyLayer, type Module } from './roles.js';
 
 export { canonicalTensors, type CanonicalTensor, type Part } from './canonical.js';
 
-/** From a tensor's name in the file to its canonical name, or to null for one that is to be left out. */
+/** Maps names in the file to canonical names, or to null for a tensor to leave out. */
 export type TensorMap = Readonly<Record<string, string | null>>;
 
-/** What a tensor of the file is for. */
+/** A tensor of the file with its canonical name. */
 export type ResolvedTensor = Omit<Claim, 'shape'>;
 
 export interface Resolution {
   tensors: ResolvedTensor[];
-  /** Tensors that hold no parameters, with what they are. */
+  /** Tensors that are not parameters, and what they are. */
   ignored: { name: string; what: string }[];
-  /** What the names and shapes left open and how it was taken. */
+  /** Assumptions about what names and shapes do not show. */
   assumptions: string[];
 }
 
@@ -30,11 +30,11 @@ export interface Named {
 }
 
 /**
- * Finds out which tensor of a checkpoint is which, whatever they are called: by the user's map, by canonical name, else
- * by role words, layer number and shape.
+ * Identifies the tensors of a checkpoint: by the user's map, by canonical name, or else by role words, layer number and
+ * shape.
  *
- * @param source what messages call the file
- * @throws CheckpointError if a tensor is left over, missing, claimed twice or of the wrong shape.
+ * @param source the name of the file to use in messages
+ * @throws CheckpointError if a tensor is unidentified, missing, claimed twice or of the wrong shape.
  */
 export function resolveNames(
   tensors: readonly Named[],
@@ -48,7 +48,7 @@ export function resolveNames(
   const canonical = canonicalTensors(config);
   const ignored: Resolution['ignored'] = [];
   const resolved: Claim[] = [];
-  const open: Named[] = [];
+  const unidentified: Named[] = [];
 
   const targets = checkMap(map, tensors, canonical, source);
   for (const { name, shape } of tensors) {
@@ -58,16 +58,14 @@ export function resolveNames(
     else if (target !== undefined) resolved.push({ name, shape, canonical: target, transposed: false, by: 'map' });
     else if (canonical.has(name)) resolved.push({ name, shape, canonical: name, transposed: false, by: 'name' });
     else if (buffer) ignored.push({ name, what: buffer });
-    else open.push({ name, shape });
+    else unidentified.push({ name, shape });
   }
-  const guessed = guessAll(open, targets, config);
+  const guessed = guessAll(unidentified, targets, config);
   resolved.push(...guessed.resolved);
 
   if (guessed.leftOver.length > 0) {
     const list = guessed.leftOver.map(({ name, shape }) => `${plain(name)} ${show(shape)}`);
-    throw new CheckpointError(
-      `${source}: no role, or no single one, for ${enumerate(list)}: say what they are with --tensor-map`,
-    );
+    throw new CheckpointError(`${source}: cannot identify ${enumerate(list)}: map them with --tensor-map`);
   }
   checkComplete(resolved, canonical, config, source);
   return {
@@ -80,25 +78,27 @@ export function resolveNames(
 function assumptionsOf(resolved: readonly ResolvedTensor[]): string[] {
   const assumptions: string[] = [];
   if (resolved.some(({ canonical }) => canonical.includes('.qkv_proj.'))) {
-    assumptions.push('fused projections hold q, k and v in this order');
+    assumptions.push('fused projections contain q, k and v in this order');
   }
   if (resolved.some(({ transposed }) => transposed)) {
-    assumptions.push('matrices are stored [in, out], as GPT-2 does; the square ones, which do not show it, as well');
+    assumptions.push(
+      'matrices are stored as [in, out], like in GPT-2, including square ones, whose shape does not show it',
+    );
   }
   return assumptions;
 }
 
-/** A module of the file with the tensors that it was put together from. */
-type OpenModule = Module & { prefix: string; tensors: { tensor: Named; kind: 'weight' | 'bias' }[] };
+/** A module of the file with its tensors. */
+type FileModule = Module & { prefix: string; tensors: { tensor: Named; kind: 'weight' | 'bias' }[] };
 
-/** Resolves what it can of the tensors that neither the map nor their own name has resolved. */
+/** Guesses the tensors that neither the map nor their own name identifies. */
 function guessAll(
-  open: readonly Named[],
+  tensors: readonly Named[],
   targets: ReadonlyMap<string, string | null>,
   config: ModelConfig,
 ): { resolved: Claim[]; leftOver: Named[] } {
   const resolved: Claim[] = [];
-  const { modules, leftOver } = groupByModule(open);
+  const { modules, leftOver } = groupByModule(tensors);
   const modulesOf = new Map<number | null, Module[]>(modules.map(({ layer }) => [layer, []]));
   for (const module of modules) modulesOf.get(module.layer)!.push(module);
   const layers = new Map([...modulesOf].map(([layer, members]) => [layer, surveyLayer(members, config)]));
@@ -107,7 +107,7 @@ function guessAll(
     const role = guessRole(module, layers.get(module.layer)!, config);
     for (const { tensor, kind } of module.tensors) {
       if (mapped?.endsWith('.weight') && kind === 'bias') {
-        // its weight has a place in the user's map, and where the weight is, there is the bias
+        // The user's map places the weight of this module, so its bias follows.
         const canonical = mapped.replace(/weight$/, 'bias');
         resolved.push({ ...tensor, canonical, transposed: false, by: 'map' });
       } else if (role) {
@@ -120,12 +120,12 @@ function guessAll(
   return { resolved, leftOver };
 }
 
-/** Puts weights and biases together; what is neither is left over. */
-function groupByModule(open: readonly Named[]): { modules: OpenModule[]; leftOver: Named[] } {
-  const container = layerContainer(open);
-  const modules = new Map<string, OpenModule>();
+/** Groups weights and biases by module. Tensors that are neither are left over. */
+function groupByModule(tensors: readonly Named[]): { modules: FileModule[]; leftOver: Named[] } {
+  const container = layerContainer(tensors);
+  const modules = new Map<string, FileModule>();
   const leftOver: Named[] = [];
-  for (const tensor of open) {
+  for (const tensor of tensors) {
     const match = /^(.*?)([._])(weight|bias|gamma|beta)$/.exec(tensor.name);
     if (!match) {
       leftOver.push(tensor);
@@ -149,15 +149,15 @@ function groupByModule(open: readonly Named[]): { modules: OpenModule[]; leftOve
   return { modules: [...modules.values()], leftOver };
 }
 
-/** What stands before the layer numbers: the prefix, such as `transformer.h`, that most numbered names share. */
+/** The prefix before the layer numbers, such as `transformer.h`: the one that most numbered names share. */
 function layerContainer(tensors: readonly Named[]): string | null {
   const counts = new Map<string, number>();
   for (const { name } of tensors) {
     const match = /^(.*?)\.\d+\./.exec(name);
     if (match) counts.set(match[1], (counts.get(match[1]) ?? 0) + 1);
   }
-  const [best] = [...counts].sort((a, b) => b[1] - a[1]);
-  return counts.size === 0 ? null : best[0];
+  const byCount = [...counts].sort((a, b) => b[1] - a[1]);
+  return byCount.length === 0 ? null : byCount[0][0];
 }
 
 function placeIn(container: string, name: string): { layer: number; rest: string } | null {
@@ -165,7 +165,7 @@ function placeIn(container: string, name: string): { layer: number; rest: string
   return match && { layer: Number(match[1]), rest: match[2] };
 }
 
-/** The user's map, each name in it known on its side. A Map, because a tensor may be called `constructor`. */
+/** Checks that the user's map has only existing names. Returns a Map, because a tensor may be called `constructor`. */
 function checkMap(
   map: unknown,
   tensors: readonly Named[],
@@ -180,7 +180,7 @@ function checkMap(
   for (const [name, target] of targets) {
     if (!names.has(name)) throw new CheckpointError(`tensor map: ${source} has no tensor ${quote(name)}`);
     if (target !== null && !canonical.has(target)) {
-      throw new CheckpointError(`tensor map: ${quote(target)}, given for ${quote(name)}, is no canonical name`);
+      throw new CheckpointError(`tensor map: ${quote(target)}, given for ${quote(name)}, is not a canonical name`);
     }
   }
   return targets;

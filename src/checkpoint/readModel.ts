@@ -98,7 +98,7 @@ export async function readModel(
     }
     await Promise.all(Array.from({ length: READERS }, readSome));
     const weights = assemble(report.config, splitFused(loaded));
-    return { model: { config: report.config, weights, home }, report };
+    return { model: { config: report.config, weights, ...(home && { home }) }, report };
   });
 }
 
@@ -212,12 +212,12 @@ async function packerFor(dtype: Dtype): Promise<PackRows> {
   return (await openPacker().catch(() => null)) ?? packRows; // a page's security policy may forbid compiling
 }
 
-/** @throws CheckpointError if there is no room. */
+/** @throws CheckpointError if memory runs out. */
 function allocateHeap(bytes: number): Uint8Array {
   try {
     return new Uint8Array(bytes);
   } catch {
-    throw new CheckpointError(`there is no memory for a tensor of ${bytes} bytes`);
+    throw new CheckpointError(`out of memory: cannot allocate a tensor of ${bytes} bytes`);
   }
 }
 

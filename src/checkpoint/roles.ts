@@ -1,22 +1,24 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 
 /**
- * Guesses what a module of a checkpoint is from the words in its name, its place and the shape of its weight. Each rule
- * is a convention seen in published models; where two roles are possible nothing is guessed.
+ * Guesses the role of a checkpoint's module from the words in its name, its layer and the shape of its weight. Each rule
+ * is a convention of published models. If two roles are possible, nothing is guessed.
  */
 
-/** A module: the tensors that share a name but for its ending, such as `h.3.attn.c_proj` with `.weight` and `.bias`. */
+/** A module: a weight and a bias with the same name, such as `h.3.attn.c_proj` with `.weight` and `.bias`. */
 export interface Module {
   name: string;
-  /** The layer that it belongs to, null for what stands outside of the layers. */
+  /** Its layer; null for a module outside the layers. */
   layer: number | null;
   weight: readonly number[] | null;
   bias: readonly number[] | null;
 }
 
-/** A module's role: the canonical name, for those in a layer without the layer, and whether it is stored [in, out]. */
+/** What a module is. */
 export interface Role {
+  /** The canonical name, without the layer. */
   module: string;
+  /** Whether its weight is stored as [in, out]. */
   transposed: boolean;
 }
 
@@ -31,13 +33,13 @@ const POSITION = ['wpe', 'pos', 'position', 'positional'];
 const UP = ['up', 'in', 'wi', 'expand', 'intermediate', 'upproj'];
 const DOWN = ['down', 'out', 'output', 'wo', 'contract', 'downproj'];
 
-/** What the modules of one layer show together and none shows alone. */
+/** What only all modules of a layer together show. */
 export interface Survey {
-  /** Whether they are stored [in, out]. */
+  /** Whether matrices are stored as [in, out]. */
   transposed: boolean;
-  /** The numbers that end the names of its norms: `ln_1`, `ln_2`. */
+  /** The numbers at the end of the norms' names: `ln_1`, `ln_2`. */
   norms: readonly number[];
-  /** The numbers that end the names of its feed-forward matrices: `fc1`, `fc2` or `net.0`, `net.2`. */
+  /** The numbers at the end of the feed-forward matrices' names: `fc1`, `fc2` or `net.0`, `net.2`. */
   feedForward: readonly number[];
 }
 
@@ -51,7 +53,7 @@ export function surveyLayer(modules: readonly Module[], { dModel: C }: ModelConf
   };
 }
 
-/** Null where the words and shapes leave no role or more than one. */
+/** Guesses a module's role; null if no role or more than one fits. */
 export function guessRole(module: Module, survey: Survey, config: ModelConfig): Role | null {
   const { weight, layer } = module;
   if (!weight) return null;
@@ -69,7 +71,7 @@ export function guessRole(module: Module, survey: Survey, config: ModelConfig): 
   return name === null ? null : { module: name, transposed: survey.transposed };
 }
 
-/** The last words of a name, the numbers behind it left out: `attn.to_out.0` gives `to`, `out`. */
+/** The words of a name's last part, ignoring numbers: `to`, `out` for `attn.to_out.0`. */
 function lastWords(name: string): string[] {
   const segments = name.split('.').filter((segment) => !/^\d+$/.test(segment));
   return wordsOf(segments.at(-1) ?? '');
@@ -86,7 +88,7 @@ function has(words: readonly string[], options: readonly string[]): boolean {
   return words.some((word) => options.includes(word));
 }
 
-/** Embedding [V, E] or head [V, C]: by the words, and by shape where those say neither or both. */
+/** Embedding [V, E] or head [V, C]: by words, or by shape if the words fit neither or both. */
 function guessOutside(
   name: string,
   [rows, columns]: readonly number[],
@@ -101,18 +103,19 @@ function guessOutside(
   return columns === C ? 'lm_head' : null;
 }
 
-/** The final norm, unless it is one of the embedding, which this architecture does not have. */
+/** The final norm, unless it is the embedding's norm, which this architecture does not have. */
 function guessNormOutside(name: string): string | null {
   return has(wordsOf(name), [...EMBEDDING, ...POSITION, 'embd', 'input']) ? null : 'final_layernorm';
 }
 
-/** Attention's norm or the feed-forward's. */
+/** The norm before attention or before the feed-forward network. */
 function guessNorm(name: string, numbers: readonly number[]): string | null {
-  const [attention, feedForward] = ['input_layernorm', 'post_attention_layernorm'];
+  const attention = 'input_layernorm';
+  const feedForward = 'post_attention_layernorm';
   const words = wordsOf(name);
   if (words.includes('post') && has(words, ['attention', 'attn'])) return feedForward;
   if (words.includes('input')) return attention;
-  // ln_1 and ln_2, or norms.0 and norms.1: the lower number comes first
+  // ln_1 and ln_2, or norms.0 and norms.1: the norm with the lower number comes first.
   const isFirst = isLowerOfTwo(endingNumber(name), numbers);
   if (isFirst !== null) return isFirst ? attention : feedForward;
   if (has(words, ['ffn', 'mlp', 'ff', 'feed', 'feedforward', 'final'])) return feedForward;
@@ -120,7 +123,7 @@ function guessNorm(name: string, numbers: readonly number[]): string | null {
   return null;
 }
 
-/** A matrix in a layer: its shape tells the feed-forward and fused projections, the words tell q, k, v and output. */
+/** A matrix in a layer. The shape identifies feed-forward and fused projections; words identify q, k, v and output. */
 function guessMatrix(
   name: string,
   rows: number,
@@ -131,27 +134,27 @@ function guessMatrix(
   const words = lastWords(name);
   const isOneOf = [QUERY, KEY, VALUE].map((options) => has(words, options));
   if (columns === C && rows === 3 * C) {
-    // GPT-NeoX and BLOOM mean by query_key_value that the rows of each head stand together
+    // In GPT-NeoX and BLOOM, query_key_value groups its rows by head, so q, k and v are interleaved.
     return isOneOf.includes(true) ? null : 'self_attn.qkv_proj';
   }
   if ((columns === C && rows === 4 * C) || (columns === 4 * C && rows === C)) {
     const isUp = rows === 4 * C;
-    const saysUp = isLowerOfTwo(endingNumber(name), feedForwardNumbers) ?? saysItIsUp(words);
-    // where name and shape disagree, it is stored [in, out] or is something else
-    if (saysUp !== null && saysUp !== isUp) return null;
+    const isNamedUp = isLowerOfTwo(endingNumber(name), feedForwardNumbers) ?? isUpByWords(words);
+    // If name and shape disagree, the matrix is stored as [in, out] or is something else.
+    if (isNamedUp !== null && isNamedUp !== isUp) return null;
     return isUp ? 'ffn.0' : 'ffn.2';
   }
   if (isOneOf.filter(Boolean).length === 1) return `self_attn.${'qkv'[isOneOf.indexOf(true)]}_proj`;
   return !isOneOf.includes(true) && has(words, OUTPUT) ? 'self_attn.o_proj' : null;
 }
 
-/** Whether the words say that a feed-forward matrix is the first one; null where they say nothing. */
-function saysItIsUp(words: readonly string[]): boolean | null {
+/** Whether the words name the first feed-forward matrix; null if they name neither. */
+function isUpByWords(words: readonly string[]): boolean | null {
   if (has(words, UP)) return true;
   return has(words, DOWN) || words.join('_') === 'c_proj' ? false : null;
 }
 
-/** GPT-2 stores its matrices [in, out]: a fused [C, 3C] can be nothing else, others are told by their bias. */
+/** Whether a matrix is stored as [in, out], like in GPT-2: a fused one has the shape [C, 3C], others have a bias of [out]. */
 function isTransposed({ weight, bias, layer }: Module, C: number): boolean {
   if (layer === null || weight?.length !== 2 || weight[0] === weight[1]) return false;
   return (weight[0] === C && weight[1] === 3 * C) || (bias !== null && bias[0] === weight[1]);
@@ -166,7 +169,7 @@ function endingNumbers(modules: readonly Module[]): number[] {
   return modules.map(({ name }) => endingNumber(name)).filter((number) => number !== null);
 }
 
-/** Null where there are not two numbers, or `number` is none. */
+/** Whether `number` is the lower of two numbers; null if it is null or if there are not two. */
 function isLowerOfTwo(number: number | null, numbers: readonly number[]): boolean | null {
   return number === null || numbers.length !== 2 ? null : number === Math.min(...numbers);
 }

@@ -1,4 +1,5 @@
-import { openFile, writeFileWhole } from '../folder/nodeFile.js';
+import { openFile } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
 import { encodeSafetensors, type WritableTensor } from './writer.js';
 
@@ -7,7 +8,7 @@ export { readSafetensors, SafetensorsFile } from './reader.js';
 export { encodeLazily, encodeSafetensors, type LazyTensor, type WritableTensor } from './writer.js';
 
 /**
- * Opens a safetensors file on disk; {@link SafetensorsFile.close} it when done.
+ * Opens a safetensors file on disk. Call {@link SafetensorsFile.close} when done.
  *
  * @throws CheckpointError that names the file and the fault.
  */
@@ -16,7 +17,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 }
 
 /**
- * Writes a safetensors file. It appears under its name only when it is whole.
+ * Writes a safetensors file. It appears under its name only when it is complete.
  *
  * @throws CheckpointError if it cannot be written.
  */

@@ -1,10 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelConfig } from '../../reference/lib/config.js';
-import { messageOf } from '../../reference/lib/errors.js';
 import type { Model } from '../../reference/lib/weights.js';
-import { writeFileWhole } from '../folder/nodeFile.js';
-import { CheckpointError } from '../lib/errors.js';
+import { makeFolder, writeFileWhole } from '../folder/outputFile.js';
 import { namedTensors } from './assemble.js';
 import { formatConfig } from './config.js';
 import { writeSafetensors } from './safetensors.js';
@@ -33,17 +30,4 @@ export async function saveConfig(
   await makeFolder(folder);
   const json = `${JSON.stringify({ ...formatConfig(config), ...more }, null, 2)}\n`;
   await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
-}
-
-/**
- * Creates a folder unless it exists.
- *
- * @throws CheckpointError if the folder cannot be created.
- */
-export async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw new CheckpointError(`${folder} cannot be created: ${messageOf(error)}`);
-  }
 }

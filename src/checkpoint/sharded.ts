@@ -7,7 +7,7 @@ import type { TensorStore } from './tensorStore.js';
 
 /**
  * Opens all shards listed in a `model.safetensors.index.json` and checks the index: every tensor must be in the shard that
- * the index names, and no shard may contain any other tensor. Null if there is no index.
+ * the index names, and no shard may contain any other tensor. Null if the folder has no index.
  *
  * @throws CheckpointError that names the index or the shard and the fault.
  */

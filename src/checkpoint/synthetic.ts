@@ -6,14 +6,14 @@ import { canonicalTensors } from './names.js';
 import type { LazyTensor } from './safetensors.js';
 
 /**
- * Checkpoints whose every weight is an integer hash of (seed, tensor, index): the full size without shipping a gigabyte.
- * `golden/synthetic.py` makes the same bits with numpy.
+ * Lists the tensors of a checkpoint whose weights are integer hashes of (seed, tensor, index). This tests the full size
+ * without shipping a gigabyte. `golden/synthetic.py` computes the same bits with numpy.
  *
  *     h = mix(index · 0x9e3779b1 + mix(seed + fnv1a(name)))        32 bits
  *     u = (h >>> 8) / 2²³ − 1                                      24 bits, in [−1, 1)
  *     weight = float32(center + float32(limit · u))
  *
- * Matrices have limit 2 / √K, so that a sum of K products keeps the size of its input; a norm's weight lies in [0.5, 1.5).
+ * Matrices have limit 2 / √K, so that a sum of K products is about as large as its input. Norm weights are in [0.5, 1.5).
  */
 export function syntheticTensors(config: ModelConfig, seed: number): LazyTensor[] {
   return [...canonicalTensors(config).values()]
@@ -26,7 +26,7 @@ export function syntheticTensors(config: ModelConfig, seed: number): LazyTensor[
     }));
 }
 
-/** A synthetic model in memory. */
+/** Builds a synthetic model in memory. */
 export function syntheticModel(config: ModelConfig, seed: number): Model {
   const tensors = syntheticTensors(config, seed).map(
     ({ name, shape, make }) => [name, tensor(shape, make() as Float32Array)] as const,
@@ -34,7 +34,7 @@ export function syntheticModel(config: ModelConfig, seed: number): Model {
   return { config, weights: assemble(config, new Map(tensors)) };
 }
 
-/** The layout of upstream: attention without biases, q, k and v apart. */
+/** Whether the published models have this tensor: their attention has no biases, and separate q, k and v. */
 function isUpstream(name: string): boolean {
   return !name.includes('.qkv_proj.') && !/self_attn\..*bias$/.test(name);
 }

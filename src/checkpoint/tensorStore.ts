@@ -9,7 +9,7 @@ export interface TensorStore {
   /**
    * Reads a tensor of F32, F16, BF16 or F64 as float32. F64 is rounded; the other types are exact.
    *
-   * @throws CheckpointError if there is no such tensor, its dtype is none of these, or it does not fit into memory.
+   * @throws CheckpointError if the tensor does not exist, has another dtype, or does not fit in memory.
    */
   readFloat32(name: string): Promise<Tensor>;
   /**

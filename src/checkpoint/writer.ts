@@ -4,16 +4,16 @@ import { DTYPE_BITS, LITTLE_ENDIAN } from './dtype.js';
 import { hasLoneSurrogate, MAX_HEADER } from './header.js';
 import { quote } from '../lib/quote.js';
 
-/** What can be written: float32 as F32, float64 as F64. */
+/** A tensor in memory that can be written: float32 as F32, float64 as F64. */
 export interface WritableTensor {
   readonly data: Float32Array | Float64Array;
   readonly shape: readonly number[];
 }
 
-/** What a tensor of each type is written from. Bytes of BF16 and F16 are little-endian already. */
+/** The data of a tensor. The bytes of BF16 and F16 are already little-endian. */
 type LazyData = Float32Array | Float64Array | Uint8Array;
 
-/** A tensor that is made when its turn to be written comes, so that a checkpoint need not be in memory as a whole. */
+/** A tensor whose data is made only when it is written, so that a checkpoint need not fit in memory. */
 export interface LazyTensor {
   readonly name: string;
   readonly dtype: 'F32' | 'F64' | 'BF16' | 'F16' | 'I8' | 'U8';
@@ -22,11 +22,11 @@ export interface LazyTensor {
 }
 
 /**
- * The bytes of a safetensors file, piece by piece and without a copy of the data: the header, then the tensors, larger
- * types before smaller ones so that each begins at a multiple of its size, else in the order given. The same input gives the same bytes.
+ * Yields the bytes of a safetensors file in pieces, without copying the data: first the header, then each tensor. Larger
+ * dtypes come before smaller ones, so that each tensor is aligned; otherwise the order is kept. The same input gives the
+ * same bytes.
  *
- * @throws EmergentError if a name is taken twice or cannot be written, or if a tensor's data is not as long as its shape
- *   says.
+ * @throws EmergentError if a name is duplicate or invalid, or if a tensor's data does not fit its dtype and shape.
  */
 export function* encodeLazily(
   tensors: readonly LazyTensor[],
@@ -36,8 +36,8 @@ export function* encodeLazily(
   yield encodeHeader(ordered, metadata);
   for (const { name, dtype, shape, make } of ordered) {
     const data = make();
-    const typed = data instanceof Uint8Array || data.BYTES_PER_ELEMENT * 8 === DTYPE_BITS[dtype];
-    if (!typed || data.byteLength * 8 !== sizeOf(shape) * DTYPE_BITS[dtype]) {
+    const fitsDtype = data instanceof Uint8Array || data.BYTES_PER_ELEMENT * 8 === DTYPE_BITS[dtype];
+    if (!fitsDtype || data.byteLength * 8 !== sizeOf(shape) * DTYPE_BITS[dtype]) {
       throw new EmergentError(
         `tensor ${quote(name)}, ${dtype} of shape ${show(shape)}, has ${data.length} elements ` +
           `of ${data.BYTES_PER_ELEMENT} bytes`,
@@ -47,14 +47,14 @@ export function* encodeLazily(
   }
 }
 
-/** The length of the header and the header, padded so that the data begins at a multiple of 8. */
+/** Encodes the length prefix and the header, padded so that the data begins at a multiple of 8. */
 function encodeHeader(tensors: readonly LazyTensor[], metadata?: Readonly<Record<string, string>>): Uint8Array {
   const header = new Map<string, unknown>(metadata ? [['__metadata__', metadata]] : []);
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
-    if (name === '__metadata__') throw new EmergentError('no tensor can be called __metadata__');
-    if (hasLoneSurrogate(name)) throw new EmergentError(`tensor ${quote(name)} has a name that is no Unicode text`);
-    if (header.has(name)) throw new EmergentError(`there are two tensors ${quote(name)}`);
+    if (name === '__metadata__') throw new EmergentError('a tensor cannot be called __metadata__');
+    if (hasLoneSurrogate(name)) throw new EmergentError(`tensor ${quote(name)} has a name that is not valid Unicode`);
+    if (header.has(name)) throw new EmergentError(`two tensors are called ${quote(name)}`);
     const begin = end;
     end += (sizeOf(shape) * DTYPE_BITS[dtype]) / 8;
     header.set(name, { dtype, shape, data_offsets: [begin, end] });
@@ -68,7 +68,7 @@ function encodeHeader(tensors: readonly LazyTensor[], metadata?: Readonly<Record
   return bytes;
 }
 
-/** As {@link encodeLazily}, of tensors that are in memory. */
+/** Like {@link encodeLazily}, but for tensors in memory. */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, WritableTensor>>,
   metadata?: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { saveConfig } from '../checkpoint/saveModel.js';
-import { writeFileWhole } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';
 import { PRESETS } from '../checkpoint/config.js';

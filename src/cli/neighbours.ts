@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import { CARRIER, nearest, positions, type Neighbour } from '../lens.js';

@@ -9,18 +9,21 @@ import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 interface TraceFlags extends ModelFlags, TokenFlags {
   backend: string;
   out: string;
+  attnWeights?: boolean;
 }
 
 export function traceCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('trace'))))
     .description('Write every named activation: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.')
     .requiredOption('--out <file>', 'safetensors file to write')
+    .option('--attn-weights', 'write the attention weights as well (needs --backend reference)')
     .addHelpText(
       'after',
       `
 Examples:
   emergent trace --tokens 1,2,3 --out trace.safetensors
-  emergent trace --text "Question: What is the capital of Japan?" --out trace.safetensors`,
+  emergent trace --text "Question: What is the capital of Japan?" --out trace.safetensors
+  emergent trace --tokens 1,2,3 --backend reference --attn-weights --out trace.safetensors`,
     )
     .action(async (flags: TraceFlags) => {
       const { model } = await openModel(flags);
@@ -29,6 +32,7 @@ Examples:
       await withSession(model, flags.backend, (session) =>
         session.forward(ids, {
           logits: 'all',
+          attnWeights: flags.attnWeights,
           trace: (name, value) => {
             activations[name] = value;
           },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/nodeFile.js';
+import { writeFileWhole } from '../folder/outputFile.js';
 import { explain } from '../verify/explain.js';
 import { checkWeights } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';
@@ -22,7 +22,7 @@ interface VerifyFlags extends ModelFlags {
 export function verifyCommand(): Command {
   return addBackendOption(addModelOptions(new Command('verify')))
     .description('Compare every activation with a golden file: where does it first differ, by how much, and why?')
-    .requiredOption('--golden <file>', 'what golden/export.py or `emergent trace` wrote')
+    .requiredOption('--golden <file>', 'golden file, from golden/run.sh or `emergent trace`')
     .option('--any-weights', 'compare although the golden file is of other weights')
     .option('--json', 'print one JSON object')
     .option('--html <file>', 'write a page with charts')
@@ -46,11 +46,11 @@ Examples:
         process.stderr.write(`wrote ${flags.html}\n`);
       }
       if (flags.json) {
-        const { rows, first, backend, precision } = report;
+        const { rows, first, backend, precision, notCompared } = report;
         const explained = explanation && describeChange(explanation);
         const header = { ...golden.header, float32_distance: undefined };
         process.stdout.write(
-          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, rows })}\n`,
+          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, notCompared, rows })}\n`,
         );
       } else {
         process.stdout.write(`${table([COLUMNS, ...report.rows.map(cells)])}\n\n${summarize(report, explanation)}\n`);

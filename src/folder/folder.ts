@@ -12,7 +12,7 @@ import { messageOf, type EmergentError } from '../../reference/lib/errors.js';
 export interface Folder {
   /** The name to use in messages. */
   readonly name: string;
-  /** The files in the folder; null where there is no way to list them. */
+  /** The files in the folder; null if they cannot be listed. */
   readonly files: readonly string[] | null;
   /** The name of a file to use in messages. */
   pathOf(file: string): string;

@@ -168,7 +168,7 @@ function versionOf(response: Response): string {
   return `${tag} ${sizeOf(response) ?? ''}`;
 }
 
-/** Whether a response belongs to the version that the parts are of. A version without any mark matches nothing. */
+/** Whether a response has the same version as the stored parts. An unidentified version matches nothing. */
 function isSameVersion(response: Response, { version }: KeptParts): boolean {
   return version !== ' ' && versionOf(response) === version;
 }

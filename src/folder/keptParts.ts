@@ -28,7 +28,7 @@ export class KeptParts {
     return kept;
   }
 
-  /** The version of the file that the parts belong to, as the server identified it. */
+  /** The version of the file that the parts come from, as the server identified it. */
   get version(): string {
     return this.#version;
   }

@@ -1,9 +1,9 @@
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { CheckpointError } from '../lib/errors.js';
 import { messageOf } from '../../reference/lib/errors.js';
 import type { ByteSource } from './byteSource.js';
 
-/** Linux transfers at most 2 GiB in one read or write call, so we split larger transfers. */
+/** Linux transfers at most 2 GiB in one read call. */
 const MAX_CALL = 2 ** 30;
 
 /**
@@ -51,46 +51,5 @@ async function read(
     return await handle.read(target, start, length, offset);
   } catch (error) {
     throw new CheckpointError(`${path} cannot be read: ${messageOf(error)}`);
-  }
-}
-
-/** Counts the writes of this process, so that each gets its own temporary name. */
-let writeCount = 0;
-
-/**
- * Writes a file piece by piece under a temporary name in the same folder, then renames it. An interrupted write
- * therefore never leaves a partial file under the final name.
- *
- * @throws CheckpointError if the file cannot be written. A previous file of that name is then unchanged.
- */
-export async function writeFileWhole(
-  path: string,
-  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  writeCount++;
-  const temporary = `${path}.${process.pid}-${writeCount}.part`;
-  try {
-    const previous = await stat(path).catch(() => null);
-    if (previous && !previous.isFile()) throw new Error('it is not a file'); // the rename would replace /dev/null itself
-    const handle = await open(temporary, 'w');
-    try {
-      for await (const piece of pieces) await writeAll(handle, piece);
-      await handle.sync(); // otherwise the new name could reach the disk before the data
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error instanceof CheckpointError
-      ? error
-      : new CheckpointError(`${path} cannot be written: ${messageOf(error)}`);
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, MAX_CALL));
-    done += bytesWritten;
   }
 }

@@ -1,24 +1,24 @@
 import { EmergentError } from '../../reference/lib/errors.js';
 
-/** A model configuration that is incomplete or contradicts itself. */
+/** A model configuration is incomplete or contradicts itself. */
 export class ConfigError extends EmergentError {
   override name = 'ConfigError';
 }
 
-/** A checkpoint file that breaks the format, or tensors that do not make up a model. */
+/** A checkpoint file is malformed, or its tensors do not form a model. */
 export class CheckpointError extends EmergentError {
   override name = 'CheckpointError';
 }
 
-/** A tokenizer that cannot be read or built, or text or ids that it cannot take. */
+/** A tokenizer cannot be read or built, or cannot process a text or ids. */
 export class TokenizerError extends EmergentError {
   override name = 'TokenizerError';
 }
 
-/** A model that the Hugging Face Hub does not give: unknown, gated, out of reach, or not what was announced. */
+/** A model cannot be downloaded from the Hugging Face Hub: it is unknown, gated, unreachable, or sent incorrectly. */
 export class HubError extends EmergentError {
   override name = 'HubError';
-  /** The Hub could not be asked, so that what an earlier download left may stand in. */
+  /** Whether the Hub could not be reached, so that a cached copy may be used instead. */
   readonly unreachable: boolean;
 
   constructor(message: string, { unreachable = false }: { unreachable?: boolean } = {}) {

@@ -1,4 +1,4 @@
-/** A self-contained page without scripts, in the look of this project's reports. */
+/** A self-contained HTML page without scripts, in the style of this project's reports. */
 export function page(title: string, body: string, style = ''): string {
   return `<!doctype html>
 <html lang="en">
@@ -17,6 +17,7 @@ ${body}
 `;
 }
 
+/** Escapes text for HTML elements and quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

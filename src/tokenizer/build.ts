@@ -1,30 +1,30 @@
 import { TokenizerError } from '../lib/errors.js';
 
-/** How often a language's n-grams were counted, most frequent first; `[gram, count]`. */
+/** The n-gram counts of one language, as `[gram, count]`. */
 export interface NgramCounts {
   lang: string;
-  /** Single characters, for layouts whose code points does not cover the text. */
+  /** Counts of single characters, for layouts whose code points do not cover the text. */
   unigrams?: [string, number][];
   bigrams: [string, number][];
   trigrams: [string, number][];
 }
 
-/** A range of token ids, both ends included. */
+/** A range of token ids, including both ends. */
 type Range = readonly [first: number, last: number];
 
-/** Which ids a vocabulary gives to what. */
+/** How a vocabulary assigns its ids. */
 export interface VocabularyLayout {
   vocabSize: number;
-  /** Ids that stand for the code point of the same number. */
+  /** Ids whose token is the character with that code point. */
   codePoints: readonly Range[];
   special: Range;
-  /** Where the n-grams go, in order. */
+  /** Ids for n-grams, in order. */
   ngrams: readonly Range[];
-  /** How many n-grams of each length a language contributes. */
+  /** How many n-grams of each length each language contributes. */
   top: number;
 }
 
-/** The vocabulary of the published models: the Basic Multilingual Plane, n-grams where Unicode has no characters. */
+/** The vocabulary of the published models: the Basic Multilingual Plane, with n-grams at surrogates and private use. */
 export const BVV241: VocabularyLayout = {
   vocabSize: 65536,
   codePoints: [
@@ -39,7 +39,7 @@ export const BVV241: VocabularyLayout = {
   top: 338,
 };
 
-/** The same kind of vocabulary for a small model: ASCII, 32 special tokens, n-grams up to `vocabSize`. */
+/** A similar vocabulary for a small model: ASCII, 32 special tokens, and n-grams up to `vocabSize`. */
 export function compactLayout(vocabSize: number, top: number): VocabularyLayout {
   if (!Number.isSafeInteger(vocabSize) || vocabSize < 256 || vocabSize > 0xd800) {
     throw new TokenizerError(`vocabulary size must be an integer from 256 to 55296, got ${vocabSize}`);
@@ -47,53 +47,74 @@ export function compactLayout(vocabSize: number, top: number): VocabularyLayout 
   return { vocabSize, codePoints: [[0, 0x7f]], special: [0x80, 0x9f], ngrams: [[0xa0, vocabSize - 1]], top };
 }
 
+// prettier-ignore
 const SPECIAL_TOKENS = [
-  ...['<pad>', '<s>', '</s>', '<unk>', '<think>', '</think>', '<emotions>', '</emotions>', '<tool_call>'],
-  ...['</tool_call>', '<tool_response>', '</tool_response>', '[INST]', '[/INST]', '[EOT]', '[USER]', '[ASSISTANT]'],
-  ...['[FIM_PREFIX]', '[FIM_MIDDLE]', '[FIM_SUFFIX]', '[FIM_PAD]', '[REPO_NAME]', '[FILE_SEP]'],
+  '<pad>', '<s>', '</s>', '<unk>', '<think>', '</think>', '<emotions>', '</emotions>', '<tool_call>', '</tool_call>',
+  '<tool_response>', '</tool_response>', '[INST]', '[/INST]', '[EOT]', '[USER]', '[ASSISTANT]',
+  '[FIM_PREFIX]', '[FIM_MIDDLE]', '[FIM_SUFFIX]', '[FIM_PAD]', '[REPO_NAME]', '[FILE_SEP]',
 ];
 
-/** The two files of a tokenizer folder, as plain objects. */
+/** The two tokenizer files of a model folder, as plain objects. */
 export interface TokenizerFiles {
   'tokenizer.json': object;
   'tokenizer_config.json': object;
 }
 
 /**
- * Builds a tokenizer of the bvv241 kind from n-gram counts.
+ * Builds a tokenizer like bvv241 from n-gram counts.
  *
- * Every code point of the layout is its own token. The union of each language's most frequent n-grams, longest first
- * and then by code points, takes the n-gram ids; ids left over become `<unused_N>`. The merges are, in that same order
- * of n-grams, all the ways to split one into two tokens that exist; byte-pair encoding then finds the n-grams.
+ * Every code point of the layout is a token. The most frequent n-grams of all languages, without duplicates, get the
+ * n-gram ids: longest first, then by code points. Remaining ids become `<unused_N>`. The merges are all ways to split an
+ * n-gram into two existing tokens, in the order of the n-grams. With them, byte-pair encoding finds the n-grams.
  *
- * @throws TokenizerError if the counts are malformed or hold more n-grams than the layout has ids for.
+ * @throws TokenizerError if the counts are malformed or contain more n-grams than the layout has ids for.
  */
 export function buildTokenizer(counts: unknown, layout: VocabularyLayout = BVV241, source = 'n-grams'): TokenizerFiles {
-  const tokens = new Array<string | undefined>(layout.vocabSize);
-  const known = new Set<string>();
-  function place(id: number, token: string): void {
-    tokens[id] = token;
-    known.add(token);
-  }
+  const characters = placeCharacters(layout);
+  const taken = new Set(characters.values());
+  const candidates = selectNgrams(parseCounts(counts, source), layout.top);
+  const ngrams = candidates.filter((gram) => !taken.has(gram));
+  const tokens = new Map([...characters, ...placeNgrams(ngrams, layout, source)]);
+  return {
+    'tokenizer.json': tokenizerJson(vocabOf(tokens, layout.vocabSize), mergesOf(ngrams, tokens), layout.special[0]),
+    'tokenizer_config.json': tokenizerConfig(),
+  };
+}
 
-  for (const range of layout.codePoints) for (const id of idsOf(range)) place(id, String.fromCodePoint(id));
-  const [firstSpecial] = layout.special;
-  for (const id of idsOf(layout.special)) {
-    place(id, SPECIAL_TOKENS[id - firstSpecial] ?? `<special_token_${id - firstSpecial}>`);
+/** Assigns the ids of code points and special tokens. */
+function placeCharacters({ codePoints, special }: VocabularyLayout): Map<number, string> {
+  const tokens = new Map<number, string>();
+  for (const range of codePoints) {
+    for (const id of idsOf(range)) tokens.set(id, String.fromCodePoint(id));
   }
-
-  const ngrams = selectNgrams(parseCounts(counts, source), layout.top).filter((gram) => !known.has(gram));
-  const places = layout.ngrams.flatMap((range) => [...idsOf(range)]);
-  if (ngrams.length > places.length) {
-    throw new TokenizerError(`${source}: ${ngrams.length} n-grams for ${places.length} ids: take fewer a language`);
+  for (const id of idsOf(special)) {
+    const index = id - special[0];
+    tokens.set(id, SPECIAL_TOKENS[index] ?? `<special_token_${index}>`);
   }
-  ngrams.forEach((gram, i) => {
-    place(places[i], gram);
-  });
+  return tokens;
+}
 
+/** Assigns the ids of n-grams. */
+function placeNgrams(ngrams: readonly string[], layout: VocabularyLayout, source: string): Map<number, string> {
+  const ids = layout.ngrams.flatMap((range) => [...idsOf(range)]);
+  if (ngrams.length > ids.length) {
+    throw new TokenizerError(
+      `${source}: ${ngrams.length} n-grams do not fit into ${ids.length} ids: use fewer per language`,
+    );
+  }
+  return new Map(ngrams.map((gram, i) => [ids[i], gram]));
+}
+
+/** The id of every token, including tokens for unused ids. */
+function vocabOf(tokens: ReadonlyMap<number, string>, vocabSize: number): Record<string, number> {
   const vocab: Record<string, number> = {};
-  for (let id = 0; id < layout.vocabSize; id++) vocab[tokens[id] ?? `<unused_${id}>`] = id;
+  for (let id = 0; id < vocabSize; id++) vocab[tokens.get(id) ?? `<unused_${id}>`] = id;
+  return vocab;
+}
 
+/** All ways to split an n-gram into two tokens. */
+function mergesOf(ngrams: readonly string[], tokens: ReadonlyMap<number, string>): [string, string][] {
+  const known = new Set(tokens.values());
   const merges: [string, string][] = [];
   for (const gram of ngrams) {
     const characters = Array.from(gram);
@@ -103,45 +124,50 @@ export function buildTokenizer(counts: unknown, layout: VocabularyLayout = BVV24
       if (known.has(left) && known.has(right)) merges.push([left, right]);
     }
   }
+  return merges;
+}
+
+function tokenizerJson(vocab: Record<string, number>, merges: [string, string][], firstSpecial: number): object {
   return {
-    'tokenizer.json': {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: SPECIAL_TOKENS.map((content, i) => ({
-        id: firstSpecial + i,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
-      normalizer: null,
-      pre_tokenizer: null,
-      post_processor: null,
-      decoder: { type: 'Sequence', decoders: [] },
-      model: {
-        type: 'BPE',
-        dropout: null,
-        unk_token: '<unk>',
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges: false,
-        vocab,
-        merges,
-      },
-    },
-    'tokenizer_config.json': {
-      tokenizer_class: 'PreTrainedTokenizerFast',
-      pad_token: '<pad>',
-      bos_token: '<s>',
-      eos_token: '</s>',
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: SPECIAL_TOKENS.map((content, i) => ({
+      id: firstSpecial + i,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: { type: 'Sequence', decoders: [] },
+    model: {
+      type: 'BPE',
+      dropout: null,
       unk_token: '<unk>',
-      clean_up_tokenization_spaces: false,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab,
+      merges,
     },
+  };
+}
+
+function tokenizerConfig(): object {
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    pad_token: '<pad>',
+    bos_token: '<s>',
+    eos_token: '</s>',
+    unk_token: '<unk>',
+    clean_up_tokenization_spaces: false,
   };
 }
 
@@ -149,7 +175,7 @@ function* idsOf([first, last]: Range): Generator<number> {
   for (let id = first; id <= last; id++) yield id;
 }
 
-/** The union of every language's `top` n-grams of each length: longest first, then by code points. */
+/** The `top` n-grams of each length from every language, without duplicates: longest first, then by code points. */
 function selectNgrams(counts: NgramCounts[], top: number): string[] {
   const selected = new Set<string>();
   for (const { unigrams = [], bigrams, trigrams } of counts) {
@@ -169,18 +195,15 @@ function longestThenCodePoints(a: string, b: string): number {
   return differs === -1 ? 0 : x[differs] - y[differs];
 }
 
+/** Checks the format of n-gram counts. */
 function parseCounts(json: unknown, source: string): NgramCounts[] {
-  const wanted = 'a list of {lang, bigrams: [[gram, count], ...], trigrams: [...]}';
-  if (!Array.isArray(json) || json.length === 0) throw new TokenizerError(`${source}: expected ${wanted}`);
+  const format = 'a list of {lang, bigrams: [[gram, count], ...], trigrams: [...]}';
+  if (!Array.isArray(json) || json.length === 0) throw new TokenizerError(`${source}: expected ${format}`);
   for (const [index, entry] of json.entries()) {
-    for (const [key, length] of [
-      ['unigrams', 1],
-      ['bigrams', 2],
-      ['trigrams', 3],
-    ] as const) {
+    for (const [key, length] of GRAM_LENGTHS) {
       const list: unknown = (entry as Partial<NgramCounts> | null)?.[key];
       if (list === undefined && key === 'unigrams') continue;
-      if (!Array.isArray(list)) throw new TokenizerError(`${source}: entry ${index} has no ${key}: expected ${wanted}`);
+      if (!Array.isArray(list)) throw new TokenizerError(`${source}: entry ${index} has no ${key}: expected ${format}`);
       const bad: unknown = list.find((pair) => !isCount(pair, length));
       if (bad !== undefined) {
         throw new TokenizerError(
@@ -191,6 +214,12 @@ function parseCounts(json: unknown, source: string): NgramCounts[] {
   }
   return json as NgramCounts[];
 }
+
+const GRAM_LENGTHS = [
+  ['unigrams', 1],
+  ['bigrams', 2],
+  ['trigrams', 3],
+] as const;
 
 function isCount(pair: unknown, length: number): boolean {
   if (!Array.isArray(pair) || pair.length !== 2) return false;

@@ -4,10 +4,9 @@ import { readTokenizer } from './readTokenizer.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /**
- * Loads the tokenizer of a model folder on disk or of a model of the Hugging Face Hub.
+ * Loads a tokenizer by model name: {@link readTokenizer} on a folder on disk or a model on the Hugging Face Hub.
  *
- * @throws TokenizerError that names the file and what is wrong with it, CheckpointError or HubError if there is no such
- *   model.
+ * @throws TokenizerError that names the file and the fault, or CheckpointError or HubError if the model cannot be opened.
  */
 export async function loadTokenizer(model: string, options: HubOptions = {}): Promise<Tokenizer> {
   return readTokenizer(await openModelFolder(model, options));

@@ -69,7 +69,7 @@ export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
 function parseHeader(text: string | undefined, path: string): GoldenHeader {
   if (text === undefined) {
     throw new InputError(
-      `${path} is no golden file: its metadata has no entry "emergent" (golden/export.py writes it)`,
+      `${path} is no golden file: its metadata has no entry "emergent" (golden/run.sh record writes it)`,
     );
   }
   let header: Partial<GoldenHeader> | null;

@@ -17,6 +17,7 @@ const WITHIN_LAYER: Record<string, { op: string; inputs: string[] }> = {
   v: { op: 'linear', inputs: ['attn_norm'] },
   q_rot: { op: 'rope', inputs: ['q'] },
   k_rot: { op: 'rope', inputs: ['k'] },
+  attn_weights: { op: 'softmax', inputs: ['q_rot', 'k_rot'] },
   attn: { op: 'attention', inputs: ['q_rot', 'k_rot', 'v'] },
   attn_out: { op: 'linear', inputs: ['attn'] },
   resid_mid: { op: 'add', inputs: ['in', 'attn_out'] },
@@ -39,13 +40,20 @@ const POST_NORM: typeof WITHIN_LAYER = {
   ffn_norm: { op: 'layerNorm', inputs: ['resid'] },
 };
 
+/** For activations that include the attention weights. */
+const WITH_ATTN_WEIGHTS: typeof WITHIN_LAYER = { attn: { op: 'attention', inputs: ['attn_weights', 'v'] } };
+
 /** All activations in order of execution, with the op and the inputs of each. */
-export function activationGraph(config: ModelConfig, hasFinalNorm: boolean): GraphNode[] {
+export function activationGraph(config: ModelConfig, hasFinalNorm: boolean, attnWeights = false): GraphNode[] {
   const { nLayer: L, normPosition } = config;
-  const within = { ...WITHIN_LAYER, ...(normPosition === 'pre' ? PRE_NORM : POST_NORM) };
+  const within = {
+    ...WITHIN_LAYER,
+    ...(normPosition === 'pre' ? PRE_NORM : POST_NORM),
+    ...(attnWeights ? WITH_ATTN_WEIGHTS : {}),
+  };
   const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // what leaves a layer
   const leaves = `layers.${L - 1}.${last}`;
-  return activationNames(config, hasFinalNorm).map((name) => {
+  return activationNames(config, hasFinalNorm, attnWeights).map((name) => {
     const match = /^layers\.(\d+)\.(.+)$/.exec(name);
     if (match) {
       const layer = Number(match[1]);

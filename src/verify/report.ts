@@ -13,6 +13,13 @@ export function describeChange(change: Partial<ModelConfig>): string {
 
 /** What a report comes to, in a few lines. */
 export function summarize(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
+  const { backend, notCompared } = report;
+  const verdict = summarizeRows(report, explanation);
+  if (notCompared.length === 0) return verdict;
+  return `not compared: ${notCompared.length} attn_weights, which ${backend} cannot trace (reference can)\n${verdict}`;
+}
+
+function summarizeRows(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
   const { golden, backend, rows, first, worst } = report;
   const against = `${golden.header.producer} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
   if (!first) {

@@ -1,4 +1,5 @@
 import { openSession, type Session } from '../backend.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { show, type Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { compare, type Difference } from './compare.js';
@@ -33,6 +34,8 @@ export interface VerifyReport {
   precision: Precision;
   /** In order of execution. */
   rows: Row[];
+  /** Activations of the file that the backend cannot trace. */
+  notCompared: string[];
   /** The first that does not agree. */
   first: Row | null;
   /** The actual values of the row that is furthest beyond its bound, or nearest to it. */
@@ -54,19 +57,28 @@ export async function verify(
   backend = 'reference',
   open: (model: Model) => Promise<Session> = (it) => openSession(it, backend),
 ): Promise<VerifyReport> {
-  const graph = activationGraph(model.config, model.weights.finalNorm !== null);
-  checkGolden(golden, model.config, graph);
+  const hasFinalNorm = model.weights.finalNorm !== null;
+  checkGolden(golden, model.config, activationGraph(model.config, hasFinalNorm, true));
   const precision =
     golden.header.precision === 'float64' && FLOAT64_BACKENDS.includes(backend) ? 'reference' : 'float32';
 
-  const nodes = new Map(graph.map((node) => [node.name, node]));
   const rows: Row[] = [];
   const disagrees = new Set<string>();
   let worst: VerifyReport['worst'] | null = null;
+  let notCompared: string[] = [];
   const session = await open(model);
   try {
+    const attnNames = [...golden.tensors.keys()].filter((name) => name.endsWith('.attn_weights'));
+    const attnWeights = session.tracesAttnWeights && attnNames.length > 0;
+    if (!attnWeights) notCompared = attnNames;
+    if (notCompared.length === golden.tensors.size) {
+      throw new InputError(`${golden.name} holds only attention weights, which ${backend} cannot trace`);
+    }
+    const graph = activationGraph(model.config, hasFinalNorm, attnWeights);
+    const nodes = new Map(graph.map((node) => [node.name, node]));
     await session.forward(golden.header.tokens, {
       logits: 'all',
+      attnWeights,
       trace: (name, actual) => {
         const truth = golden.tensors.get(name);
         const node = nodes.get(name);
@@ -83,7 +95,8 @@ export async function verify(
   } finally {
     await session.dispose();
   }
-  return { golden, backend, precision, rows, first: rows.find(({ status }) => status !== 'OK') ?? null, worst: worst! };
+  const first = rows.find(({ status }) => status !== 'OK') ?? null;
+  return { golden, backend, precision, rows, notCompared, first, worst: worst! };
 }
 
 function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {

@@ -11,8 +11,8 @@ async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
   const { model } = await loadModel(fixture(`models/${name}`));
   const { tokens } = readFixture(`models/${name}/inputs.json`) as { tokens: number[] };
   const activations = new Map<string, Float32Array>();
-  forward(tokens, model, { trace: (key, value) => activations.set(key, value.data) });
-  assert.deepEqual([...activations.keys()], activationNames(model.config, model.weights.finalNorm !== null));
+  forward(tokens, model, { trace: (key, value) => activations.set(key, value.data), attnWeights: true });
+  assert.deepEqual([...activations.keys()], activationNames(model.config, model.weights.finalNorm !== null, true));
   return activations;
 }
 
@@ -21,6 +21,23 @@ async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
  * so chance decides which one is closer: the worst seen is 1.11 times PyTorch's distance. Logits get no such allowance.
  */
 const EARLY_ALLOWANCE = 1.25;
+
+/** Checks attention weights [H, T, T]: rows sum to 1, and exactly the masked positions are 0. Both of ours and of PyTorch's. */
+function assertCausal(name: string, ours: Float32Array, truth: Float64Array, T: number): void {
+  for (const weights of [ours, truth]) {
+    for (let row = 0; row * T < weights.length; row++) {
+      const t = row % T;
+      const shares = [...weights.subarray(row * T, (row + 1) * T)];
+      const sum = shares.reduce((a, b) => a + b, 0);
+      assert.ok(Math.abs(sum - 1) <= 1e-6, `${name}: row ${row} sums to ${sum}`);
+      assert.deepEqual(
+        shares.slice(t + 1),
+        new Array<number>(T - t - 1).fill(0),
+        `${name}: row ${row} sees the future`,
+      );
+    }
+  }
+}
 
 describe('golden models', () => {
   const distances: { name: string; ours: number; pytorch: number }[] = [];
@@ -37,11 +54,13 @@ describe('golden models', () => {
       const truth = await readTruth(`models/${name}/truth.safetensors`);
       const float32 = await readTruth(`models/${name}/float32.safetensors`);
       const ours = await activationsOf(name);
+      const T = (readFixture(`models/${name}/inputs.json`) as { tokens: number[] }).tokens.length;
       const names = traced === 'all' ? [...ours.keys()] : traced;
       assert.deepEqual([...truth.keys()].sort(), [...names].sort());
       for (const key of names) {
         const [mine, pytorch] = [ours.get(key)!, float32.get(key)!].map((x) => relativeDistance(x, truth.get(key)!));
         assert.ok(mine <= pytorch * EARLY_ALLOWANCE, `${key}: ${mine} from the truth, PyTorch ${pytorch}`);
+        if (key.endsWith('.attn_weights')) assertCausal(key, ours.get(key)!, truth.get(key)!, T);
         if (key === 'logits') distances.push({ name, ours: mine, pytorch });
       }
     });

@@ -30,6 +30,33 @@ describe('attention', () => {
     );
   });
 
+  it('hands out the weights it applied, and computes the same bits without them', () => {
+    fc.assert(
+      fc.property(sequence, fc.nat(), ([q, k, v], n) => {
+        const S = q.shape[0];
+        const last = rows(q, n % S, S); // [T, C]
+        const T = last.shape[0];
+        const weights = tensor([H, T, S]);
+        const y = attention(last, k, v, H, weights);
+        assertSame(y, attention(last, k, v, H));
+        y.data.forEach((value, i) => {
+          const [t, c] = [Math.floor(i / C), i % C];
+          const row = (Math.floor(c / (C / H)) * T + t) * S;
+          let sum = 0;
+          let size = 0;
+          for (let s = 0; s < S; s++) {
+            if (s > S - T + t) assert.equal(weights.data[row + s], 0);
+            sum += weights.data[row + s] * v.data[s * C + c];
+            size += Math.abs(weights.data[row + s] * v.data[s * C + c]);
+          }
+          assert.ok(Math.abs(sum - value) <= 1e-6 * size + 1e-40, `${sum} and ${value}`);
+        });
+      }),
+    );
+    const x = tensor([2, C]);
+    assert.throws(() => attention(x, x, x, H, tensor([H, 2, 3])), ShapeError);
+  });
+
   it('stays within the range of the values it may see', () => {
     fc.assert(
       fc.property(sequence, ([q, k, v]) => {

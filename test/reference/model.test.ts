@@ -71,12 +71,18 @@ describe('model', () => {
     for (const normPosition of ['pre', 'post'] as const) {
       const other = tinyModel({ normPosition });
       const seen: [string, Tensor, string][] = [];
-      forward([3, 1, 2], other, { trace: (name, value) => seen.push([name, value, String(value.data)]) });
-      assert.deepEqual(
-        seen.map(([name]) => name),
-        activationNames(other.config, true),
-      );
-      for (const [name, value, then] of seen) assert.equal(String(value.data), then, name);
+      for (const attnWeights of [false, true]) {
+        seen.length = 0;
+        forward([3, 1, 2], other, {
+          trace: (name, value) => seen.push([name, value, String(value.data)]),
+          attnWeights,
+        });
+        assert.deepEqual(
+          seen.map(([name]) => name),
+          activationNames(other.config, true, attnWeights),
+        );
+        for (const [name, value, then] of seen) assert.equal(String(value.data), then, name);
+      }
     }
   });
 

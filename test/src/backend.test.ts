@@ -56,6 +56,22 @@ function sessionTests(name: string, bitIdentical: boolean): void {
     }
   });
 
+  it('traces attention weights, or refuses and holds what it held', async () => {
+    await session.forward([3, 1]);
+    const shapes: string[] = [];
+    const trace = (key: string, { shape }: Tensor) => {
+      if (key.endsWith('.attn_weights')) shapes.push(String(shape));
+    };
+    const traced = session.forward([4], { trace, attnWeights: true });
+    if (session.tracesAttnWeights) {
+      await traced;
+      assert.deepEqual(shapes, new Array<string>(model.config.nLayer).fill(`${model.config.nHead},1,3`));
+    } else {
+      await assert.rejects(traced, /only the backend reference can trace attention weights/);
+      assert.equal(session.length, 2);
+    }
+  });
+
   it('gives the logits of the last position, or of all', async () => {
     const whole = forward(ids, model);
     same(await session.forward(ids.slice(0, 5)), rows(whole, 4, 5));

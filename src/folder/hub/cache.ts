@@ -2,7 +2,7 @@ import { copyFile, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/pr
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName } from '@huggingface/hub';
-import { writeFileWhole } from '../nodeFile.js';
+import { writeFileWhole } from '../outputFile.js';
 import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
 import { isCommit } from './id.js';

@@ -7,16 +7,17 @@ import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
 import type { Folder } from '../folder.js';
 import { RepoCache, SMALL_FILES } from './cache.js';
-import { Connection, TRIES, type HubOptions } from './connection.js';
+import { Connection, MAX_ATTEMPTS, type HubOptions } from './connection.js';
 import { downloadBlob, type RemoteFile } from './download.js';
 import { hubUrl, isCommit, type HubId } from './id.js';
 
 /**
- * A model of the Hugging Face Hub as a folder: its files are listed at once, and each is downloaded into the cache when
- * it is opened, so that nothing is downloaded that nobody reads. Without a network it is what the cache has. A commit
- * that is cached is never asked for again.
+ * Opens a model on the Hugging Face Hub as a folder. The files are listed at once. Each file is downloaded into the cache
+ * when it is opened, so files that nobody reads are not downloaded. Without a network, the folder is the cached copy.
+ * A complete cached commit needs no requests at all.
  *
- * @throws HubError in one line: no such model, no access, no network and no cache.
+ * @throws HubError with a one-line message if the model does not exist, access is denied, or the model is neither
+ *   reachable nor cached.
  */
 export async function openHubFolder(
   id: HubId,
@@ -25,29 +26,33 @@ export async function openHubFolder(
 ): Promise<Folder> {
   const cache = new RepoCache(id.repo);
   const cached = await cache.commitOf(id.revision);
-  const whole = cached !== null && (await cache.holdsModel(cached));
-  if (whole && isCommit(id.revision)) return cachedFolder(id, cache, cached);
-  if (/^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '')) {
-    if (cached !== null) {
-      connection.note(
-        `HF_HUB_OFFLINE is set: taking what the cache has of ${nameOf(id)}, commit ${cached.slice(0, 8)}`,
-      );
-      return cachedFolder(id, cache, cached);
+  const isComplete = cached !== null && (await cache.holdsModel(cached));
+  if (isComplete && isCommit(id.revision)) return cachedFolder(id, cache, cached);
+  if (isOffline()) {
+    if (cached === null) {
+      const places = `neither a local folder nor in the cache at ${cache.path}`;
+      throw new HubError(`${nameOf(id)} is ${places}, and HF_HUB_OFFLINE is set`);
     }
-    throw new HubError(`${nameOf(id)} is neither a folder here nor in ${cache.path}, and HF_HUB_OFFLINE is set`);
+    connection.note(`HF_HUB_OFFLINE is set: using the cached copy of ${nameOf(id)}, commit ${cached.slice(0, 8)}`);
+    return cachedFolder(id, cache, cached);
   }
   try {
-    return await remoteFolder(connection, cache, whole ? 1 : TRIES); // less patience with something to fall back on
+    const maxAttempts = isComplete ? 1 : MAX_ATTEMPTS; // a complete copy makes retries pointless
+    return await remoteFolder(connection, cache, maxAttempts);
   } catch (error) {
     if (!(error instanceof HubError && error.unreachable && cached !== null)) throw error;
-    connection.note(`${error.message}; taking what the cache has, commit ${cached.slice(0, 8)}`);
+    connection.note(`${error.message}; using the cached copy, commit ${cached.slice(0, 8)}`);
     return await cachedFolder(id, cache, cached);
   }
 }
 
-async function remoteFolder(connection: Connection, cache: RepoCache, tries: number): Promise<Folder> {
+function isOffline(): boolean {
+  return /^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
+}
+
+async function remoteFolder(connection: Connection, cache: RepoCache, maxAttempts: number): Promise<Folder> {
   const { id } = connection;
-  const { commit, files } = await list(connection, tries);
+  const { commit, files } = await listCommit(connection, maxAttempts);
   const base = hubUrl(id.repo, commit, connection.endpoint);
 
   async function fetchFile(file: RemoteFile): Promise<string> {
@@ -63,7 +68,7 @@ async function remoteFolder(connection: Connection, cache: RepoCache, tries: num
     return path;
   }
 
-  // Before a tokenizer.json is here, the tokenizer_config.json that changes its meaning is.
+  // The order matters: tokenizer_config.json changes what tokenizer.json means, so it must be cached first.
   for (const name of SMALL_FILES) {
     const file = files.get(name);
     if (file) await fetchFile(file);
@@ -79,45 +84,44 @@ async function remoteFolder(connection: Connection, cache: RepoCache, tries: num
   };
 }
 
-/** The commit that a revision means, and the files at the root of it. */
-async function list(
+/** Resolves the revision to a commit and lists the files at its root. */
+async function listCommit(
   connection: Connection,
-  tries: number,
+  maxAttempts: number,
 ): Promise<{ commit: string; files: Map<string, RemoteFile> }> {
   const { id, endpoint, host } = connection;
-  const asked = {
+  const access = {
     hubUrl: endpoint,
-    fetch: (url: string | URL | Request, init?: RequestInit) => connection.fetch(url, init, tries),
+    fetch: (url: string | URL | Request, init?: RequestInit) => connection.fetch(url, init, maxAttempts),
   };
   const files = new Map<string, RemoteFile>();
   try {
-    const { sha: commit } = await modelInfo({
-      name: id.repo,
-      revision: id.revision,
-      additionalFields: ['sha'],
-      ...asked,
-    });
-    if (!isCommit(commit)) throw new Error(`${JSON.stringify(commit)} is no commit`);
-    for await (const { type, path, size, oid, lfs } of listFiles({ repo: id.repo, revision: commit, ...asked })) {
+    const info = await modelInfo({ name: id.repo, revision: id.revision, additionalFields: ['sha'], ...access });
+    const commit = info.sha;
+    if (!isCommit(commit)) throw new Error(`${JSON.stringify(commit)} is not a commit hash`);
+    for await (const { type, path, size, oid, lfs } of listFiles({ repo: id.repo, revision: commit, ...access })) {
       if (type !== 'file') continue;
-      const hash = lfs?.oid ?? oid ?? '';
-      // all of these become names of files here
-      const sound = /^[^/\\\p{C}]+$/u.test(path) && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash);
-      if (!sound || !Number.isSafeInteger(size) || size < 0)
-        throw new Error(`${JSON.stringify(path)} is listed wrongly`);
-      files.set(path, { path, size, hash });
+      const file = { path, size, hash: lfs?.oid ?? oid ?? '' };
+      if (!isValid(file)) throw new Error(`the list of files has an invalid entry for ${JSON.stringify(path)}`);
+      files.set(path, file);
     }
     return { commit, files };
   } catch (error) {
     connection.options.signal?.throwIfAborted();
     if (error instanceof HubError) throw error;
     const fault = messageOf(error).replaceAll('\n', ' ');
-    throw new HubError(`${id.repo}: ${host} does not answer as the Hub does: ${fault}`, { unreachable: true });
+    throw new HubError(`${id.repo}: ${host} does not respond like the Hub: ${fault}`, { unreachable: true });
   }
 }
 
+/** Path and hash become file names in the cache, so neither may lead out of it. */
+function isValid({ path, size, hash }: RemoteFile): boolean {
+  const hasSafeNames = /^[^/\\\p{C}]+$/u.test(path) && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash);
+  return hasSafeNames && Number.isSafeInteger(size) && size >= 0;
+}
+
 async function cachedFolder(id: HubId, cache: RepoCache, commit: string): Promise<Folder> {
-  return { ...(await openFolder(cache.snapshot(commit))), name: `what the cache has of ${nameOf(id)}` };
+  return { ...(await openFolder(cache.snapshot(commit))), name: `the cached copy of ${nameOf(id)}` };
 }
 
 function nameOf({ repo, revision }: HubId): string {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Every module that `file` imports at run time, itself or through others. */
+/** Every module that `file` imports at run time, directly or indirectly. */
 function importsOf(file: URL, found = new Set<string>()): Set<string> {
   const code = readFileSync(file, 'utf8');
   for (const [, clause, name] of code.matchAll(/^(?:import|export) ([^;]*?) ?from '([^']+)';/gm)) {
@@ -19,7 +19,7 @@ function importsOf(file: URL, found = new Set<string>()): Set<string> {
 
 describe('in a browser', () => {
   for (const name of ['reader', 'writer', 'names', 'assemble', 'synthetic']) {
-    it(`${name} imports nothing of node`, () => {
+    it(`${name} imports no module of Node`, () => {
       const imports = importsOf(new URL(`../../../src/checkpoint/${name}.ts`, import.meta.url));
       assert.deepEqual(
         [...imports].filter((key) => !isAbsolute(key)),
@@ -28,7 +28,7 @@ describe('in a browser', () => {
     });
   }
 
-  it('the entry for browsers imports nothing of node, nor what downloads to a disk', () => {
+  it('the browser entry imports no module of Node and no Hub client', () => {
     const imports = importsOf(new URL('../../../src/browser.ts', import.meta.url));
     assert.deepEqual([...imports].filter((key) => !isAbsolute(key)).sort(), [
       '@huggingface/tokenizers',
@@ -37,7 +37,7 @@ describe('in a browser', () => {
     ]);
   });
 
-  it('who loads a folder on disk does not load what asks the Hub', () => {
+  it('the main entry does not import the Hub client until it is needed', () => {
     const imports = importsOf(new URL('../../../src/index.ts', import.meta.url));
     assert.deepEqual(
       [...imports].filter((key) => key === '@huggingface/hub' || key.endsWith('/src/folder/hub/hubFolder.ts')),
@@ -45,7 +45,7 @@ describe('in a browser', () => {
     );
   });
 
-  it('which the check would see', () => {
+  it('the check finds such imports where they exist', () => {
     const imports = importsOf(new URL('../../../src/checkpoint/safetensors.ts', import.meta.url));
     assert.ok(imports.has('node:fs/promises'));
     assert.ok(importsOf(new URL('../../../src/folder/hub/hubFolder.ts', import.meta.url)).has('@huggingface/hub'));

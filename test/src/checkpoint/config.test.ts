@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { formatConfig, parseConfig, PRESETS } from '../../../src/checkpoint/config.js';
 import { ConfigError } from '../../../src/lib/errors.js';
 
-/** As upstream writes it, without the keys that it leaves to its code. */
+/** The config.json of a published model, without the keys that those leave to their code. */
 const UPSTREAM = {
   architectures: ['BVVForCausalLM'],
   model_type: 'model_64_float',
@@ -17,20 +18,20 @@ const UPSTREAM = {
 };
 
 describe('config', () => {
-  it('reads what upstream writes and says what it had to assume', () => {
+  it('reads a published config and reports the assumed keys', () => {
     const { config, assumed } = parseConfig(UPSTREAM);
     assert.deepEqual(config, PRESETS.model_64_float);
     assert.deepEqual(assumed, ['rope_pairing', 'rope_theta', 'gelu_approximate', 'norm_position', 'layer_norm_eps']);
   });
 
-  it('takes n_embd for n_embed, unless they contradict each other', () => {
+  it('accepts n_embd as n_embed, unless both exist and differ', () => {
     const { n_embed, ...rest } = UPSTREAM;
     assert.equal(parseConfig({ ...rest, n_embd: n_embed }).config.nEmbed, 64);
     assert.equal(parseConfig({ ...UPSTREAM, n_embd: 64 }).config.nEmbed, 64);
     assert.throws(() => parseConfig({ ...UPSTREAM, n_embd: 16 }), /n_embed is 64 but n_embd is 16/);
   });
 
-  it('writes what it reads back', () => {
+  it('reads back what it writes', () => {
     for (const preset of Object.values(PRESETS))
       assert.deepEqual(parseConfig(formatConfig(preset)), { config: preset, assumed: [] });
   });
@@ -60,7 +61,7 @@ describe('config', () => {
     [{ model_type: 3 }, /model_type must be a string/],
   ];
   for (const [change, message] of faults) {
-    it(`refuses ${JSON.stringify(change)}`, () => {
+    it(`rejects ${inspect(change)}`, () => {
       assert.throws(
         () => parseConfig({ ...UPSTREAM, ...change }, 'some/config.json'),
         (error) =>
@@ -69,7 +70,7 @@ describe('config', () => {
     });
   }
 
-  it('refuses what is no object', () => {
+  it('rejects JSON that is not an object', () => {
     for (const json of [null, 3, 'x', [UPSTREAM]]) assert.throws(() => parseConfig(json), ConfigError);
   });
 });

@@ -13,8 +13,8 @@ import { tinyModel } from '../../support/arbitraries.js';
 import { emergent } from '../../support/cli.js';
 import { fixture } from '../../support/golden.js';
 
-/** What a model holds, tensor by tensor. */
-function held({ weights }: Model): Record<string, unknown> {
+/** The contents of a model, tensor by tensor. */
+function contentsOf({ weights }: Model): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(namedTensors(weights)).map(([name, x]) => [
       name,
@@ -28,7 +28,7 @@ describe('convert', () => {
   const plain = (): string => join(folder, 'plain');
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'emergent-convert-'));
-    await saveModel(plain(), tinyModel({ dModel: 40, nHead: 2, nEmbed: 8 })); // rows that end within a group
+    await saveModel(plain(), tinyModel({ dModel: 40, nHead: 2, nEmbed: 8 })); // rows that end inside a group
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
@@ -40,16 +40,16 @@ describe('convert', () => {
   }
 
   for (const dtype of DTYPES) {
-    it(`${dtype}: what is written and read is what loading would have made`, async () => {
+    it(`${dtype}: a converted checkpoint loads as the same weights as the original`, async () => {
       const packed = await loadModel(plain(), { dtype });
       const { model, report } = await loadModel(await converted(dtype), dtype.includes('16') ? { dtype } : {});
-      assert.deepEqual(held(model), held(packed.model));
+      assert.deepEqual(contentsOf(model), contentsOf(packed.model));
       assert.deepEqual([report.dtype, report.lossless], [dtype, true]);
       assert.equal(packed.report.lossless, dtype === 'f32');
     });
   }
 
-  it('int4 leaves eight bits to the head, and float32 to the embedding, norms and biases', async () => {
+  it('int4 keeps the head in 8 bits, and the embedding, norms and biases in float32', async () => {
     const { model } = await loadModel(plain(), { dtype: 'int4' });
     const forms = Object.entries(namedTensors(model.weights)).map(
       ([name, x]) => `${name} ${x instanceof CompactTensor ? x.dtype : 'f32'}`,
@@ -60,13 +60,13 @@ describe('convert', () => {
     assert.ok(forms.every((it) => !/bias|norm/.test(it) || it.endsWith('f32')));
   });
 
-  it('says that bfloat16 from bfloat16 loses nothing', async () => {
+  it('reports that bfloat16 from bfloat16 is lossless', async () => {
     const { report } = await loadModel(fixture('models/bfloat16'), { dtype: 'bf16' });
     assert.equal(report.lossless, true);
     assert.equal((await inspectModel(fixture('models/bfloat16'), { dtype: 'f16' })).lossless, false);
   });
 
-  it('packs matrices that are read in several parts as those that are read at once', async () => {
+  it('packs matrices read in several parts like those read at once', async () => {
     const model = tinyModel({ vocabSize: 2200, dModel: 992, nHead: 2, nLayer: 1 }); // a head of more than 2^21 weights
     await saveModel(join(folder, 'wide'), model);
     for (const dtype of ['f16', 'int8', 'int4'] as const) {
@@ -77,12 +77,12 @@ describe('convert', () => {
     }
   });
 
-  it('refuses a dtype that there is not', async () => {
+  it('rejects an unknown dtype', async () => {
     const asked = loadModel(plain(), { dtype: 'int3' as 'int4' });
     await assert.rejects(asked, /^InputError: unknown dtype "int3"; choose one of: f32, bf16, f16, int8, int4$/);
   });
 
-  it('puts every weight where the caller wants it', async () => {
+  it('puts every weight in the memory that the caller provides', async () => {
     const room = new SharedArrayBuffer(2 ** 20);
     for (const dtype of DTYPES) {
       let used = 0;
@@ -94,14 +94,14 @@ describe('convert', () => {
       for (const [name, x] of Object.entries(namedTensors(model.weights))) {
         assert.equal((x instanceof CompactTensor ? x.codes : x.data).buffer, room, name);
       }
-      assert.deepEqual(held(model), held((await loadModel(plain(), { dtype })).model));
+      assert.deepEqual(contentsOf(model), contentsOf((await loadModel(plain(), { dtype })).model));
       const own = unsharedModel(model);
       for (const x of Object.values(namedTensors(own.weights))) assert.ok(x.data.buffer instanceof ArrayBuffer);
-      assert.deepEqual(held(own), held(floatModel(model)));
+      assert.deepEqual(contentsOf(own), contentsOf(floatModel(model)));
     }
   });
 
-  it('refuses a number that the new form cannot hold', async () => {
+  it('rejects a number that the dtype cannot represent', async () => {
     const model = tinyModel();
     for (const [dtype, value] of [
       ['f16', 70_000],
@@ -122,7 +122,7 @@ describe('convert', () => {
     }
   });
 
-  it('refuses to quantise again, to write over a model, or into it', async () => {
+  it('refuses to quantize again, to overwrite another model, or to overwrite its input', async () => {
     const int8 = await converted('int8');
     await assert.rejects(loadModel(int8, { dtype: 'int4' }), /is int8; it can be loaded as int8 or f32, not int4$/);
     const again = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', int8]);
@@ -148,15 +148,15 @@ describe('convert', () => {
 
   const FAULTS: [string, (text: string) => string, RegExp][] = [
     ['an unknown method', (config) => config.replace('"int8"', '"int7"'), /method must be int8 or int4, got "int7"$/],
-    ['another group', (config) => config.replace('64', '63'), /group_size must be 64 for int8, got 63$/],
+    ['another group size', (config) => config.replace('64', '63'), /group_size must be 64 for int8, got 63$/],
     [
-      'nothing about it',
+      'nothing about quantization',
       (config) => config.replace('"quantization"', '"other"'),
-      /no role, or no single one, for .*\.scales/,
+      /cannot identify .*\.scales/,
     ],
   ];
   for (const [what, edit, message] of FAULTS) {
-    it(`refuses a config.json that says ${what}`, async () => {
+    it(`rejects a config.json with ${what}`, async () => {
       const int8 = await converted('int8');
       const path = join(int8, 'config.json');
       await writeFile(path, edit(await readFile(path, 'utf8')));
@@ -168,16 +168,16 @@ describe('convert', () => {
     });
   }
 
-  it('refuses codes without scales, scales of another shape, and scales that are no numbers', async () => {
+  it('rejects codes without scales, codes of another shape, and scales that are NaN', async () => {
     const int8 = await converted('int8');
     const path = join(int8, 'model.safetensors');
     const bytes = await readFile(path);
     const text = bytes.toString('latin1');
     const write = (edited: string): Promise<void> => writeFile(path, edited, 'latin1');
     await write(text.replace('"lm_head.weight.scales"', '"lm_head.weight.scalez"'));
-    await assert.rejects(loadModel(int8), /there is no tensor lm_head\.weight\.scales$/);
+    await assert.rejects(loadModel(int8), /tensor lm_head\.weight\.scales is missing$/);
     await write(text.replace('"dtype":"I8","shape":[40,64]', '"dtype":"I8","shape":[64,40]'));
-    await assert.rejects(loadModel(int8), /must be I8 \[40, 64\], and is I8 \[64, 40\]$/);
+    await assert.rejects(loadModel(int8), /must be I8 \[40, 64\], but is I8 \[64, 40\]$/);
     const info = JSON.parse(text.slice(8, 8 + bytes.readUInt32LE(0))) as Record<string, { data_offsets: number[] }>;
     const nan = Buffer.from(bytes);
     nan.writeUInt16LE(0x7fc0, 8 + bytes.readUInt32LE(0) + info['lm_head.weight.scales'].data_offsets[0]);

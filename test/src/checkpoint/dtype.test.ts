@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeFloats, type FloatDtype } from '../../../src/checkpoint/dtype.js';
 
-/** All 65,536 patterns of a 16-bit type, decoded. */
+/** Decodes all 65,536 bit patterns of a 16-bit dtype. */
 function decodeAll(dtype: FloatDtype): Float32Array {
   const patterns = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
   const target = new Float32Array(65536);
@@ -9,7 +9,7 @@ function decodeAll(dtype: FloatDtype): Float32Array {
   return target;
 }
 
-/** IEEE 754, straight from its definition. */
+/** The value of a bit pattern by the definition of IEEE 754. */
 function value(bits: number, exponentBits: number, fractionBits: number): number {
   const bias = 2 ** (exponentBits - 1) - 1;
   const sign = bits >> (exponentBits + fractionBits) ? -1 : 1;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { duplicateKey, nesting } from '../../../src/checkpoint/jsonText.js';
 
-/** How deep a value is, from the value. */
+/** The nesting depth of a parsed value. */
 function depth(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   return 1 + Math.max(0, ...Object.values(value).map(depth));
@@ -11,8 +11,8 @@ function depth(value: unknown): number {
 const strings = fc.oneof(fc.string(), fc.stringMatching(/^["\\{}[\]:, ]*$/));
 const values = fc.jsonValue({ depthSize: 'medium' });
 
-describe('json text', () => {
-  it('measures how deep it is', () => {
+describe('JSON text', () => {
+  it('measures nesting depth', () => {
     fc.assert(
       fc.property(values, fc.nat({ max: 2 }), (value, indent) => {
         assert.equal(nesting(JSON.stringify(value, null, indent)), depth(value));
@@ -24,7 +24,7 @@ describe('json text', () => {
     assert.equal(nesting('"\\'), 0);
   });
 
-  it('finds no key twice in what JSON.stringify writes', () => {
+  it('finds no duplicate key in the output of JSON.stringify', () => {
     fc.assert(
       fc.property(values, fc.nat({ max: 2 }), (value, indent) => {
         assert.equal(duplicateKey(JSON.stringify(value, null, indent)), null);
@@ -32,7 +32,7 @@ describe('json text', () => {
     );
   });
 
-  it('finds a key that is there twice, however it is written and wherever it stands', () => {
+  it('finds a duplicate key, escaped or not, anywhere in an object', () => {
     const escaped = (key: string) =>
       `"${Array.from({ length: key.length }, (_, i) => `\\u${key.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')}"`;
     fc.assert(

@@ -12,7 +12,7 @@ import { tinyModel } from '../../support/arbitraries.js';
 import { assertSame } from '../../support/assertions.js';
 import { skip } from '../../support/setup.js';
 
-describe('load', () => {
+describe('loadModel', () => {
   let folder: string;
   const model = tinyModel();
   const logits = forward([3, 1, 4, 1, 5], model);
@@ -53,7 +53,7 @@ describe('load', () => {
     assert.equal(total, 40 * 4 + 2 * (4 * 256 + 2 * 1024 + 64 + 16 + 64) + 32 + 40 * 16 + 40);
   });
 
-  it('tells how far it is', async () => {
+  it('reports progress', async () => {
     const seen: [number, number][] = [];
     await loadModel(folder, { onProgress: (done, total) => seen.push([done, total]) });
     assert.ok(seen.every(([done, total], i) => done <= total && (i === 0 || done > seen[i - 1][0])));
@@ -63,7 +63,7 @@ describe('load', () => {
     assert.equal(seen.at(-1)![0], total);
   });
 
-  it('ends between two tensors when told to', async () => {
+  it('aborts between two tensors', async () => {
     const abort = new AbortController();
     let seen = 0;
     const loading = loadModel(folder, {
@@ -76,7 +76,7 @@ describe('load', () => {
     assert.ok(seen < 3 + 4, `${seen} tensors`); // four are read at a time
   });
 
-  it('leaves no file open, whether it loads or not', async function () {
+  it('leaves no file open, whether it succeeds or fails', async function () {
     if (process.platform !== 'linux') skip(this, 'only on Linux');
     const openFiles = async () => (await readdir('/proc/self/fd')).length;
     const before = await openFiles();
@@ -86,9 +86,9 @@ describe('load', () => {
     assert.ok((await openFiles()) < before + 5);
   });
 
-  it('refuses weights that are no floats, before it reads any', async () => {
+  it('rejects weights that are not floats, before reading any', async () => {
     const bytes = await readFile(join(folder, 'model.safetensors'));
-    const at = bytes.lastIndexOf('"F32"'); // of the tensor that comes last
+    const at = bytes.lastIndexOf('"F32"'); // of the last tensor
     bytes.write('"I32"', at);
     await writeFile(join(folder, 'model.safetensors'), bytes);
     const message = /lm_head\.bias is I32; weights must be F32, F16, BF16 or F64$/;
@@ -98,18 +98,20 @@ describe('load', () => {
 
   it('reports each tensor with its role', async () => {
     const { tensors } = await inspectModel(folder);
+    // prettier-ignore
     assert.deepEqual(tensors.at(-1), {
-      ...{ name: 'lm_head.bias', dtype: 'F32', shape: [40], bytes: 160, canonical: 'lm_head.bias', by: 'name' },
+      name: 'lm_head.bias', dtype: 'F32', shape: [40], bytes: 160, canonical: 'lm_head.bias', by: 'name',
     });
     await rewrite((weights) => ({ ...weights, 'attn.masked_bias': tensor([]) }));
     const report = await inspectModel(folder);
     assert.deepEqual(report.ignored, [{ name: 'attn.masked_bias', what: 'buffer' }]);
+    // prettier-ignore
     assert.deepEqual(report.tensors.at(-1), {
-      ...{ name: 'attn.masked_bias', dtype: 'F32', shape: [], bytes: 4, canonical: null, by: null },
+      name: 'attn.masked_bias', dtype: 'F32', shape: [], bytes: 4, canonical: null, by: null,
     });
   });
 
-  it('takes fused projections apart, weights and biases', async () => {
+  it('splits fused projections', async () => {
     await rewrite((tensors) => {
       const fused: Record<string, WritableTensor> = {};
       for (const [name, x] of Object.entries(tensors)) {
@@ -126,8 +128,8 @@ describe('load', () => {
     assert.match((await inspectModel(folder)).assumptions[0], /q, k and v in this order/);
   });
 
-  it('turns round what GPT-2 stores the other way', async () => {
-    const turned = ([name, x]: [string, WritableTensor]): [string, WritableTensor] => {
+  it('transposes matrices stored like in GPT-2', async () => {
+    const transposed = ([name, x]: [string, WritableTensor]): [string, WritableTensor] => {
       if (!name.startsWith('transformer_layers') || x.shape.length !== 2) return [name, x];
       const [R, K] = x.shape;
       const data = new Float32Array(R * K).map((_, i) => x.data[(i % R) * K + Math.floor(i / R)]);
@@ -138,14 +140,14 @@ describe('load', () => {
     await rewrite((tensors) =>
       Object.fromEntries(
         Object.entries(tensors)
-          .map(turned)
+          .map(transposed)
           .map(([name, x]) => [gpt2(name), x]),
       ),
     );
     assertSame(await loadedLogits(), logits);
   });
 
-  it('rounds float64 and warns of it', async () => {
+  it('rounds float64 with a warning', async () => {
     await rewrite((tensors) => ({
       ...tensors,
       'lm_head.bias': { data: Float64Array.from(tensors['lm_head.bias'].data), shape: [40] },
@@ -190,7 +192,7 @@ describe('load', () => {
     }
   });
 
-  it('holds rotary frequencies in the file against the config', async () => {
+  it('checks rotary frequencies in the file against the config', async () => {
     const frequencies = (theta: number) =>
       tensor(
         [4],
@@ -215,7 +217,7 @@ describe('load', () => {
     await assert.rejects(loadModel(folder), /contains the frequency 0\.5, but/);
   });
 
-  it('says what it had to assume', async () => {
+  it('reports assumed keys', async () => {
     const config = { vocab_size: 40, block_size: 16, n_embd: 4, d_model: 16, n_layer: 2, n_head: 2 };
     await writeFile(join(folder, 'config.json'), JSON.stringify(config));
     const report = await inspectModel(folder);
@@ -223,7 +225,7 @@ describe('load', () => {
     assert.deepEqual(report.assumedKeys, keys);
   });
 
-  it('refuses what is no model folder in one clear line', async () => {
+  it('rejects anything but a model folder in one line', async () => {
     await assert.rejects(loadModel(join(folder, 'nope')), /nope does not exist$/);
     await assert.rejects(loadModel(join(folder, 'config.json')), /is not a folder/);
     await editConfig({ n_head: 3 });
@@ -237,7 +239,7 @@ describe('load', () => {
     await assert.rejects(loadModel(folder), /config\.json does not exist/);
   });
 
-  it('refuses pickled weights and says how to convert them', async () => {
+  it('rejects pickled weights and explains how to convert them', async () => {
     const other = join(folder, 'pickled');
     await mkdir(other);
     await copyFile(join(folder, 'config.json'), join(other, 'config.json'));

@@ -10,7 +10,7 @@ interface Named {
   shape: number[];
 }
 
-/** The names that a style gives to the modules; `#` stands for the layer. Null for a module that it lacks. */
+/** The names of the modules in one naming style, with `#` for the layer. Null for a module that the style lacks. */
 type Style = Record<
   'embedding' | 'norm1' | 'q' | 'k' | 'v' | 'qkv' | 'o' | 'norm2' | 'up' | 'down' | 'final' | 'head',
   string | null
@@ -53,7 +53,7 @@ function style(text: string): Style {
   return Object.fromEntries(keys.map((key, i) => [key, names[i] === '-' ? null : names[i]])) as Style;
 }
 
-/** Every tensor that a style has, and what it must resolve to. */
+/** The tensors of a style, and the canonical names that they must resolve to. */
 function tensorsOf(names: Style, biases = true): { tensors: Named[]; expected: Map<string, string> } {
   const tensors: Named[] = [];
   const expected = new Map<string, string>();
@@ -113,14 +113,14 @@ describe('names', () => {
       const { tensors, expected } = tensorsOf(names);
       assert.deepEqual(resolved(tensors), expected);
     });
-    it(`knows the names of ${name} without biases and final norm`, () => {
+    it(`knows the names of ${name} without biases or final norm`, () => {
       const { tensors, expected } = tensorsOf({ ...names, final: null }, false);
       assert.deepEqual(resolved(tensors), expected);
     });
   }
 
   for (const biased of [['q'], ['q', 'k', 'v'], ['o'], ['qkv'], ['q', 'k', 'v', 'qkv', 'o']] as (keyof Style)[][]) {
-    it(`takes biases on ${biased.join(', ')}, and turns nothing round for them`, () => {
+    it(`accepts biases on ${biased.join(', ')} and transposes nothing because of them`, () => {
       for (const [name, names] of Object.entries(STYLES)) {
         const { tensors, expected } = tensorsOf(names);
         for (const key of biased) {
@@ -136,17 +136,17 @@ describe('names', () => {
     });
   }
 
-  it('finds the layers where other names have numbers too', () => {
+  it('finds the layers if other names contain numbers too', () => {
     const { tensors, expected } = tensorsOf({ ...STYLES.LLaMA, embedding: 'stem.0.emb' });
     assert.deepEqual(resolved(tensors), expected);
   });
 
-  it('tells norms of which one has a number by their words', () => {
+  it('identifies norms by their words if only one has a number', () => {
     const { tensors, expected } = tensorsOf({ ...STYLES['LLaMA by Meta'], norm2: 'layers.#.ffn_norm2' });
     assert.deepEqual(resolved(tensors), expected);
   });
 
-  it('knows fused weights that are no module of their own, as nn.MultiheadAttention has them', () => {
+  it('knows the fused weights of nn.MultiheadAttention, which are not a separate module', () => {
     const { tensors } = tensorsOf({ ...STYLES['a first tutorial'], q: null, k: null, v: null });
     for (let n = 0; n < L; n++) {
       tensors.push({ name: `blocks.${n}.sa.in_proj_weight`, shape: [3 * C, C] });
@@ -157,32 +157,32 @@ describe('names', () => {
     assert.equal(names.get('blocks.1.sa.in_proj_bias'), 'transformer_layers.1.self_attn.qkv_proj.bias');
   });
 
-  it('turns the matrices of GPT-2 round, and says what it assumes', () => {
+  it('transposes the matrices of GPT-2 and reports the assumption', () => {
     const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
     for (const tensor of tensors)
       if (tensor.name.includes('.h.') && tensor.shape.length === 2) tensor.shape = tensor.shape.toReversed();
     const result = resolveNames(tensors, TINY);
     assert.deepEqual(new Map(result.tensors.map((t) => [t.name, t.canonical])), expected);
     const turned = result.tensors.filter(({ transposed }) => transposed).map(({ name }) => name);
-    assert.equal(turned.length, 4 * L, 'the square output projection too');
+    assert.equal(turned.length, 4 * L, 'including the square output projection');
     assert.deepEqual(result.assumptions.length, 2);
   });
 
-  it('turns the matrices of GPT-2 round without biases too, because a fused [C, 3C] can be nothing else', () => {
+  it('transposes the matrices of GPT-2 without biases, because a fused [C, 3C] is unambiguous', () => {
     const { tensors, expected } = tensorsOf(STYLES.nanoGPT, false);
     for (const tensor of tensors)
       if (tensor.name.includes('.h.') && tensor.shape.length === 2) tensor.shape = tensor.shape.toReversed();
     assert.deepEqual(resolved(tensors), expected);
   });
 
-  it('does not guess which is embedding and which is head where neither words nor shapes say it', () => {
+  it('does not guess embedding and head if neither words nor shapes identify them', () => {
     const { tensors } = tensorsOf({ ...STYLES.LLaMA, embedding: 'a', head: 'b' });
     tensors[0].shape = [V, C];
     const config = { ...TINY, nEmbed: C };
-    assert.throws(() => resolveNames(tensors, config), /for a\.weight \[40, 16\], b\.weight \[40, 16\]/);
+    assert.throws(() => resolveNames(tensors, config), /identify a\.weight \[40, 16\], b\.weight \[40, 16\]/);
   });
 
-  it('tells embedding and head by their words where E = C', () => {
+  it('identifies embedding and head by words if E = C', () => {
     const config = { ...TINY, nEmbed: C };
     for (const [embedding, head] of [
       ['wte', 'lm_head'],
@@ -197,7 +197,7 @@ describe('names', () => {
     }
   });
 
-  function refuses(change: (tensors: Named[]) => void, message: RegExp, map = {}): void {
+  function rejects(change: (tensors: Named[]) => void, message: RegExp, map = {}): void {
     const { tensors } = tensorsOf(STYLES.LLaMA);
     change(tensors);
     assert.throws(
@@ -213,13 +213,13 @@ describe('names', () => {
     );
   const put = (name: string, shape: number[]) => (tensors: Named[]) => tensors.push({ name, shape });
 
-  it('is not led astray by names that every object has', () => {
+  it('handles tensor names that are properties of every JavaScript object', () => {
     for (const name of ['constructor', '__proto__', 'toString']) {
-      refuses(put(name, [3]), new RegExp(`no single one, for ${name} \\[3\\]`));
+      rejects(put(name, [3]), new RegExp(`cannot identify ${name} \\[3\\]`));
     }
   });
 
-  it('says how it knows', () => {
+  it('reports how it identified each tensor', () => {
     const { tensors } = tensorsOf(STYLES.canonical);
     tensors.find(({ name }) => name === 'lm_head.weight')!.name = 'strange.weight';
     tensors.find(({ name }) => name === 'final_layernorm.weight')!.name = 'ln_f.weight';
@@ -229,7 +229,7 @@ describe('names', () => {
     assert.deepEqual([by['strange.weight'], by['lm_head.bias'], by['ln_f.weight']], ['map', 'name', 'role']);
   });
 
-  it('lets a bias follow the weight that the map places', () => {
+  it('places a bias with the weight that the map places', () => {
     const { tensors, expected } = tensorsOf(STYLES['LLaMA by Meta']);
     for (const tensor of tensors) tensor.name = tensor.name.replace(/^output\./, 'abc.');
     const names = resolved(tensors, { 'abc.weight': 'lm_head.weight' });
@@ -237,14 +237,14 @@ describe('names', () => {
     assert.equal(names.size, expected.size);
   });
 
-  it('gives a hundred thousand tensors of nothing short shrift', function () {
+  it('rejects 100,000 unknown tensors quickly', function () {
     this.timeout(20_000); // a quadratic search takes minutes
     const { tensors } = tensorsOf(STYLES.canonical);
     for (let i = 0; i < 100_000; i++) tensors.push({ name: `x.0.y${i}.weight`, shape: [4, 4] });
-    assert.throws(() => resolved(tensors), /and 99996 more: say what they are/);
+    assert.throws(() => resolved(tensors), /and 99996 more: map them with --tensor-map$/);
   });
 
-  it('tells buffers from parameters, and says so', () => {
+  it('ignores buffers and reports them', () => {
     const { tensors, expected } = tensorsOf(STYLES.nanoGPT);
     tensors.push({ name: 'transformer.h.0.attn.bias', shape: [1, 1, 16, 16] });
     tensors.push({ name: 'transformer.h.0.attn.rotary_emb.inv_freq', shape: [4] });
@@ -259,109 +259,113 @@ describe('names', () => {
     assert.equal(result.tensors.length, expected.size);
     assert.deepEqual(
       result.ignored.map(({ what }) => what),
+      // prettier-ignore
       [
-        ...['causal mask', 'rotary frequencies', 'causal mask', 'causal mask', 'buffer', 'buffer'],
-        ...['rotary table', 'rotary table', 'rotary table'],
+        'causal mask', 'rotary frequencies', 'causal mask', 'causal mask', 'buffer', 'buffer',
+        'rotary table', 'rotary table', 'rotary table',
       ],
     );
   });
 
-  it('refuses a tensor that is left over', () => {
-    refuses(
-      put('model.wpe.weight', [16, C]),
-      /no role, or no single one, for model\.wpe\.weight \[16, 16\].*--tensor-map/,
-    );
-    refuses(put('model.layers.0.mlp.gate_proj.extra', [3]), /gate_proj\.extra \[3\]/);
-    refuses(put('model.position_embeddings.weight', [16, C]), /no single one, for model\.position_embeddings\.weight/);
-    refuses(put('model.layers.0.attn.bias', [C]), /no single one, for model\.layers\.0\.attn\.bias \[16\]/);
-    refuses(put('model.layers.0.self_attn.q_k.weight', [C, C]), /no single one, for .*q_k\.weight/);
-    refuses(put('model.table.weight', [V + 1, E]), /no single one, for model\.table\.weight \[41, 4\]/);
+  it('rejects tensors that it cannot identify', () => {
+    rejects(put('model.wpe.weight', [16, C]), /cannot identify model\.wpe\.weight \[16, 16\].*--tensor-map/);
+    rejects(put('model.layers.0.mlp.gate_proj.extra', [3]), /gate_proj\.extra \[3\]/);
+    rejects(put('model.position_embeddings.weight', [16, C]), /cannot identify model\.position_embeddings\.weight/);
+    rejects(put('model.layers.0.attn.bias', [C]), /cannot identify model\.layers\.0\.attn\.bias \[16\]/);
+    rejects(put('model.layers.0.self_attn.q_k.weight', [C, C]), /cannot identify .*q_k\.weight/);
+    rejects(put('model.table.weight', [V + 1, E]), /cannot identify model\.table\.weight \[41, 4\]/);
   });
 
-  it('refuses a checkpoint in which something is missing', () => {
-    refuses(
+  it('rejects a checkpoint with missing tensors', () => {
+    rejects(
       drop('model.layers.1.self_attn.k_proj.weight'),
       /nothing found for transformer_layers\.1\.self_attn\.k_proj\.weight \[16, 16\]/,
     );
-    refuses(drop('lm_head.weight'), /nothing found for lm_head\.weight \[40, 16\]/);
-    refuses((tensors) => {
+    rejects(drop('lm_head.weight'), /nothing found for lm_head\.weight \[40, 16\]/);
+    rejects((tensors) => {
       drop('lm_head.weight')(tensors);
       drop('lm_head.bias')(tensors);
     }, /nothing found for lm_head\.weight \[40, 16\] \(the head of this architecture is not tied to the embedding\)/);
-    refuses(
+    rejects(
       drop('model.embed_tokens.weight'),
-      /token_embeddings\.weight \[40, 4\]: what has another name needs a --ten/,
+      /token_embeddings\.weight \[40, 4\]: use --tensor-map if the file has it/,
     );
-    refuses(drop('model.layers.1.mlp.up_proj.bias'), /no counterpart for transformer_layers\.1\.ffn\.0\.bias/);
-    refuses(drop('model.norm.weight'), /model\.norm\.bias/);
+    rejects(
+      drop('model.layers.1.mlp.up_proj.bias'),
+      /found model\.layers\.0\.mlp\.up_proj\.bias, but not its counterpart transformer_layers\.1\.ffn\.0\.bias/,
+    );
+    rejects(drop('model.norm.weight'), /model\.norm\.bias/);
   });
 
-  it('refuses a bias without its weight', () => {
+  it('rejects a bias without a weight', () => {
     const { tensors } = tensorsOf(STYLES.canonical);
     drop('final_layernorm.weight')(tensors);
-    assert.throws(() => resolved(tensors), /final_layernorm\.bias has no weight beside it/);
+    assert.throws(() => resolved(tensors), /final_layernorm\.bias is a bias without a weight/);
   });
 
-  it('refuses two tensors for one role', () => {
-    refuses(
+  it('rejects two tensors with the same role', () => {
+    rejects(
       put('model.layers.0.self_attn.query.weight', [C, C]),
       /both model\.layers\.0\.self_attn\.q_proj\.weight and/,
     );
-    refuses(put('model.layers.0.mlp.gate_proj.weight', [4 * C, C]), /both .*up_proj.* and .*gate_proj.* look like/);
-    refuses(put('model.layers.0.self_attn.qkv.weight', [3 * C, C]), /holds q, k and v, but there is .*q_proj/);
+    rejects(put('model.layers.0.mlp.gate_proj.weight', [4 * C, C]), /both .*up_proj.* and .*gate_proj.* look like/);
+    rejects(
+      put('model.layers.0.self_attn.qkv.weight', [3 * C, C]),
+      /contains q, k and v, but the file also has .*q_proj/,
+    );
     for (const one of ['q', 'k', 'v']) {
       const others = ['q', 'k', 'v'].filter((other) => other !== one);
-      refuses(
+      rejects(
         (tensors) => {
           for (const other of others)
             for (let n = 0; n < L; n++) drop(`model.layers.${n}.self_attn.${other}_proj.weight`)(tensors);
           for (let n = 0; n < L; n++) put(`model.layers.${n}.self_attn.qkv.weight`, [3 * C, C])(tensors);
         },
-        new RegExp(`layers\\.0\\.self_attn\\.qkv\\.weight holds q, k and v, but there is .*${one}_proj`),
+        new RegExp(`layers\\.0\\.self_attn\\.qkv\\.weight contains q, k and v, but the file also has .*${one}_proj`),
       );
     }
   });
 
-  it('refuses shapes and layers that do not fit the config', () => {
-    refuses(
+  it('rejects shapes and layers that do not fit the config', () => {
+    rejects(
       (tensors) => (tensors[0].shape = [V, E + 1]),
       /model\.embed_tokens\.weight \(token_embeddings\.weight\) is \[40, 5\], expected \[40, 4\] \(V x E\)/,
     );
-    refuses(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
-    refuses(
+    rejects(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
+    rejects(
       (tensors) => tensors.forEach((t) => t.name === 'lm_head.bias' && (t.shape = [V + 1])),
       /expected \[40\] \(V\)/,
     );
   });
 
-  it('refuses more layers than there are tensors, before it makes a list of them', () => {
+  it('rejects more layers than tensors, before listing them', () => {
     const { tensors } = tensorsOf(STYLES.canonical);
     assert.throws(() => resolveNames(tensors, { ...TINY, nLayer: 2 ** 40 }), /cannot make up 1099511627776 layers/);
   });
 
-  it('names the layer, not another number in the name', () => {
-    refuses(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
+  it('reports the layer, not another number in the name', () => {
+    rejects(put(`model.layers.${L}.input_layernorm.weight`, [C]), /is in layer 2, but n_layer is 2/);
     const { tensors } = tensorsOf(STYLES.LLaMA);
     for (const tensor of tensors) tensor.name = tensor.name.replace('model.', 'gpt7.');
     put(`gpt7.layers.9.input_layernorm.weight`, [C])(tensors);
     assert.throws(() => resolved(tensors), /gpt7\.layers\.9\.input_layernorm\.weight is in layer 9, but n_layer is 2/);
   });
 
-  it('refuses what this architecture does not have', () => {
-    refuses(
+  it('rejects tensors that this architecture does not have', () => {
+    rejects(
       put('model.embed_tokens.bias', [E]),
-      /would be token_embeddings\.bias, which this architecture does not have/,
+      /looks like token_embeddings\.bias, which this architecture does not have/,
     );
-    refuses(put('model.layers.0.self_attn.q_norm.weight', [C]), /both .*input_layernorm\.weight and .*q_norm\.weight/);
-    refuses((tensors) => {
+    rejects(put('model.layers.0.self_attn.q_norm.weight', [C]), /both .*input_layernorm\.weight and .*q_norm\.weight/);
+    rejects((tensors) => {
       for (const kind of ['weight', 'bias']) {
         drop(`model.norm.${kind}`)(tensors);
         put(`model.embed_norm.${kind}`, [C])(tensors);
       }
-    }, /no role, or no single one, for model\.embed_norm\.weight/);
+    }, /cannot identify model\.embed_norm\.weight/);
   });
 
-  it('refuses feed-forward matrices whose names say the opposite of their shapes', () => {
+  it('rejects feed-forward matrices whose names contradict their shapes', () => {
     for (const [up, down] of [
       ['mlp.up_proj', 'mlp.down_proj'],
       ['mlp.fc_in', 'mlp.fc_out'],
@@ -370,7 +374,7 @@ describe('names', () => {
       ['mlp.c_fc', 'mlp.c_proj'],
       ['mlp.up_proj', 'mlp.abc'],
     ]) {
-      // stored [in, out] without a bias that would show it
+      // stored as [in, out], without a bias to show it
       const { tensors } = tensorsOf({ ...STYLES.LLaMA, up: `layers.#.${up}`, down: `layers.#.${down}` }, false);
       assert.doesNotThrow(() =>
         resolved(tensors.map((t) => ({ ...t, name: t.name.replace(/^layers/, 'model.layers') }))),
@@ -379,13 +383,13 @@ describe('names', () => {
         tensor.name = tensor.name.replace(/^layers/, 'model.layers');
         if (tensor.shape.length === 2 && tensor.shape.includes(4 * C)) tensor.shape = tensor.shape.toReversed();
       }
-      assert.throws(() => resolved(tensors), /no role, or no single one, for model\.layers\.0\./, up);
+      assert.throws(() => resolved(tensors), /cannot identify model\.layers\.0\./, up);
     }
   });
 
-  it('does not guess the order within query_key_value, but takes it from a map', () => {
+  it('does not guess the order in query_key_value, but accepts a map', () => {
     const { tensors } = tensorsOf({ ...STYLES.ViT, qkv: 'blocks.#.attention.query_key_value' });
-    assert.throws(() => resolved(tensors), /for blocks\.0\.attention\.query_key_value\.weight \[48, 16\]/);
+    assert.throws(() => resolved(tensors), /identify blocks\.0\.attention\.query_key_value\.weight \[48, 16\]/);
     const entries = [0, 1].map((n): [string, string] => [
       `blocks.${n}.attention.query_key_value.weight`,
       `transformer_layers.${n}.self_attn.qkv_proj.weight`,
@@ -393,42 +397,42 @@ describe('names', () => {
     assert.doesNotThrow(() => resolved(tensors, Object.fromEntries(entries)));
   });
 
-  it('believes the words before the shape for what stands outside of the layers', () => {
-    refuses((tensors) => {
+  it('prefers words to shapes outside the layers', () => {
+    rejects((tensors) => {
       tensors.find((t) => t.name === 'model.embed_tokens.weight')!.shape = [V, C];
     }, /embed_tokens\.weight \(token_embeddings\.weight\) is \[40, 16\], expected \[40, 4\] \(V x E\)/);
-    refuses((tensors) => {
+    rejects((tensors) => {
       tensors.find((t) => t.name === 'model.embed_tokens.weight')!.name = 'a.weight';
       tensors.find((t) => t.name === 'lm_head.weight')!.name = 'b.weight';
       drop('lm_head.bias')(tensors);
       tensors.push({ name: 'c.weight', shape: [V, E + 1] });
-    }, /for c\.weight \[40, 5\]/);
+    }, /identify c\.weight \[40, 5\]/);
   });
 
-  it('writes names of a file on one line', () => {
-    refuses(put('a\nb', [1]), /for "a\\nb" \[1\]/);
+  it('prints tensor names on one line', () => {
+    rejects(put('a\nb', [1]), /identify "a\\nb" \[1\]/);
   });
 
-  it('takes a map for what it cannot tell', () => {
+  it('uses the map for tensors that it cannot identify', () => {
     const strange = (tensors: Named[]) => {
       tensors.find((t) => t.name === 'model.norm.weight')!.name = 'gain';
       tensors.find((t) => t.name === 'model.norm.bias')!.name = 'shift';
       tensors.push({ name: 'junk', shape: [1] });
     };
-    refuses(strange, /gain \[16\], shift \[16\], junk \[1\]/);
+    rejects(strange, /gain \[16\], shift \[16\], junk \[1\]/);
     const { tensors } = tensorsOf(STYLES.LLaMA);
     strange(tensors);
     const map = { gain: 'final_layernorm.weight', shift: 'final_layernorm.bias', junk: null };
     const names = resolved(tensors, map);
     assert.equal(names.get('gain'), 'final_layernorm.weight');
     assert.equal(names.has('junk'), false);
-    refuses(strange, /has no tensor "nope"/, { nope: 'lm_head.weight' });
-    refuses(strange, /both .* and .* look like final_layernorm\.weight/, {
+    rejects(strange, /has no tensor "nope"/, { nope: 'lm_head.weight' });
+    rejects(strange, /both .* and .* look like final_layernorm\.weight/, {
       ...map,
       shift: 'final_layernorm.weight',
     });
-    refuses(strange, /"head", given for "gain", is no canonical name/, { gain: 'head' });
-    refuses(strange, /expected a JSON object/, [1]);
+    rejects(strange, /"head", given for "gain", is not a canonical name/, { gain: 'head' });
+    rejects(strange, /expected a JSON object/, [1]);
   });
 
   it('counts 272,844,800 parameters for Model_64_FLOAT', () => {

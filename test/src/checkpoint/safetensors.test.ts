@@ -18,7 +18,7 @@ import { CheckpointError } from '../../../src/lib/errors.js';
 import { EmergentError } from '../../../reference/lib/errors.js';
 import { sizeOf } from '../../../reference/lib/tensor.js';
 
-/** A file of the given header and data. */
+/** A file with the given header and zeros as data. */
 function fileOf(header: string | object, dataBytes: number): Uint8Array {
   const json = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + dataBytes);
@@ -27,7 +27,7 @@ function fileOf(header: string | object, dataBytes: number): Uint8Array {
   return bytes;
 }
 
-/** A file whose header is `{}` but claims another length. */
+/** A file with the header `{}` and a wrong header length. */
 function claiming(length: number): Uint8Array {
   const bytes = fileOf('{}', 0);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
@@ -38,7 +38,7 @@ function read(bytes: Uint8Array) {
   return readSafetensors(watched(bytes).source);
 }
 
-/** Bytes in memory that note each read of them, and refuse one beyond their end. */
+/** A source in memory that records each read and rejects reads beyond its end. */
 function watched(bytes: Uint8Array) {
   const inner = memorySource(bytes, 'test.safetensors');
   const reads: Uint8Array[] = [];
@@ -96,7 +96,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('reads what Python writes', async () => {
+  it('reads files written by Python', async () => {
     const file = await openSafetensors(fileURLToPath(new URL('fixtures/dtypes.safetensors', import.meta.url)));
     const values = [1, -2.5, 0, -0, 65504, 2 ** -24];
     assert.deepEqual({ ...file.metadata }, { format: 'pt', note: 'quotes " and {braces}' });
@@ -119,7 +119,7 @@ describe('safetensors', () => {
     await file.close();
   });
 
-  it('knows how large every type is that Python writes, and reads none of them as a weight', async () => {
+  it('knows the size of every dtype that Python writes, and reads none but the floats', async () => {
     const file = await openSafetensors(fileURLToPath(new URL('fixtures/others.safetensors', import.meta.url)));
     const floats = ['F32', 'F16', 'BF16', 'F64'];
     const known = Object.keys(DTYPE_BITS).filter((dtype) => !floats.includes(dtype) && !dtype.startsWith('F6_'));
@@ -134,14 +134,16 @@ describe('safetensors', () => {
     await file.close();
   });
 
-  it('reads float32 straight into its place, and decodes the others a megabyte at a time', async () => {
-    const length = 1_300_001; // of 16 bits: two whole pieces and a rest
+  it('reads float32 directly into the target, and decodes other dtypes a megabyte at a time', async () => {
+    const length = 1_300_001; // with 16 bits: two full chunks and a partial one
     const values = Float32Array.from({ length }, (_, i) => (i % 2047) - 1023);
     const halves = new Uint16Array(new Float32Array(values).buffer).filter((_, i) => i % 2 === 1); // bfloat16, if exact
     const exact = values.map((_, i) => new Float32Array(Uint32Array.of(halves[i] << 16).buffer)[0]);
     const wide = Float64Array.from(values, (x) => x / 3);
     const info = (dtype: string, begin: number, each: number) => ({
-      ...{ dtype, shape: [length], data_offsets: [begin, begin + each * length] },
+      dtype,
+      shape: [length],
+      data_offsets: [begin, begin + each * length],
     });
     const bytes = fileOf(
       { bf16: info('BF16', 0, 2), f32: info('F32', 2 * length, 4), f64: info('F64', 6 * length, 8) },
@@ -165,7 +167,7 @@ describe('safetensors', () => {
     assert.ok(reads.length === 1 && reads[0].buffer === data.buffer);
   });
 
-  it('says so when a tensor is too large for memory', async () => {
+  it('rejects a tensor that is too large for memory', async () => {
     const size = 2 ** 46;
     const header = fileOf({ a: { dtype: 'F32', shape: [size / 4], data_offsets: [0, size] } }, 0);
     const small = memorySource(header, 'vast.safetensors');
@@ -183,20 +185,20 @@ describe('safetensors', () => {
     assert.equal(file.metadata.long, long);
   });
 
-  it('closes what it refuses', async () => {
+  it('closes a source that it rejects', async () => {
     const { source, timesClosed } = watched(fileOf('{', 0));
     await assert.rejects(readSafetensors(source), CheckpointError);
     assert.equal(timesClosed(), 1);
   });
 
-  it('writes nothing that could not be read', () => {
+  it('refuses to write files that could not be read back', () => {
     const lazy = (more: Partial<LazyTensor>): LazyTensor => {
       return { name: 'a', dtype: 'F32', shape: [1], make: () => Float32Array.of(1), ...more };
     };
     const wrong: [LazyTensor[], RegExp][] = [
-      [[lazy({}), lazy({})], /there are two tensors "a"/],
-      [[lazy({ name: '__metadata__' })], /no tensor can be called __metadata__/],
-      [[lazy({ name: 'a\ud800' })], /no Unicode text/],
+      [[lazy({}), lazy({})], /two tensors are called "a"/],
+      [[lazy({ name: '__metadata__' })], /a tensor cannot be called __metadata__/],
+      [[lazy({ name: 'a\ud800' })], /not valid Unicode/],
       [[lazy({ shape: [2] })], /tensor "a", F32 of shape \[2\], has 1 elements of 4 bytes/],
       [[lazy({ dtype: 'F64' })], /tensor "a", F64 of shape \[1\], has 1 elements of 4 bytes/],
     ];
@@ -220,7 +222,11 @@ describe('safetensors', () => {
     ['a header over 100 MB', fileOf('{}', 0).fill(0x7f, 0, 8), /exceeds the limit of 100 MB/],
     ['a header of one byte more than 100 MB', claiming(100_000_001), /100000001 bytes exceeds the limit of 100 MB/],
     ['a header of 100 MB in a file of two bytes', claiming(100_000_000), /header should take 100000000 bytes/],
-    ['a dtype that every object has', fileOf({ a: entry(0, 4, { dtype: 'toString' }) }, 4), /the dtype "toString"/],
+    [
+      'a dtype named like a property of every JavaScript object',
+      fileOf({ a: entry(0, 4, { dtype: 'toString' }) }, 4),
+      /unknown dtype "toString"/,
+    ],
     ['no {', fileOf(' {}', 0), /does not begin with \{/],
     ['bad UTF-8', fileOf('{"a":1}', 0).fill(0xff, 10, 11), /not UTF-8/],
     ['bad JSON', fileOf('{"a"', 0), /not JSON/],
@@ -248,42 +254,50 @@ describe('safetensors', () => {
       /has "dtype" twice/,
     ],
     ['an unknown key', fileOf({ a: entry(0, 4, { x: 1 }) }, 4), /tensor "a" has an unknown key "x"/],
-    ['an unknown dtype', fileOf({ a: entry(0, 4, { dtype: 'F31' }) }, 4), /tensor "a" has the dtype "F31"/],
+    ['an unknown dtype', fileOf({ a: entry(0, 4, { dtype: 'F31' }) }, 4), /tensor "a" has an unknown dtype "F31"/],
     ['a negative size', fileOf({ a: entry(0, 4, { shape: [-1] }) }, 4), /tensor "a" has the shape \[-1\]/],
-    ['a size that is no integer', fileOf({ a: entry(0, 4, { shape: [1.5] }) }, 4), /no list of sizes/],
-    ['sizes that overflow', fileOf({ a: entry(0, 4, { shape: [2 ** 40, 2 ** 40] }) }, 4), /no list of sizes/],
-    ['offsets that are none', fileOf({ a: entry(0, 4, { data_offsets: [0] }) }, 4), /not \[begin, end\]/],
-    ['offsets backwards', fileOf({ a: entry(0, 4, { data_offsets: [4, 0] }) }, 4), /not \[begin, end\]/],
+    ['a fractional size', fileOf({ a: entry(0, 4, { shape: [1.5] }) }, 4), /not a valid list of sizes/],
+    ['sizes that overflow', fileOf({ a: entry(0, 4, { shape: [2 ** 40, 2 ** 40] }) }, 4), /not a valid list of sizes/],
+    ['a single offset', fileOf({ a: entry(0, 4, { data_offsets: [0] }) }, 4), /not \[begin, end\]/],
+    ['offsets in reverse order', fileOf({ a: entry(0, 4, { data_offsets: [4, 0] }) }, 4), /not \[begin, end\]/],
     ['data past the end', fileOf({ a: entry(0, 8) }, 4), /ends at byte 8 of the data, which has only 4/],
     [
-      'a size that is not the data',
+      'a shape that does not fit the data',
       fileOf({ a: entry(0, 4, { shape: [2] }) }, 4),
       /takes 8 bytes, but its data_offsets span 4/,
     ],
     ['an overlap', fileOf({ a: entry(0, 8), b: entry(4, 12) }, 12), /tensor "b" overlaps tensor "a" by 4 bytes/],
-    ['the same place twice', fileOf({ a: entry(0, 4), b: entry(0, 4) }, 4), /overlaps/],
-    ['a hole', fileOf({ a: entry(0, 4), b: entry(8, 12) }, 12), /4 bytes between tensor "a" and tensor "b"/],
-    ['a hole at the start', fileOf({ a: entry(4, 8) }, 8), /4 bytes between the header and tensor "a"/],
-    ['bytes left over', fileOf({ a: entry(0, 4) }, 5), /1 bytes after tensor "a" belong to nothing/],
+    ['two tensors at the same place', fileOf({ a: entry(0, 4), b: entry(0, 4) }, 4), /overlaps/],
+    [
+      'a gap',
+      fileOf({ a: entry(0, 4), b: entry(8, 12) }, 12),
+      /4 bytes between tensor "a" and tensor "b" are not covered/,
+    ],
+    ['a gap at the start', fileOf({ a: entry(4, 8) }, 8), /4 bytes between the header and tensor "a" are not covered/],
+    [
+      'bytes after the last tensor',
+      fileOf({ a: entry(0, 4) }, 5),
+      /1 bytes after tensor "a" are not covered by any tensor/,
+    ],
     [
       'sizes that overflow on the way to zero',
       fileOf({ a: entry(0, 0, { shape: [2 ** 40, 2 ** 40, 0] }) }, 0),
       /sizes/,
     ],
-    ['minus zero', fileOf('{"a":{"dtype":"F32","shape":[-0],"data_offsets":[0,0]}}', 0), /no list of sizes/],
+    ['minus zero', fileOf('{"a":{"dtype":"F32","shape":[-0],"data_offsets":[0,0]}}', 0), /not a valid list of sizes/],
     ['half a byte', fileOf({ a: entry(0, 2, { dtype: 'F4', shape: [3] }) }, 2), /takes 1\.5 bytes/],
-    ['brackets without end', fileOf(`{"a":${'['.repeat(1e6)}`, 0), /more than 3 deep/],
-    ['deep objects', fileOf(`{"a":${'{"a":'.repeat(9)}1${'}'.repeat(9)}}`, 0), /more than 3 deep/],
-    ['half a character', fileOf({ 'a\ud800': entry(0, 4) }, 4), /has a name that is no Unicode text/],
-    ['half a character in the metadata', fileOf({ __metadata__: { a: '\udc00' } }, 0), /no Unicode text/],
+    ['a million open brackets', fileOf(`{"a":${'['.repeat(1e6)}`, 0), /more than 3 deep/],
+    ['deeply nested objects', fileOf(`{"a":${'{"a":'.repeat(9)}1${'}'.repeat(9)}}`, 0), /more than 3 deep/],
+    ['half a surrogate pair in a name', fileOf({ 'a\ud800': entry(0, 4) }, 4), /has a name that is not valid Unicode/],
+    ['half a surrogate pair in the metadata', fileOf({ __metadata__: { a: '\udc00' } }, 0), /not valid Unicode/],
     ['a key __proto__ in a tensor', fileOf('{"a":{"__proto__":1}}', 0), /unknown key "__proto__"/],
-    ['a name of two lines', fileOf({ 'a\nb': [] }, 0), /tensor "a\\nb" is not/],
+    ['a name with a line break', fileOf({ 'a\nb': [] }, 0), /tensor "a\\nb" is not/],
     ['a name with a line separator', fileOf({ 'a\u2028b': [] }, 0), /tensor "a\\u\{2028\}b" is not/],
-    ['a name with a terminal command', fileOf({ 'a\u009b2J': [] }, 0), /tensor "a\\u\{9b\}2J" is not/],
-    ['a tensor that is no object', fileOf({ a: [1] }, 0), /not described by an object/],
+    ['a name with a terminal control code', fileOf({ 'a\u009b2J': [] }, 0), /tensor "a\\u\{9b\}2J" is not/],
+    ['a tensor that is not an object', fileOf({ a: [1] }, 0), /not described by a JSON object/],
   ];
   for (const [what, bytes, message] of broken) {
-    it(`refuses ${what}`, async () => {
+    it(`rejects ${what}`, async () => {
       await assert.rejects(read(bytes), (error: Error) => {
         assert.ok(error instanceof CheckpointError);
         assert.match(error.message, message);
@@ -293,7 +307,7 @@ describe('safetensors', () => {
     });
   }
 
-  it('reads or refuses thousands of mutated files, and never does anything else', async () => {
+  it('either reads or cleanly rejects thousands of mutated files', async () => {
     const original = Buffer.concat([
       ...encodeSafetensors(
         {
@@ -320,7 +334,7 @@ describe('safetensors', () => {
       bytes.writeBigUint64LE(length);
       return bytes;
     });
-    // A number, a word or a sign of the header becomes another, so that the JSON often stays valid.
+    // Replaces a number, a word or a punctuation mark of the header, so that the JSON often stays valid.
     const parts = header.split(/(\d+|"[^"]*"|[[\]{},:])/).filter((part) => part !== '');
     const others = [
       '0',
@@ -346,7 +360,7 @@ describe('safetensors', () => {
       prefix.writeBigUint64LE(BigInt(json.length));
       return Buffer.concat([prefix, json, original.subarray(8 + headerLength)]);
     });
-    let refused = 0;
+    let rejected = 0;
     await fc.assert(
       fc.asyncProperty(fc.oneof(flip, cut, insert, claim, edit), async (bytes) => {
         try {
@@ -360,15 +374,15 @@ describe('safetensors', () => {
           }
           assert.equal(covered, bytes.length - 8 - Number(bytes.readBigUint64LE(0)));
         } catch (error) {
-          refused++;
+          rejected++;
           assert.ok(error instanceof CheckpointError, String(error));
           assert.match(error.message, /^test\.safetensors: [^\n]+$/);
         }
       }),
       { numRuns: 6000 },
     );
-    console.log(`      refused ${refused} of 6000`);
-    assert.ok(refused > 3000 && refused < 6000);
+    console.log(`      rejected ${rejected} of 6000`);
+    assert.ok(rejected > 3000 && rejected < 6000);
   });
 
   describe('on disk', () => {
@@ -379,7 +393,8 @@ describe('safetensors', () => {
     afterEach(() => rm(folder, { recursive: true }));
 
     it('writes the same bytes every time and reads them back', async () => {
-      const [a, b] = [join(folder, 'a.safetensors'), join(folder, 'b.safetensors')];
+      const a = join(folder, 'a.safetensors');
+      const b = join(folder, 'b.safetensors');
       const written = { x: { data: Float32Array.of(1, 2), shape: [2] } };
       await writeSafetensors(a, written);
       await writeSafetensors(b, written);
@@ -389,7 +404,7 @@ describe('safetensors', () => {
       await file.close();
     });
 
-    it('says what is wrong with the path', async () => {
+    it('explains what is wrong with a path', async () => {
       await assert.rejects(openSafetensors(join(folder, 'nope')), /nope does not exist$/);
       await assert.rejects(openSafetensors(folder), /it is not a file/);
       await assert.rejects(writeSafetensors(join(folder, 'no/such/folder'), {}), CheckpointError);

@@ -4,15 +4,16 @@ import { PRESETS } from '../../../src/checkpoint/config.js';
 import { TINY } from '../../support/arbitraries.js';
 
 describe('synthetic', () => {
-  it('makes the same bits every time, others for another seed or name', () => {
-    const [a, b] = [syntheticModel(TINY, 1), syntheticModel(TINY, 1)];
+  it('makes the same bits every time, and different bits for another seed or name', () => {
+    const a = syntheticModel(TINY, 1);
+    const b = syntheticModel(TINY, 1);
     assert.deepEqual(a, b);
     assert.notDeepEqual(a.weights.lmHead, syntheticModel(TINY, 2).weights.lmHead);
     assert.notDeepEqual(a.weights.blocks[0].qProj, a.weights.blocks[0].kProj);
     assert.notDeepEqual(a.weights.blocks[0].qProj, a.weights.blocks[1].qProj);
   });
 
-  it('spreads its weights evenly over the range', () => {
+  it('distributes weights uniformly over the range', () => {
     const [table] = syntheticTensors(PRESETS.model_16_float, 1);
     const data = table.make() as Float32Array;
     const limit = Math.fround(2 / Math.sqrt(16));
@@ -23,12 +24,12 @@ describe('synthetic', () => {
     assert.ok(Math.abs(variance / (limit ** 2 / 3) - 1) < 0.01);
   });
 
-  it('makes bits for the members of the family whose table holds bits', () => {
+  it('makes an embedding of bits for the bit models', () => {
     const [table] = syntheticTensors({ ...TINY, modelType: 'model_64_bit' }, 1);
     assert.deepEqual([...new Set(table.make())].sort(), [0, 1]);
   });
 
-  it('holds as many parameters as the published model', () => {
+  it('has as many parameters as the published model', () => {
     const count = syntheticTensors(PRESETS.model_64_float, 1).reduce(
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
       0,

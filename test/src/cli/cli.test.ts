@@ -82,6 +82,16 @@ describe('command line', () => {
     const { model } = await loadModel(fixture('../../models/demo'));
     assert.deepEqual([...file.tensors.keys()], activationNames(model.config, true));
     await file.close();
+
+    const request = ['trace', '--tokens', '1,2,3,4,5', '--attn-weights', '--out', out];
+    await emergent([...request, '--backend', 'reference']);
+    const withWeights = await openSafetensors(out);
+    assert.deepEqual([...withWeights.tensors.keys()], activationNames(model.config, true, true));
+    assert.deepEqual(withWeights.tensors.get('layers.0.attn_weights')!.shape, [6, 5, 5]);
+    await withWeights.close();
+    const refused = await emergent([...request, '--backend', 'simd']);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /^emergent: only the backend reference can trace attention weights\n$/);
   });
 
   it('tokenize shows tokens or their ids', async () => {
@@ -164,7 +174,7 @@ describe('command line', () => {
     [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be 1 or more, got 0\n$/],
     [
       ['ask', '--backend', 'simd', '--threads', '99999999', 'x'],
-      /^emergent: simd runs on up to 256 threads, not on 99999999\n$/,
+      /^emergent: simd runs on at most 256 threads, got 99999999\n$/,
     ],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],

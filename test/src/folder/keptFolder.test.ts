@@ -21,7 +21,7 @@ class MemoryStore implements Store {
   }
 }
 
-describe('a folder by URL that is kept', () => {
+describe('kept folder', () => {
   const hub = new FakeHub();
   const next = noise(5);
   const some = (length: number): Uint8Array => Uint8Array.from({ length }, () => 128 * next());
@@ -39,7 +39,7 @@ describe('a folder by URL that is kept', () => {
   const folder = (revision = 'main', options = {}) =>
     keptFolder(`${hub.url}/org/it/resolve/${revision}/`, store, { partSize: 10_000, firstWait: 0, ...options });
   const read = (options = {}) => readAll(folder('main', options), URL_END);
-  /** A visit that ends when 55,000 bytes have come. */
+  /** Aborts a download after 55,000 bytes, like a page that is closed. */
   async function interrupt(): Promise<void> {
     hub.reset();
     hub.fail(URL_END, { dropAfter: 55_000, stall: true });
@@ -52,16 +52,16 @@ describe('a folder by URL that is kept', () => {
   }
   const ranges = () => hub.asked(URL_END).map(({ range }) => range);
 
-  it('gives the bytes that the server has, now and again', async () => {
+  it('returns the bytes of the server, the first time and later', async () => {
     assert.deepEqual(await read(), Buffer.from(file));
-    assert.equal(store.kept.size, 12, 'eleven parts and an entry');
+    assert.equal(store.kept.size, 12, 'eleven parts and one entry');
     hub.seen.length = 0;
     assert.deepEqual(await read(), Buffer.from(file));
     assert.equal(hub.seen.length, 1);
     assert.deepEqual(await readAll(folder(), 'empty.json'), Buffer.alloc(0));
   });
 
-  it('does so without a network, also that there is no such file', async () => {
+  it('works offline, and remembers that a file does not exist', async () => {
     await read();
     assert.equal(await folder().open('nothing.json'), null);
     await hub.close();
@@ -71,7 +71,7 @@ describe('a folder by URL that is kept', () => {
     await hub.open();
   });
 
-  it('never asks again for a file of a commit', async () => {
+  it('never requests a file of a commit twice', async () => {
     const kept = folder(commit);
     assert.deepEqual(await readAll(kept, URL_END), Buffer.from(file));
     hub.seen.length = 0;
@@ -79,7 +79,7 @@ describe('a folder by URL that is kept', () => {
     assert.deepEqual(hub.seen, []);
   });
 
-  it('gives what the server has now, if that is another', async () => {
+  it('returns the new version after the server has changed', async () => {
     await read();
     const later = some(90_000);
     hub.commit('org/it', { 'tokens.json': later });
@@ -89,7 +89,7 @@ describe('a folder by URL that is kept', () => {
     assert.equal(await folder().open(URL_END), null);
   });
 
-  it('puts no two versions together', async () => {
+  it('never mixes two versions', async () => {
     await interrupt();
     const later = some(100_500);
     hub.commit('org/it', { 'tokens.json': later });
@@ -98,9 +98,9 @@ describe('a folder by URL that is kept', () => {
 
   const BREAKS: [string, Fault[]][] = [
     ['dropped connections', Array<Fault>(4).fill({ dropAfter: 25_000 })],
-    ['no byte at all', [{ dropAfter: 0 }, { dropAfter: 0 }]],
-    ['a server that knows no ranges', [{ dropAfter: 25_000 }, { noRange: true }]],
-    ['too many requests and worse', [{ status: 429 }, { dropAfter: 3 }, { status: 500 }, { status: 503 }]],
+    ['connections without a single byte', [{ dropAfter: 0 }, { dropAfter: 0 }]],
+    ['a server without range support', [{ dropAfter: 25_000 }, { noRange: true }]],
+    ['HTTP 429, 500 and 503', [{ status: 429 }, { dropAfter: 3 }, { status: 500 }, { status: 503 }]],
   ];
   for (const [what, faults] of BREAKS) {
     it(`survives ${what}`, async () => {
@@ -109,13 +109,13 @@ describe('a folder by URL that is kept', () => {
     });
   }
 
-  it('goes on in the next visit with the parts that are whole', async () => {
+  it('resumes from the complete parts on the next visit', async () => {
     await interrupt();
     assert.deepEqual(await read(), Buffer.from(file));
     assert.deepEqual(ranges(), ['bytes=50000-']);
   });
 
-  it('gives out nothing that is shorter or longer than announced', async () => {
+  it('never returns a file of the wrong length', async () => {
     hub.fail(URL_END, { times: Infinity, dropAfter: 0 });
     await assert.rejects(read(), /^CheckpointError: [^\n]+ broke off after 0 bytes, 5 times in a row$/);
     hub.reset();
@@ -127,7 +127,7 @@ describe('a folder by URL that is kept', () => {
     assert.deepEqual(await read(), Buffer.from(file), 'a range of a longer file is another version');
   });
 
-  it('takes nothing for a file that a store has cut', async () => {
+  it('detects truncated or missing entries in the store', async () => {
     await read();
     for (const [name, blob] of [...store.kept]) {
       store.kept.set(name, blob.slice(0, blob.size - 1));
@@ -139,13 +139,13 @@ describe('a folder by URL that is kept', () => {
     }
   });
 
-  it('is kept in memory where the store has no room', async () => {
+  it('stays in memory if the store is full', async () => {
     store.room = 5;
     assert.deepEqual(await read(), Buffer.from(file));
     assert.equal(store.kept.size, 0);
   });
 
-  it('reports progress, and heeds an abort', async () => {
+  it('reports progress and obeys an abort', async () => {
     const controller = new AbortController();
     const seen: number[] = [];
     const onProgress = (_: string, done: number, total: number): void => {
@@ -158,7 +158,7 @@ describe('a folder by URL that is kept', () => {
     assert.equal(seen.at(-1), file.length);
   });
 
-  it('refuses what is not served', async () => {
+  it('rejects a file that the server refuses', async () => {
     hub.fail(URL_END, { status: 403 });
     await assert.rejects(
       read(),

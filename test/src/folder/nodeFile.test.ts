@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openFile, writeFileWhole } from '../../../src/folder/nodeFile.js';
-import { CheckpointError } from '../../../src/lib/errors.js';
+import { openFile } from '../../../src/folder/nodeFile.js';
 import { skip } from '../../support/setup.js';
 
 describe('node file', () => {
@@ -24,7 +23,7 @@ describe('node file', () => {
     await file.close();
   });
 
-  it('says so when the file became shorter', async () => {
+  it('reports a file that was truncated', async () => {
     const path = join(folder, 'file');
     await writeFile(path, new Uint8Array(100));
     const file = await openFile(path);
@@ -33,53 +32,11 @@ describe('node file', () => {
     await file.close();
   });
 
-  it('leaves what was there when writing fails halfway, and nothing beside it', async () => {
-    const path = join(folder, 'kept');
-    await writeFile(path, 'before');
-    const failing = (function* () {
-      yield Uint8Array.of(1);
-      throw new Error('disk full');
-    })();
-    await assert.rejects(writeFileWhole(path, failing), /kept cannot be written: disk full/);
-    assert.equal(await readFile(path, 'utf8'), 'before');
-    assert.deepEqual(await readdir(folder), ['kept']);
-  });
-
-  it('has nothing under the name before all is written', async () => {
-    const path = join(folder, 'late');
-    async function* pieces() {
-      yield Uint8Array.of(1);
-      await assert.rejects(stat(path));
-      yield Uint8Array.of(2);
-    }
-    await writeFileWhole(path, pieces());
-    assert.deepEqual([...(await readFile(path))], [1, 2]);
-  });
-
-  it('can write the same file twice at a time: one of them remains, whole', async () => {
-    const path = join(folder, 'both');
-    const slowly = async function* (value: number) {
-      for (let i = 0; i < 20; i++) {
-        yield Uint8Array.of(value);
-        await new Promise(setImmediate);
-      }
-    };
-    await Promise.all([writeFileWhole(path, slowly(1)), writeFileWhole(path, slowly(2))]);
-    const bytes = [...(await readFile(path))];
-    assert.equal(bytes.length, 20);
-    assert.equal(new Set(bytes).size, 1);
-    assert.deepEqual(await readdir(folder), ['both']);
-  });
-
-  it('neither waits for a named pipe nor replaces one', async function () {
+  it('does not wait for a named pipe', async function () {
     if (process.platform === 'win32') skip(this, 'not on Windows');
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', [path]);
     await assert.rejects(openFile(path), /pipe cannot be read: it is not a file/);
-    await assert.rejects(
-      writeFileWhole(path, [Uint8Array.of(1)]),
-      (error) => error instanceof CheckpointError && error.message.endsWith('cannot be written: it is not a file'),
-    );
     assert.ok((await stat(path)).isFIFO());
   });
 });

@@ -13,7 +13,10 @@ interface Bpe {
 const COUNTS = [
   {
     lang: 'a',
-    unigrams: [['é', 3]],
+    unigrams: [
+      ['é', 3],
+      ['h', 1], // already a token, so it must not get a second id
+    ],
     bigrams: [
       ['he', 9],
       ['th', 8],
@@ -37,11 +40,11 @@ const COUNTS = [
 /** The published n-gram list is not part of this repository. */
 const PUBLISHED = process.env.EMERGENT_NGRAMS ?? '../shared/data/ngrams-2-3.json';
 
-describe('build tokenizer', () => {
+describe('buildTokenizer', () => {
   const compact = buildTokenizer(COUNTS, compactLayout(256, 10));
   const { model } = compact['tokenizer.json'] as Bpe;
 
-  it('gives ASCII its own ids, then special tokens, then n-grams: longest first, by code points', () => {
+  it('assigns ids to ASCII, special tokens and n-grams, longest first and then by code points', () => {
     assert.equal(model.vocab.A, 65);
     assert.deepEqual([model.vocab['<pad>'], model.vocab['</s>'], model.vocab['<special_token_31>']], [128, 130, 159]);
     const grams = Object.entries(model.vocab)
@@ -55,24 +58,15 @@ describe('build tokenizer', () => {
     );
   });
 
-  it('merges every pair of tokens that makes an n-gram, in the order of the n-grams', () => {
+  it('merges every pair of tokens that forms an n-gram, in the order of the n-grams', () => {
+    // prettier-ignore
     assert.deepEqual(model.merges, [
-      ...[
-        ['h', 'el'],
-        ['he', 'l'],
-        ['t', 'he'],
-        ['th', 'e'],
-      ],
-      ...[
-        ['e', 'l'],
-        ['h', 'e'],
-        ['l', 'o'],
-        ['t', 'h'],
-      ],
+      ['h', 'el'], ['he', 'l'], ['t', 'he'], ['th', 'e'],
+      ['e', 'l'], ['h', 'e'], ['l', 'o'], ['t', 'h'],
     ]);
   });
 
-  it('decodes what it encodes, for all text over its alphabet', () => {
+  it('decodes what it encodes, for any text in its alphabet', () => {
     const tokenizer = new Tokenizer(compact['tokenizer.json'], compact['tokenizer_config.json']);
     const alphabet = fc.constantFrom(
       ...Array.from({ length: 128 }, (_, id) => String.fromCharCode(id)),
@@ -87,10 +81,10 @@ describe('build tokenizer', () => {
         assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
       }),
     );
-    assert.deepEqual(tokenizer.encode('ü'), [131], 'what is outside is <unk>');
+    assert.deepEqual(tokenizer.encode('ü'), [131], 'other characters are <unk>');
   });
 
-  it('takes the most frequent n-grams of each language', () => {
+  it('selects the most frequent n-grams of each language', () => {
     const { vocab } = (buildTokenizer(COUNTS, compactLayout(256, 1))['tokenizer.json'] as Bpe).model;
     assert.deepEqual(
       ['he', 'th', 'the', 'hel', 'xyz'].map((gram) => gram in vocab),
@@ -98,7 +92,7 @@ describe('build tokenizer', () => {
     );
   });
 
-  it('refuses counts that are malformed or too many', () => {
+  it('rejects malformed counts and too many n-grams', () => {
     const bad: [unknown, RegExp][] = [
       [null, /ngrams\.json: expected a list of/],
       [[], /expected a list of/],
@@ -119,29 +113,29 @@ describe('build tokenizer', () => {
     const many = Array.from({ length: 97 }, (_, i) => [String.fromCharCode(0x100 + i, 65), 1]);
     assert.throws(
       () => buildTokenizer([{ lang: 'a', bigrams: many, trigrams: [] }], compactLayout(256, 100)),
-      /97 n-grams for 96 ids/,
+      /97 n-grams do not fit into 96 ids/,
     );
     assert.throws(() => compactLayout(255, 1), TokenizerError);
   });
 
-  describe('of the published n-grams', () => {
+  describe('with the published n-grams', () => {
     let published: ReturnType<typeof buildTokenizer>;
     before(function () {
       if (!existsSync(PUBLISHED)) {
-        skip(this, 'the list is not here; EMERGENT_NGRAMS=FILE names it');
+        skip(this, 'the published n-gram list was not found; set EMERGENT_NGRAMS=FILE');
       }
       published = buildTokenizer(JSON.parse(readFileSync(PUBLISHED, 'utf8')));
     });
 
-    it('rebuilds bvv241-2-3: 65,536 tokens, 12,224 merges, 15 places free', () => {
+    it('rebuilds bvv241-2-3: 65,536 tokens, 12,224 merges, 15 unused ids', () => {
       const { vocab, merges } = (published['tokenizer.json'] as Bpe).model;
       assert.equal(Object.keys(vocab).length, 65536);
       assert.equal(merges.length, 12224);
-      const free = Array.from({ length: 0xf900 - 0xe100 }, (_, i) => vocab[`<unused_${0xe100 + i}>`]).filter(
+      const unused = Array.from({ length: 0xf900 - 0xe100 }, (_, i) => vocab[`<unused_${0xe100 + i}>`]).filter(
         (id) => id !== undefined,
       );
       assert.deepEqual(
-        free,
+        unused,
         Array.from({ length: 15 }, (_, i) => 0xf8f1 + i),
       );
     });
@@ -149,11 +143,15 @@ describe('build tokenizer', () => {
     it('tokenizes the published example', () => {
       const tokenizer = new Tokenizer(published['tokenizer.json'], published['tokenizer_config.json']);
       assert.deepEqual(tokenizer.encode('hello the test'), [104, 56035, 111, 32, 57811, 32, 116, 56117]);
-      assert.deepEqual(tokenizer.encode('a😀'), [97, 57347], 'outside the Basic Multilingual Plane is <unk>');
+      assert.deepEqual(
+        tokenizer.encode('a😀'),
+        [97, 57347],
+        'characters outside the Basic Multilingual Plane are <unk>',
+      );
       assert.equal(tokenizer.eosId, 57346);
     });
 
-    it('decodes what it encodes, for all text of the Basic Multilingual Plane', () => {
+    it('decodes what it encodes, for any text in the Basic Multilingual Plane', () => {
       const tokenizer = new Tokenizer(published['tokenizer.json'], published['tokenizer_config.json']);
       const character = fc.integer({ min: 0, max: 0xd7ff }).map((code) => String.fromCharCode(code));
       const text = fc.array(fc.oneof(character, fc.constantFrom('the ', 'he', 'tion', '日本', ' .')), {

@@ -8,7 +8,7 @@ import { loadTokenizer } from '../../../src/tokenizer/loadTokenizer.js';
 import { Tokenizer } from '../../../src/tokenizer/tokenizer.js';
 
 describe('tokenizer', () => {
-  it('leaves special tokens out of a text unless asked for', async () => {
+  it('omits special tokens by default', async () => {
     const tokenizer = await loadTokenizer(demoFolder());
     const ids = [...tokenizer.encode(' Tokyo'), tokenizer.eosId!];
     assert.equal(tokenizer.decode(ids), ' Tokyo');
@@ -16,12 +16,12 @@ describe('tokenizer', () => {
     assert.deepEqual([tokenizer.decode([]), tokenizer.encode('')], ['', []]);
   });
 
-  it('keeps the spaces before punctuation', async () => {
+  it('keeps spaces before punctuation', async () => {
     const tokenizer = await loadTokenizer(demoFolder());
     assert.equal(tokenizer.decode(tokenizer.encode('Is it , or not ?')), 'Is it , or not ?');
   });
 
-  it('refuses what is no tokenizer, naming the file', async () => {
+  it('rejects an invalid tokenizer and names the file', async () => {
     for (const json of [null, 3, {}, { model: { type: 'BPE' } }]) {
       assert.throws(
         () => new Tokenizer(json, {}, 'x.json'),

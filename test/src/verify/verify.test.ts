@@ -32,6 +32,7 @@ function sessionOn(forward: typeof Reference.forward, model: Model): Session {
   return {
     length: 0,
     chunk: 1,
+    tracesAttnWeights: true,
     forward: (ids, options) => Promise.resolve(forward(ids, model, options)),
     reset: () => undefined,
     dispose: () => Promise.resolve(),
@@ -51,15 +52,17 @@ describe('verify', () => {
   it('knows the inputs of every activation', () => {
     for (const normPosition of ['pre', 'post'] as const) {
       const config = { ...TINY, normPosition };
-      const graph = activationGraph(config, true);
-      assert.deepEqual(
-        graph.map(({ name }) => name),
-        activationNames(config, true),
-      );
-      graph.forEach(({ name, inputs }, i) => {
-        const before = graph.slice(0, i).map((node) => node.name);
-        for (const input of inputs) assert.ok(before.includes(input), `${name} needs ${input}`);
-      });
+      for (const attnWeights of [false, true]) {
+        const graph = activationGraph(config, true, attnWeights);
+        assert.deepEqual(
+          graph.map(({ name }) => name),
+          activationNames(config, true, attnWeights),
+        );
+        graph.forEach(({ name, inputs }, i) => {
+          const before = graph.slice(0, i).map((node) => node.name);
+          for (const input of inputs) assert.ok(before.includes(input), `${name} needs ${input}`);
+        });
+      }
     }
   });
 
@@ -68,7 +71,7 @@ describe('verify', () => {
     for (const name of TRACED) {
       const { model, golden } = await open(name);
       const float32 = await readTruth(`models/${name}/float32.safetensors`);
-      const nodes = new Map(activationGraph(model.config, true).map((node) => [node.name, node]));
+      const nodes = new Map(activationGraph(model.config, true, true).map((node) => [node.name, node]));
       for (const row of (await verify(model, golden)).rows) {
         const worst = (seen[row.op] ??= { reference: 0, float32: 0 });
         const node = nodes.get(row.name)!;
@@ -120,8 +123,8 @@ describe('verify', () => {
         'the wrong rotary pairing',
         'model_64_float',
         'reference/rope.ts',
-        '? [1, half] : [2, 1]',
-        '? [2, 1] : [1, half]',
+        "'half' ? 1 : 2; // from one pair to the next\n  const partner = pairing === 'half' ? half : 1;",
+        "'half' ? 2 : 1;\n  const partner = pairing === 'half' ? 1 : half;",
         'layers.0.q_rot',
         'rope',
       ],
@@ -145,7 +148,15 @@ describe('verify', () => {
       ],
       ['tanh for erf', 'model_64_float', 'reference/gelu.ts', "=== 'tanh'", "!== 'tanh'", 'layers.0.ffn_act', 'gelu'],
       ['erf for tanh', 'tanh', 'reference/gelu.ts', "=== 'tanh'", "!== 'tanh'", 'layers.0.ffn_act', 'gelu'],
-      ['no scale', 'model_64_float', 'reference/attention.ts', ' / Math.sqrt(D)', '', 'layers.0.attn', 'attention'],
+      [
+        'no scale',
+        'model_64_float',
+        'reference/attention.ts',
+        ' / Math.sqrt(D)',
+        '',
+        'layers.0.attn_weights',
+        'softmax',
+      ],
       [
         'eps of 1e-6',
         'model_64_float',
@@ -163,8 +174,8 @@ describe('verify', () => {
         'reference/attention.ts',
         'S - T + t + 1;',
         'Math.min(S, S - T + t + 2);',
-        'layers.0.attn',
-        'attention',
+        'layers.0.attn_weights',
+        'softmax',
       ],
       [
         'a mask that hides the token itself',
@@ -172,8 +183,8 @@ describe('verify', () => {
         'reference/attention.ts',
         'S - T + t + 1;',
         'Math.max(1, S - T + t);',
-        'layers.0.attn',
-        'attention',
+        'layers.0.attn_weights',
+        'softmax',
       ],
       [
         'one head shifted',
@@ -242,8 +253,8 @@ describe('verify', () => {
         'the norm of the wrong place',
         'interleaved',
         'reference/block.ts',
-        "norm('ffn_norm', weights.ffnNorm, x)",
-        "norm('ffn_norm', weights.attnNorm, x)",
+        "norm('ffn_norm', weights.ffnNorm, middle)",
+        "norm('ffn_norm', weights.attnNorm, middle)",
         'layers.0.ffn_norm',
         'layerNorm',
       ],
@@ -251,8 +262,8 @@ describe('verify', () => {
         'no final norm',
         'model_64_float',
         'reference/model.ts',
-        'x = layerNorm(x, weights.finalNorm, config.layerNormEps);',
-        '',
+        'layerNorm(x, weights.finalNorm, config.layerNormEps)); // [T, C]',
+        'x);',
         'final_norm',
         'layerNorm',
       ],
@@ -271,8 +282,8 @@ describe('verify', () => {
         'reference/softmax.ts',
         'scores[i] - maximum',
         'scores[i] - (scores[i] === maximum ? Infinity : maximum) * 2',
-        'layers.0.attn',
-        'attention',
+        'layers.0.attn_weights',
+        'softmax',
       ],
     ];
 
@@ -288,6 +299,25 @@ describe('verify', () => {
         assert.match(renderHtml(report, null), /<svg/);
       });
     });
+  });
+
+  it('says that attention weights were not compared on a backend that cannot trace them', async () => {
+    const { model, golden } = await open('tanh');
+    const names = activationNames(model.config, true, true);
+    const attnNames = names.filter((name) => name.endsWith('.attn_weights'));
+    assert.equal(attnNames.length, model.config.nLayer);
+    const report = await verify(model, golden, 'simd');
+    assert.deepEqual(
+      report.rows.map(({ name }) => name),
+      names.filter((name) => !attnNames.includes(name)),
+    );
+    assert.deepEqual(report.notCompared, attnNames);
+    assert.match(summarize(report, null), /^not compared: 2 attn_weights, which simd cannot trace [^\n]*\nOK: all 32 /);
+    assert.deepEqual((await verify(model, golden)).notCompared, []);
+
+    for (const name of names) if (!attnNames.includes(name)) golden.tensors.delete(name);
+    await assert.rejects(verify(model, golden, 'simd'), /holds only attention weights, which simd cannot trace/);
+    assert.equal((await verify(model, golden)).rows.length, 2);
   });
 
   it('tells what was born from what was handed down', async () => {

@@ -10,7 +10,7 @@ import { filesOf, useHub } from '../../../support/hubSetup.js';
 const QUESTION = 'What is the capital of Japan?';
 const WEIGHTS = 'model.safetensors';
 
-describe('command line with a model of the Hub', () => {
+describe('command line with a Hub model', () => {
   const here = useHub();
   const { hub } = here;
   let weights: Uint8Array;
@@ -24,7 +24,7 @@ describe('command line with a model of the Hub', () => {
   });
   const blobs = (): string => join(here.home, 'hub/models--org--demo/blobs');
 
-  it('takes a revision, and of its files only those that a command reads', async () => {
+  it('downloads only the files of the revision that the command reads', async () => {
     const ids = '[72,105]\n';
     assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo@v1', 'Hi'])).stdout, ids);
     assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo', '--revision', 'v1', 'Hi'])).stdout, ids);
@@ -32,7 +32,7 @@ describe('command line with a model of the Hub', () => {
     assert.deepEqual(hub.asked(WEIGHTS), []);
   });
 
-  it('killed in the middle of a download goes on from there, and till then has nothing that loads', async () => {
+  it('resumes a download after a kill, and cannot load the model before that', async () => {
     hub.fail(WEIGHTS, { dropAfter: 2_000_000, stall: true });
     const child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'ask', '--model', 'org/demo', QUESTION], {
       env: childEnvironment(),
@@ -45,7 +45,7 @@ describe('command line with a model of the Hub', () => {
     assert.deepEqual([early.code, early.stdout], [2, '']);
     assert.match(
       early.stderr,
-      /\nemergent: what the cache has of org\/demo@main has neither model\.safetensors nor [^\n]+\n$/,
+      /\nemergent: the cached copy of org\/demo@main has neither model\.safetensors nor [^\n]+\n$/,
     );
     process.env.HF_HUB_OFFLINE = '';
     hub.reset();
@@ -58,7 +58,7 @@ describe('command line with a model of the Hub', () => {
     await assert.rejects(stat(left));
   });
 
-  /** Waits for a partial download to have so many bytes. */
+  /** Waits until a partial download has `size` bytes. */
   async function partial(size: number): Promise<string> {
     for (;;) {
       const names = await readdir(blobs()).catch(() => []);
@@ -68,7 +68,7 @@ describe('command line with a model of the Hub', () => {
     }
   }
 
-  it('twice at once downloads nothing that is broken', async () => {
+  it('downloads intact files when it runs twice at once', async () => {
     const both = await Promise.all([1, 2].map(() => emergent(['ask', '--model', 'org/demo', QUESTION])));
     assert.deepEqual(
       both.map(({ code, stdout }) => [code, stdout]),
@@ -81,7 +81,7 @@ describe('command line with a model of the Hub', () => {
     );
   });
 
-  it('prefers a folder that is here', async () => {
+  it('prefers a local folder', async () => {
     await cp(demoFolder(), join(here.home, 'org/demo'), { recursive: true });
     const { stdout } = await emergent(['tokenize', '--json', '--model', 'org/demo', 'Hi'], '', here.home);
     assert.equal(stdout, '[72,105]\n');
@@ -95,7 +95,7 @@ describe('command line with a model of the Hub', () => {
   });
 
   const REFUSED: [string, RegExp][] = [
-    ['org/nope', /^emergent: org\/nope is no folder here, and [^\n]+\n$/],
+    ['org/nope', /^emergent: org\/nope is neither a local folder nor a public model on [^\n]+\n$/],
     ['org/demo@nope', /^emergent: org\/demo has no revision "nope" \(HTTP 404\)\n$/],
     ['nope', /^emergent: nope does not exist; models on the Hugging Face Hub are named org\/name\n$/],
     ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" is not a valid revision\n$/],
@@ -105,7 +105,7 @@ describe('command line with a model of the Hub', () => {
     ],
   ];
   for (const [model, line] of REFUSED) {
-    it(`refuses ${model} in one line`, async () => {
+    it(`rejects ${model} in one line`, async () => {
       const { code, stdout, stderr } = await emergent(['inspect', '--model', model]);
       assert.deepEqual([code, stdout], [2, '']);
       assert.match(stderr, line);

@@ -6,13 +6,13 @@ import { filesOf, useHub } from '../../../support/hubSetup.js';
 const QUESTION = 'What is the capital of Japan?';
 
 // More in cli.slow.test.ts.
-describe('command line with a model of the Hub', () => {
+describe('command line with a Hub model', () => {
   const { hub } = useHub();
   before(async () => {
     hub.commit('org/demo', await filesOf(demoFolder()));
   });
 
-  it('answers, and answers without a network afterwards', async () => {
+  it('answers online, and offline afterwards', async () => {
     const online = await emergent(['ask', '--json', '--model', 'org/demo', QUESTION]);
     assert.deepEqual([online.code, online.stderr], [0, '']);
     assert.equal((JSON.parse(online.stdout) as { text: string }).text, 'Tokyo');
@@ -21,7 +21,7 @@ describe('command line with a model of the Hub', () => {
     assert.equal((JSON.parse(offline.stdout) as { text: string }).text, 'Tokyo');
     assert.match(
       offline.stderr,
-      /^emergent: org\/demo: 127\.0\.0\.1:9 cannot be reached: [^\n]+; taking what the cache has, commit \w{8}\n$/,
+      /^emergent: org\/demo: 127\.0\.0\.1:9 cannot be reached: [^\n]+; using the cached copy, commit \w{8}\n$/,
     );
   });
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { InputError } from '../../../../reference/lib/errors.js';
 import { hubUrl, parseHubId } from '../../../../src/folder/hub/id.js';
 
-describe('ids of the Hub', () => {
-  it('name a model and perhaps a revision', () => {
+describe('Hub ids', () => {
+  it('name a model and optionally a revision', () => {
     const repo = 'Bochkov/emergent-semantics-model-64-float-272m';
     assert.deepEqual(parseHubId(repo), { repo, revision: 'main' });
     assert.deepEqual(parseHubId(`${repo}@v1.0`), { repo, revision: 'v1.0' });
@@ -11,7 +11,7 @@ describe('ids of the Hub', () => {
     assert.deepEqual(parseHubId(`${repo}@v1.0`, 'v1.0'), { repo, revision: 'v1.0' });
   });
 
-  it('are no paths', () => {
+  it('are not paths', () => {
     for (const path of [
       'demo',
       './demo',
@@ -32,7 +32,7 @@ describe('ids of the Hub', () => {
     assert.equal(parseHubId(`a/${'b'.repeat(95)}`), null);
   });
 
-  it('refuse a revision that could lead out of the cache, and two that differ', () => {
+  it('reject a revision that could lead out of the cache, and two different revisions', () => {
     for (const revision of [
       '',
       '..',
@@ -54,7 +54,7 @@ describe('ids of the Hub', () => {
     assert.throws(() => parseHubId('a/b@v1', 'v2'), /a\/b@v1 conflicts with the requested revision "v2"/);
   });
 
-  it('have a URL', () => {
+  it('map to a URL', () => {
     assert.equal(hubUrl('a/b'), 'https://huggingface.co/a/b/resolve/main/');
     assert.equal(hubUrl('a/b', 'refs/pr/1'), 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/');
     assert.equal(hubUrl('a/b@v1', undefined, 'http://localhost:1/'), 'http://localhost:1/a/b/resolve/v1/');

@@ -1,34 +1,40 @@
-"""Writes a golden file from any checkpoint that transformers can load, the author's own code included:
+"""Records a golden file from any model that transformers can load, with the author's own code:
 
-    golden/run.sh write --hf ID_OR_FOLDER --prompt TEXT --out FILE
+    golden/run.sh record --model ID_OR_FOLDER --prompt TEXT --out FILE.safetensors
 
-Its modules are hooked by what they are and not by what they are called: the embedding and the head by their size, the
-layers as the longest list of modules, linear layers by their shapes, norms by when they run. What happens between two
-modules (the rotation) is not seen and is left out of the file; `emergent verify` works with what is there.
+Hooks find the modules by what they are, not by name: the embedding and the head by their sizes, the layers as the
+longest list of modules, linear layers by their shapes, norms by when they run. A hook cannot see what happens between
+two modules, such as the rotation, so the file leaves that out. `emergent verify` compares what the file holds.
 """
 
-import json
 import sys
+import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
 from safetensors.torch import load_file
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, logging
 
-from export import sha256, trace_header, write_tensors
+from files import sha256, trace_header, write_tensors
+from outputs import BadInput, replacing_file
+
+MAX_MESSAGE = 240  # characters of an error that is passed on
 
 
 class Roles:
-    """Which module of a model plays which part, found by a first run that records the order of calls."""
+    """The role of each module. A first run records the order of calls, which tells modules of one shape apart."""
 
     def __init__(self, model, ids):
-        self.embedding = next(m for m in model.modules() if isinstance(m, nn.Embedding))
+        self.embedding = first((m for m in model.modules() if isinstance(m, nn.Embedding)), "embedding")
         V = self.embedding.num_embeddings
-        self.head = next(m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == V)
+        heads = (m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == V)
+        self.head = first(heads, f"linear layer with {V} outputs, its head")
         C = self.head.in_features
-        self.layers = max((m for m in model.modules() if isinstance(m, nn.ModuleList)), key=len)
+        lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m)]
+        self.layers = first(sorted(lists, key=len, reverse=True), "list of layers")
         order = self.record_calls(model, ids)
         inside = {m for layer in self.layers for m in layer.modules()}
         outside_norms = [m for m in order if is_norm(m, C) and m not in inside]
@@ -51,20 +57,26 @@ class Roles:
         linears = [m for m in order if isinstance(m, nn.Linear)]
         square = [m for m in linears if (m.in_features, m.out_features) == (C, C)]
         norms = [m for m in order if is_norm(m, C)]
+        qkv = next((m for m in linears if m.out_features == 3 * C), None)
+        if len(norms) != 2 or len(square) != (4 if qkv is None else 1):
+            raise BadInput(f"cannot record a layer with {len(norms)} norms and {len(square)} square projections")
         parts = {
-            "qkv": next((m for m in linears if m.out_features == 3 * C), None),
-            "up": next(m for m in linears if m.out_features == 4 * C),
-            "down": next(m for m in linears if m.in_features == 4 * C),
+            "qkv": qkv,
+            "up": first((m for m in linears if m.out_features == 4 * C), f"feed-forward layer with {4 * C} outputs"),
+            "down": first((m for m in linears if m.in_features == 4 * C), f"feed-forward layer with {4 * C} inputs"),
             "output": square[-1],
             "norms": norms,
         }
-        if parts["qkv"] is None:
+        if qkv is None:
             parts |= dict(zip("qkv", square[:3]))
-        if len(norms) != 2 or len(square) != (1 if parts["qkv"] else 4):
-            raise SystemExit(f"golden: a layer with {len(norms)} norms and {len(square)} square projections is not known")
-        first_projection = order.index(parts["qkv"] or parts["q"])
-        parts["pre_norm"] = order.index(norms[0]) < first_projection
+        parts["pre_norm"] = order.index(norms[0]) < order.index(qkv or parts["q"])
         return parts
+
+
+def first(modules, what):
+    for module in modules:
+        return module
+    raise BadInput(f"cannot record the model: it has no {what}")
 
 
 def is_norm(module, C):
@@ -73,7 +85,7 @@ def is_norm(module, C):
 
 
 def trace(model, ids, roles):
-    """Every activation that passes in or out of a module, by our names, [T, width]."""
+    """Every activation that enters or leaves a module, by our names, each [T, width]."""
     found, hooks = {}, []
 
     def keep(name, value):
@@ -123,22 +135,22 @@ def trace(model, ids, roles):
 
 
 def load_weights(folder):
-    """All tensors of a checkpoint folder, from however many files."""
+    """All tensors of a checkpoint folder, from one file or several."""
     weights = {}
     for path in sorted(folder.glob("*.safetensors")):
         weights |= load_file(path)
     for path in [] if weights else sorted(folder.glob("pytorch_model*.bin")):
         weights |= torch.load(path, weights_only=True, map_location="cpu")
     if not weights:
-        raise SystemExit(f"golden: {folder} holds neither *.safetensors nor pytorch_model*.bin")
+        raise BadInput(f"{folder} has neither *.safetensors nor pytorch_model*.bin")
     return weights
 
 
 def load_model(folder):
-    """Makes the model with the author's code and fills it.
+    """Builds the model with the author's code, then fills it.
 
-    Not by `from_pretrained`, which makes models without memory first: tables that an author's constructor computes and
-    does not save, such as rotary ones, would then hold whatever was there.
+    `from_pretrained` would build it without memory first. Tables that the author's constructor computes but does not
+    save, such as the rotary ones, would then hold garbage.
     """
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
     model = AutoModelForCausalLM.from_config(config, trust_remote_code=True).float()
@@ -148,19 +160,47 @@ def load_model(folder):
     return model.eval()
 
 
-def export_hf(source, prompt, out):
-    folder = Path(source if Path(source).is_dir() else snapshot_download(source))
+def encode(folder, prompt):
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    model = load_model(folder)
-    roles = Roles(model, ids)
-    float32 = trace(model, ids, roles)
-    truth = trace(model.double(), ids, roles)
+    if not ids:
+        raise BadInput("--prompt has no tokens")
+    return ids
+
+
+def check_length(ids, config):
+    limit = getattr(config, "block_size", None) or getattr(config, "max_position_embeddings", None)
+    if limit and len(ids) > limit:
+        raise BadInput(f"--prompt has {len(ids)} tokens, but the model has {limit} positions")
+
+
+@contextmanager
+def blaming(what):
+    """Turns any error of libraries and of the author's code into one line about `what`."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        message = textwrap.shorten(str(error), MAX_MESSAGE, placeholder=" ...")
+        raise BadInput(f"{what}: {type(error).__name__}: {message}") from error
+
+
+def record(source, prompt, out):
+    logging.set_verbosity_error()
+    with blaming(f"--model {source} cannot be downloaded"):
+        folder = Path(source if Path(source).is_dir() else snapshot_download(source))
+    with blaming(f"--model {source} cannot be loaded"):
+        ids = encode(folder, prompt)
+        model = load_model(folder)
+    check_length(ids, model.config)
+    with blaming(f"--model {source} cannot be run"):
+        roles = Roles(model, ids)
+        float32 = trace(model, ids, roles)
+        truth = trace(model.double(), ids, roles)
     weights = folder / "model.safetensors"
-    header = trace_header("float64", ids, sha256(weights) if weights.exists() else None, truth, float32)
-    content = json.loads(header["emergent"])
-    if content["weights_sha256"] is None:
-        del content["weights_sha256"]
-    content["producer"] += f", {type(model).__name__}"
-    write_tensors(out, {name: x.double().numpy() for name, x in truth.items()}, {"emergent": json.dumps(content)})
+    header = trace_header(ids, truth, float32, sha256(weights) if weights.exists() else None)
+    header["producer"] += f", {type(model).__name__}"
+    with replacing_file(out) as new:
+        write_tensors(new, {name: x.double().numpy() for name, x in truth.items()}, header)
     print(f"golden: {len(truth)} activations of {len(ids)} tokens written to {out}")

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { activationGraph } from '../../src/verify/graph.js';
+import { checkGolden, parseGolden } from '../../src/verify/golden.js';
+import { namedTensors } from '../../src/checkpoint/assemble.js';
+import { formatConfig, parseConfig } from '../../src/checkpoint/config.js';
+import { describeModel, readModel } from '../../src/checkpoint/readModel.js';
+import { readSafetensors } from '../../src/checkpoint/reader.js';
+import { encodeSafetensors } from '../../src/checkpoint/writer.js';
+import { memorySource } from '../../src/folder/byteSource.js';
+import type { Folder } from '../../src/folder/folder.js';
+import { readTokenizer } from '../../src/tokenizer/readTokenizer.js';
+import { TINY, tinyModel } from '../support/arbitraries.js';
+import { below, bytesOf, mutateJson, pick, type Random } from './mutate.js';
+
+/** Makes one hostile input and reads it. What a reader may do is to succeed or to throw an EmergentError. */
+export type Target = (random: Random) => Promise<unknown>;
+
+type Files = Record<string, Uint8Array>;
+
+function folderOf(files: Files): Folder {
+  return {
+    name: 'model',
+    files: Object.keys(files),
+    pathOf: (file) => `model/${file}`,
+    open: (file) => Promise.resolve(Object.hasOwn(files, file) ? memorySource(files[file], `model/${file}`) : null),
+  };
+}
+
+async function joined(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  return Buffer.concat(parts);
+}
+
+/** A safetensors file with another header, whose length is right. */
+function withHeader(file: Uint8Array, header: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  return Buffer.concat([length, header, file.subarray(8 + headerLength(file))]);
+}
+
+function headerLength(file: Uint8Array): number {
+  return Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+}
+
+function headerOf(file: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength(file))));
+}
+
+const model = tinyModel();
+const tensors = namedTensors(model.weights);
+const weights = await joined(encodeSafetensors(tensors, { format: 'pt' }));
+const config = formatConfig(model.config);
+const names = Object.keys(tensors);
+const half = Math.ceil(names.length / 2);
+const shards = await Promise.all(
+  [names.slice(0, half), names.slice(half)].map((part) =>
+    joined(encodeSafetensors(Object.fromEntries(part.map((name) => [name, tensors[name]])))),
+  ),
+);
+const index = {
+  metadata: { total_size: 1 },
+  weight_map: Object.fromEntries(names.map((name, i) => [name, i < half ? 'a.safetensors' : 'b.safetensors'])),
+};
+
+async function jsonOf(path: string): Promise<unknown> {
+  return JSON.parse(await readFile(fileURLToPath(new URL(path, import.meta.url)), 'utf8'));
+}
+const tokenizer = await jsonOf('../../models/demo/tokenizer.json');
+const tokenizerConfig = await jsonOf('../../models/demo/tokenizer_config.json');
+const golden = await readFile(
+  fileURLToPath(new URL('../../golden/fixtures/models/tanh/truth.safetensors', import.meta.url)),
+);
+const goldenConfig = parseConfig(await jsonOf('../../golden/fixtures/models/tanh/config.json')).config;
+
+function encode(json: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(json));
+}
+
+export const TARGETS: Record<string, Target> = {
+  async safetensors(random) {
+    const mutated =
+      random() < 0.5
+        ? withHeader(weights, bytesOf(random, mutateJson(random, headerOf(weights))))
+        : weights.map((byte) => (random() < 2 / weights.length ? byte ^ (1 << below(random, 8)) : byte));
+    const file = await readSafetensors(memorySource(mutated, 'mutated.safetensors'));
+    for (const name of file.tensors.keys()) await file.readFloat32(name);
+  },
+
+  config: (random) =>
+    readModel(folderOf({ 'config.json': bytesOf(random, mutateJson(random, config)), 'model.safetensors': weights })),
+
+  checkpoint: (random) =>
+    readModel(
+      folderOf({
+        'config.json': encode(config),
+        'model.safetensors': withHeader(weights, bytesOf(random, mutateJson(random, headerOf(weights)))),
+      }),
+      { dtype: pick(random, ['f32', 'int8', 'bf16'] as const) },
+    ),
+
+  shards: (random) =>
+    readModel(
+      folderOf({
+        'config.json': encode(config),
+        'model.safetensors.index.json': bytesOf(random, mutateJson(random, index)),
+        'a.safetensors': shards[0],
+        'b.safetensors':
+          random() < 0.7 ? shards[1] : withHeader(shards[1], bytesOf(random, mutateJson(random, headerOf(shards[1])))),
+      }),
+    ),
+
+  tensorMap: (random) => {
+    const map = Object.fromEntries(names.slice(0, 6).map((name) => [name, name]));
+    return describeModel(folderOf({ 'config.json': encode(config), 'model.safetensors': weights }), {
+      tensorMap: mutateJson(random, map) as Record<string, string>,
+    });
+  },
+
+  async tokenizer(random) {
+    const spoilsConfig = random() < 0.5;
+    const files: Files = {
+      'tokenizer.json': spoilsConfig ? encode(tokenizer) : bytesOf(random, mutateJson(random, tokenizer)),
+      'tokenizer_config.json': spoilsConfig
+        ? bytesOf(random, mutateJson(random, tokenizerConfig))
+        : encode(tokenizerConfig),
+    };
+    const read = await readTokenizer(folderOf(files));
+    read.decode(read.encode('Question: What is the capital of Japan?\nAnswer:'));
+  },
+
+  async golden(random) {
+    const header = headerOf(golden) as { __metadata__: { emergent: string } };
+    const described = JSON.parse(header.__metadata__.emergent) as unknown;
+    if (random() < 0.8) {
+      header.__metadata__.emergent = new TextDecoder().decode(bytesOf(random, mutateJson(random, described)));
+    }
+    const mutated = random() < 0.7 ? header : mutateJson(random, header);
+    const file = await readSafetensors(
+      memorySource(withHeader(golden, bytesOf(random, mutated)), 'golden.safetensors'),
+    );
+    const parsed = await parseGolden(file);
+    checkGolden(parsed, random() < 0.5 ? goldenConfig : TINY, activationGraph(goldenConfig, true));
+  },
+};
