@@ -5,7 +5,7 @@ import { rows, tensor, type Tensor } from './lib/tensor.js';
  * The keys and values of all tokens so far, for every layer. A token's key and value never change, because it cannot see
  * the tokens after it. Keeping them saves running the whole sequence again for each new token.
  *
- * @example Token 1 of the example of {@link attention}, computed alone: T = 1, S = 2.
+ * @example Token 1 of the example of attention, computed alone: T = 1, S = 2.
  * ```ts
  * const cache = new KvCache({ nLayer: 1, blockSize: 4, dModel: 1 });
  * cache.append(0, matrix([[0]]), matrix([[4]])); // layer 0, token 0

@@ -60,7 +60,7 @@ export function ropeTables(D: number, theta: number, start: number, T: number): 
  * @throws ShapeError if H does not divide C into even heads, or the tables have another T or D.
  * @see golden `rope`; PyTorch has no such op, `golden/model.py` has `rotate`
  *
- * @example At position 1 `half` pairs elements 0 and 2, so (1, 0) becomes (cos 1, sin 1).
+ * @example At position 1 the half pairing joins elements 0 and 2, so (1, 0) becomes (cos 1, sin 1).
  * ```ts
  * const tables = ropeTables(4, 10000, 1, 1);
  * rope(matrix([[1, 0, 0, 0]]), 1, tables, 'half').data; // => [0.5403, 0, 0.8415, 0]

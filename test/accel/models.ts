@@ -10,28 +10,38 @@ import type { Model } from '../../reference/lib/weights.js';
 import { fixture, manifest, printTable, readFixture, readTruth } from '../support/golden.js';
 
 const worst = new Map<string, number>();
-const backends: string[] = [];
+const backends = new Set<string>();
 
 /** Checks every golden model and the demo on a backend against PyTorch. */
 export function modelTests(backend: string): void {
-  before(() => backends.push(backend));
+  goldenTests(backend);
+  demoTests(backend);
+}
 
-  async function passes(model: Model, truth: string): Promise<void> {
-    const { first, rows } = await verify(model, await readGolden(fixture(truth)), backend);
-    assert.equal(first, null, `${first?.name ?? ''} is off by ${first?.share ?? 0} times its bound`);
-    for (const { op, share } of rows) {
-      worst.set(`${op} ${backend}`, Math.max(worst.get(`${op} ${backend}`) ?? 0, share));
-    }
+async function passes(model: Model, truth: string, backend: string): Promise<void> {
+  const { first, rows } = await verify(model, await readGolden(fixture(truth)), backend);
+  assert.equal(first, null, `${first?.name ?? ''} is off by ${first?.share ?? 0} times its bound`);
+  for (const { op, share } of rows) {
+    worst.set(`${op} ${backend}`, Math.max(worst.get(`${op} ${backend}`) ?? 0, share));
   }
+}
+
+/** Checks every golden model on a backend. */
+export function goldenTests(backend: string): void {
+  before(() => backends.add(backend));
 
   for (const [name, { about }] of Object.entries(manifest.models)) {
     it(`${name}: ${about}`, async () => {
       const { model } = await loadModel(fixture(`models/${name}`));
-      await passes(model, `models/${name}/truth.safetensors`);
+      await passes(model, `models/${name}/truth.safetensors`, backend);
     });
   }
+}
 
+/** Checks the demo on a backend: activations, logits and the tokens that it chooses. */
+export function demoTests(backend: string): void {
   describe('the demo', () => {
+    before(() => backends.add(backend));
     const { prompts } = readFixture('demo/inputs.json') as { prompts: { tokens: number[] }[] };
     let demo: LanguageModel;
     let opened: Backend;
@@ -41,7 +51,8 @@ export function modelTests(backend: string): void {
     });
     after(() => opened.dispose());
 
-    it('keeps every activation within its bound', () => passes(demo.model, 'demo/activations/truth.safetensors'));
+    it('keeps every activation within its bound', () =>
+      passes(demo.model, 'demo/activations/truth.safetensors', backend));
 
     it('keeps logits within 1e-4 of their rms', async () => {
       const truth = await readTruth('demo/truth.safetensors');
@@ -70,11 +81,11 @@ export function modelTests(backend: string): void {
 }
 
 after(() => {
-  if (backends.length === 0) return;
+  if (backends.size === 0) return;
   const ops = [...new Set([...worst.keys()].map((key) => key.split(' ')[0]))];
   console.log('\n      largest distance from PyTorch float64 as a share of its bound (src/verify/tolerance.ts)');
   printTable([
     ['op', ...backends],
-    ...ops.map((op) => [op, ...backends.map((backend) => (worst.get(`${op} ${backend}`) ?? 0).toFixed(2))]),
+    ...ops.map((op) => [op, ...[...backends].map((backend) => (worst.get(`${op} ${backend}`) ?? 0).toFixed(2))]),
   ]);
 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { copyFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { run } from '../support/cli.js';
+import { faultOf, linksOf } from '../support/links.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -32,13 +33,19 @@ console.log(JSON.stringify({ answer, shape: logits.shape, erf: erf(1), refused }
 /** Packs the package as it would be published and installs it in an empty folder, as a user would. */
 describe('package', () => {
   let folder: string;
+  let tarball: string;
+  let installation: string;
+  const installed = (): string => join(folder, 'node_modules/emergent-semantics');
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'emergent-package-'));
     await succeed('npm', ['pack', '--silent', '--pack-destination', folder], root);
-    const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+    const packed = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
+    tarball = join(folder, packed!);
     await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-    await succeed('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], folder);
+    const { code, stdout, stderr } = await run('npm', ['install', '--no-audit', '--no-fund', tarball], '', folder);
+    installation = stdout + stderr;
+    assert.equal(code, 0, installation);
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
@@ -49,13 +56,13 @@ describe('package', () => {
     const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, unknown>;
     };
-    const installed = Object.keys(lock.packages).filter((path) => path !== '');
+    const packages = Object.keys(lock.packages).filter((path) => path !== '');
     const kilobytes = (await succeed('du', ['-sk', 'node_modules'], folder)).split('\t')[0];
     const direct = Object.keys(dependencies).length;
     const size = (Number(kilobytes) / 1e3).toFixed(1);
-    console.log(`      ${direct} runtime dependencies, ${installed.length - 1} with theirs; ${size} MB with the demo`);
-    assert.ok(installed.includes('node_modules/emergent-semantics'));
-    for (const name of Object.keys(dependencies)) assert.ok(installed.includes(`node_modules/${name}`), name);
+    console.log(`      ${direct} runtime dependencies, ${packages.length - 1} with theirs; ${size} MB with the demo`);
+    assert.ok(packages.includes('node_modules/emergent-semantics'));
+    for (const name of Object.keys(dependencies)) assert.ok(packages.includes(`node_modules/${name}`), name);
   });
 
   it('brings a working command', async () => {
@@ -87,7 +94,10 @@ describe('package', () => {
     assert.match(output.get('manyAtOnce.ts')!, /Peru\? Lima\n.+Japan\? Japanese yen\n.+Kenya\? Africa\n$/);
     assert.match(output.get('logits.ts')!, /logits \[\d+, 1024\]\n Santiago[^]*\n0 after a reset\n$/);
     assert.match(output.get('inside.ts')!, /^expanded .+\n(layers\.\d\.resid .+\n){4}$/);
-    assert.match(output.get('fewerBits.ts')!, /^f32 +as in the file, 0\.?0?e\+0 off\n(.+ off\n){4}$/);
+    assert.match(
+      output.get('fewerBits.ts')!,
+      /^f32 +lossless, relative distance 0\.0e\+0\n(\w+ +(lossless|rounded), relative distance \S+\n){4}$/,
+    );
   });
 
   it('says what to install for a backend that needs more', async () => {
@@ -114,16 +124,42 @@ describe('package', () => {
     console.log(`      ${(outputFiles[0].contents.length / 1e3).toFixed(0)} kB for a browser without GPU.js`);
   });
 
-  it('is under 1 MB without the demo, and holds no sources, tests or fixtures', async () => {
-    const [{ files }] = JSON.parse(await succeed('npm', ['pack', '--dry-run', '--json', '--silent'], root)) as [
-      { files: { path: string; size: number }[] },
-    ];
-    const size = files.filter(({ path }) => !path.startsWith('models/')).reduce((sum, file) => sum + file.size, 0);
-    console.log(`      ${files.length} files, ${(size / 1e3).toFixed(0)} kB without the demo`);
-    assert.ok(size < 1e6);
+  it('asks npm to run no script when it is installed', async () => {
+    const { scripts } = JSON.parse(await readFile(join(installed(), 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    // npm also warns of `prepare` in a package that does not come from a registry.
+    for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.ok(!(name in scripts), name);
+    assert.doesNotMatch(installation, /install-scripts/);
+  });
+
+  it('holds every file that its documents and figures link to', async () => {
+    const documents = (await readdir(installed(), { recursive: true })).filter((name) => /\.(md|svg)$/.test(name));
+    const links = documents.flatMap((name) => {
+      const file = join(installed(), name);
+      return linksOf(file).map((link) => ({ name, link, fault: faultOf(file, link) }));
+    });
+    assert.ok(documents.length >= 10 && links.length > 100, `${documents.length} documents, ${links.length} links`);
     assert.deepEqual(
-      files.map(({ path }) => path).filter((path) => /^(test|golden|src|bench)\/|\.test\./.test(path)),
+      links.filter(({ fault }) => fault !== null).map(({ name, fault }) => `${name}: ${fault}`),
       [],
     );
+  });
+
+  it('holds no fixtures and no sources but the textbook, and is small', async () => {
+    const files = (await readdir(installed(), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    const sizes = { code: 0, demo: 0, documents: 0 };
+    for (const file of files) {
+      const path = relative(installed(), file).replaceAll('\\', '/');
+      assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/)[^]*\/|^bench\/.*\.(ts|py)$/);
+      const part = path.startsWith('dist/') ? 'code' : path.startsWith('models/') ? 'demo' : 'documents';
+      sizes[part] += (await stat(file)).size;
+    }
+    const kilobytes = Object.entries(sizes).map(([part, size]) => `${part} ${(size / 1e3).toFixed(0)} kB`);
+    const packed = ((await stat(tarball)).size / 1e3).toFixed(0);
+    console.log(`      ${files.length} files, ${kilobytes.join(', ')}; the tarball ${packed} kB`);
+    assert.ok(sizes.code < 800e3 && sizes.documents < 400e3);
   });
 });

@@ -1,3 +1,11 @@
-import { recognizesTrained, TRAINED } from '../support/conventions.js';
+import { recognizesOwnText, recognizesTrained, TRAINED } from '../support/conventions.js';
 
-recognizesTrained(TRAINED.slice(1)); // the first in calibrate.test.ts
+// The first of each in calibrate.test.ts.
+describe('calibrate', () => {
+  recognizesOwnText([
+    ['half', 'pre'],
+    ['half', 'post'],
+    ['interleaved', 'pre'],
+  ]);
+  recognizesTrained(TRAINED.slice(1));
+});

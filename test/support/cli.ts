@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export interface Outcome {
@@ -18,6 +18,20 @@ const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 /** Runs the command line from its sources. */
 export function emergent(args: readonly string[], input = '', cwd?: string): Promise<Outcome> {
   return run(process.execPath, ['--import', TSX, MAIN, ...args], input, cwd);
+}
+
+/** Runs several command lines, as many at a time as there are cores. */
+export async function emergentEach(commands: readonly (readonly string[])[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let next = 0;
+  async function work(): Promise<void> {
+    while (next < commands.length) {
+      const i = next++;
+      outcomes[i] = await emergent(commands[i]);
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return outcomes;
 }
 
 /**

@@ -1,28 +1,4 @@
-import assert from 'node:assert/strict';
-import { DEVICES, onEveryBackend, useDevice } from '../../support/devices.js';
-import { printTable } from '../../support/golden.js';
-import { Meter, PARITY } from '../parity.js';
-import { gpuOps } from './ops.js';
+import { GPU_BACKENDS } from '../../../accel/gpu/device.js';
+import { opTests } from './opTests.js';
 
-const report: string[][] = [['op', 'backend', 'largest error', 'its bound', 'share', 'compared']];
-
-onEveryBackend('each op on GPU.js against its oracle', (backend) => {
-  const device = useDevice(backend);
-  for (const [op, check] of Object.entries(PARITY)) {
-    it(op, async () => {
-      const meter = new Meter();
-      await check(gpuOps(device()), meter);
-      const { error, bound, share, compared } = meter;
-      report.push([op, backend, error.toExponential(1), bound.toExponential(1), share.toFixed(2), String(compared)]);
-    });
-  }
-  it('frees everything it allocates', () => {
-    assert.equal(device().live, 0);
-  });
-});
-
-after(() => {
-  if (report.length === 1) return;
-  console.log(`\n${DEVICES}\n`);
-  printTable(report);
-});
+opTests(GPU_BACKENDS.filter((backend) => backend !== 'cpu')); // cpu in ops.slow.test.ts

@@ -1,0 +1,3 @@
+import { opTests } from './opTests.js';
+
+opTests(['cpu']);
