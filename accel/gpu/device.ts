@@ -276,10 +276,7 @@ export class Device {
 
   /** The context that all kernels share comes with the first of them. */
   #openWebGl(): WebGL2Context | null {
-    const idle = function (): number {
-      return 0;
-    };
-    return this.#gpu.createKernel(idle, { output: [1] }).kernel.context ?? null;
+    return this.#gpu.createKernel('function idle() { return 0; }', { output: [1] }).kernel.context ?? null;
   }
 }
 

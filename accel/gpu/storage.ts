@@ -166,23 +166,9 @@ export type MoveKernel = (
  * all moves are kernels, and a write makes a new texture of the whole.
  */
 export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): Storage<TextureHandle> {
-  const identity = kernel(function (this: Thread, x: number[][][]) {
-    return x[this.thread.z][this.thread.y][this.thread.x];
-  });
-  const rowsFrom = kernel(function (this: Thread, x: number[][], start: number) {
-    return x[this.thread.y + start][this.thread.x];
-  });
-  const writeInto = kernel(function (
-    this: Thread,
-    target: number[][],
-    source: number[][],
-    count: number,
-    start: number,
-  ) {
-    let value = target[this.thread.y][this.thread.x];
-    if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
-    return value;
-  });
+  const identity = kernel(identityKernel);
+  const rowsFrom = kernel(rowsKernel);
+  const writeInto = kernel(writeKernel);
   return {
     typeOf: ({ type }) => type,
     upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
@@ -209,4 +195,18 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
       handle.delete();
     },
   };
+}
+
+function identityKernel(this: Thread, x: number[][][]): number {
+  return x[this.thread.z][this.thread.y][this.thread.x];
+}
+
+function rowsKernel(this: Thread, x: number[][], start: number): number {
+  return x[this.thread.y + start][this.thread.x];
+}
+
+function writeKernel(this: Thread, target: number[][], source: number[][], count: number, start: number): number {
+  let value = target[this.thread.y][this.thread.x];
+  if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
+  return value;
 }
