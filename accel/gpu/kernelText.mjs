@@ -6,6 +6,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import ts from 'typescript';
 
 /** Replaces each kernel function of a module with a string constant of the same name. */
