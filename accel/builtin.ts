@@ -1,5 +1,5 @@
 /**
- * A module that Node brings, or undefined in a browser. Not by an import, so that bundlers for browsers do not look for it.
+ * A built-in module of Node, or undefined in a browser. Not an import, because bundlers for browsers would try to resolve it.
  */
 export function builtin(name: string): unknown {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };

@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { openDevice } from '../accel/gpu/device.js';
+import { openDevice } from '../accel/gpu/openDevice.js';
 import { table } from '../src/cli/output.js';
 import { EmergentError, messageOf } from '../reference/lib/errors.js';
 import { CHECKPOINT, namesFrom } from './setup.js';

@@ -8,7 +8,8 @@
  */
 import Benchmark from 'benchmark';
 import { Command } from 'commander';
-import { openDevice, type Device, type GpuBackend } from '../accel/gpu/device.js';
+import type { Device, GpuBackend } from '../accel/gpu/device.js';
+import { openDevice } from '../accel/gpu/openDevice.js';
 import { median, round } from '../src/bench.js';
 import { table } from '../src/cli/output.js';
 import { DeviceError } from '../accel/errors.js';

@@ -2,7 +2,7 @@ import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
 /**
- * y = a + b, one rounding each.
+ * y = a + b, each element rounded once.
  *
  * @see reference/add.ts
  */

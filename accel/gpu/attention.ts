@@ -3,7 +3,7 @@ import type { Thread } from './gpujs.js';
 import { softmax } from './softmax.js';
 
 /**
- * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for every head: scores, softmax, weighted values.
+ * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for every head: scores, softmax, weighted sum.
  *
  * @param H heads of width D
  * @returns for q [T, C] and k, v [capacity, C], of which the first past + T rows are filled, [T, C]
@@ -16,21 +16,20 @@ export function attention(
 ): (q: DeviceTensor, k: DeviceTensor, v: DeviceTensor, past: number) => Promise<DeviceTensor> {
   const constants = { integers: { D }, reals: { scale: 1 / Math.sqrt(D) } };
   // for one token, waking threads takes longer than the work
-  const [scoresOfOne, scoresOfMany] = [false, true].map((threads) =>
-    device.kernel(scoreKernel, { ...constants, threads }),
-  );
-  const [gatherOne, gatherMany] = [false, true].map((threads) =>
-    device.kernel(gatherKernel, { ...constants, threads }),
-  );
+  const scoresOfOne = device.kernel(scoreKernel, { ...constants, threads: false });
+  const scoresOfMany = device.kernel(scoreKernel, { ...constants, threads: true });
+  const gatherOne = device.kernel(gatherKernel, { ...constants, threads: false });
+  const gatherMany = device.kernel(gatherKernel, { ...constants, threads: true });
   const weigh = softmax(device);
   const step = keyStep(device);
   return async (q, k, v, past) => {
     const [T, C] = q.shape;
-    const [scores, gather] = T === 1 ? [scoresOfOne, gatherOne] : [scoresOfMany, gatherMany];
+    const scores = T === 1 ? scoresOfOne : scoresOfMany;
+    const gather = T === 1 ? gatherOne : gatherMany;
     const S = Math.ceil((past + T) / step) * step;
     const y = await device.scope(async () => {
-      const [keys, values] =
-        device.backend === 'webasm' ? [await device.rows(k, 0, S), await device.rows(v, 0, S)] : [k, v];
+      const keys = device.backend === 'webasm' ? await device.rows(k, 0, S) : k;
+      const values = device.backend === 'webasm' ? await device.rows(v, 0, S) : v;
       const weights = await weigh(await scores([T, H, S], q, keys, past), past);
       return gather([T, H, D], weights, values, past);
     });
@@ -39,8 +38,8 @@ export function attention(
 }
 
 /**
- * How many keys are added at a time. `webasm` compiles a module for every new size and copies its arguments, so there a
- * pass takes as many whole steps of the cache as it needs; the others take exactly the keys there are.
+ * The number of keys is rounded up to a multiple of this. `webasm` compiles a module for every new size, so it rounds up;
+ * the other backends take exactly the keys that exist.
  */
 export function keyStep({ backend }: Device): number {
   return backend === 'webasm' ? 128 : 1;

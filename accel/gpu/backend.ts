@@ -1,12 +1,13 @@
 import type { Model } from '../../reference/lib/weights.js';
 import { DeviceSession, type Backend, type SessionDevice } from '../session.js';
-import { openDevice, type GpuBackend } from './device.js';
+import type { GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
 import { CHUNK, forward } from './model.js';
+import { openDevice } from './openDevice.js';
 import { uploadModel } from './upload.js';
 
 /**
- * Uploads a model to a backend of GPU.js. Its sessions share the weights and take turns on the device.
+ * Uploads a model to a GPU.js backend. Its sessions share the weights and use the device one at a time.
  *
  * @throws DeviceError if the backend is missing or cannot hold the model.
  */

@@ -5,20 +5,23 @@ import type { DeviceTensor } from './device.js';
 /** A layer whose weights are on the device: x [T, K] → [T, N]. */
 export type DeviceLinear = (x: DeviceTensor) => Promise<DeviceTensor>;
 
-/** Layers of one shape, in one table: GPU.js keeps tables on every backend, and a kernel has few of them. */
+/** Layers of one shape, whose weights share a table, so that a few kernels serve all layers. */
 export interface Bank {
   N: number;
   K: number;
   layers: readonly LinearWeights[];
 }
 
-/** Layers by shape, as many in a bank as `bytes` allow, at least one. */
+/** Groups layers by shape into banks of at most `bytes`, or of one layer if it is larger. */
 export function banksOf(layers: readonly LinearWeights[], bytes: number): Bank[] {
   const banks: (Bank & { layers: LinearWeights[] })[] = [];
   for (const layer of layers) {
     const [N, K] = layer.weight.shape;
     let bank = banks.find((it) => it.N === N && it.K === K && 4 * N * K * (it.layers.length + 1) <= bytes);
-    if (!bank) banks.push((bank = { N, K, layers: [] }));
+    if (!bank) {
+      bank = { N, K, layers: [] };
+      banks.push(bank);
+    }
     bank.layers.push(layer);
   }
   return banks;

@@ -10,8 +10,8 @@ import type { DeviceBlock, Ops } from './upload.js';
  * One of the L blocks: attention, then feed-forward, each added to the residual stream.
  *
  * @param x [T, C]
- * @param n which block, for the cache
- * @returns [T, C]; all else that it made is freed
+ * @param n index of the block, for the cache
+ * @returns [T, C]; all other tensors are freed
  * @see reference/block.ts
  */
 export function block(

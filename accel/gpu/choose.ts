@@ -3,12 +3,13 @@ import { messageOf } from '../../reference/lib/errors.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { builtin } from '../builtin.js';
 import { DeviceError } from '../errors.js';
-import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from './device.js';
+import { GPU_BACKENDS, type Device, type GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
 import { forward } from './model.js';
+import { openDevice } from './openDevice.js';
 import { uploadModel } from './upload.js';
 
-/** The backend that was chosen, and why others were not. */
+/** The chosen backend, and why others were rejected. */
 export interface Search<Found> {
   backend: Found;
   adapter: string;
@@ -16,11 +17,11 @@ export interface Search<Found> {
 }
 
 /**
- * Finds the fastest backend that works: each is opened and has to compute a small model as the reference does. A GPU
- * emulated in software does not count, because `webasm` is faster.
+ * Finds the fastest backend that works: each is opened and must compute a small model as the reference does. Software
+ * GPUs are rejected, because `webasm` is faster.
  *
  * @param trial the small model, with a vocabulary of at least 6 tokens and a block_size of at least 5
- * @throws DeviceError if none works, with the reason for each.
+ * @throws DeviceError if none works, with a reason for each.
  */
 export async function chooseGpuBackend(trial: Model): Promise<Search<GpuBackend>> {
   const absence = missingGpu();
@@ -30,7 +31,7 @@ export async function chooseGpuBackend(trial: Model): Promise<Search<GpuBackend>
   return { backend, adapter, passedOver };
 }
 
-/** Finds a real GPU that works, as {@link chooseGpuBackend} does, or says why there is none. */
+/** Finds a real GPU that works, as {@link chooseGpuBackend} does. `backend` is null if there is none. */
 export async function chooseRealGpu(trial: Model): Promise<Search<GpuBackend | null>> {
   const absence = missingGpu();
   if (absence) return { backend: null, adapter: '', passedOver: [absence] };
@@ -46,25 +47,24 @@ async function search(
     try {
       const { adapter, software } = await tryBackend(backend, trial);
       if (!software) return { backend, adapter, passedOver };
-      passedOver.push(`${backend}: ${adapter} is software`);
+      passedOver.push(`${backend}: ${adapter} is a software GPU`);
     } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
-      passedOver.push(error.message);
+      passedOver.push(reasonOf(backend, error));
     }
   }
   return { backend: null, adapter: '', passedOver };
 }
 
 /**
- * On Linux a GPU has a device file. Without one its drivers are not loaded, because they write complaints to stderr and
- * take time, unless VK_ICD_FILENAMES names a driver.
+ * Why there can be no GPU, or null. On Linux a GPU has a device file. Without one, do not load GPU drivers: they are slow
+ * and print warnings to stderr. If VK_ICD_FILENAMES is set, it names a driver to load anyway.
  */
 function missingGpu(): string | null {
   const { process } = globalThis as { process?: { platform: string; env: Record<string, string | undefined> } };
   const fs = builtin('node:fs') as NodeFs | undefined;
   if (!fs || process?.platform !== 'linux' || process.env.VK_ICD_FILENAMES) return null;
   const files = ['/dev/dri', '/dev/nvidiactl', '/dev/kfd', '/dev/dxg', '/dev/mali0'];
-  return files.some((file) => fs.existsSync(file)) ? null : 'there is no GPU here';
+  return files.some((file) => fs.existsSync(file)) ? null : 'no GPU found';
 }
 
 interface NodeFs {
@@ -76,18 +76,20 @@ async function tryBackend(backend: GpuBackend, trial: Model): Promise<{ adapter:
   try {
     if (!device.software) await computeTrial(device, trial);
     return device;
-  } catch (error) {
-    if (error instanceof DeviceError) throw error;
-    throw new DeviceError(`${backend}: ${messageOf(error).split('\n')[0]}`, { cause: error });
   } finally {
     await device.dispose();
   }
 }
 
+/** Opening a broken driver can throw anything; every error becomes one line. */
+function reasonOf(backend: GpuBackend, error: unknown): string {
+  return error instanceof DeviceError ? error.message : `${backend}: ${messageOf(error).split('\n')[0]}`;
+}
+
 /**
  * Computes five tokens of the trial model in three calls.
  *
- * @throws DeviceError if a logit, which is of the order of 1, differs from the reference's by more than 1e-3.
+ * @throws DeviceError if a logit (their magnitude is about 1) differs from the reference by more than 1e-3.
  */
 export async function computeTrial(device: Device, trial: Model): Promise<void> {
   const model = await uploadModel(trial, device);
@@ -97,6 +99,6 @@ export async function computeTrial(device: Device, trial: Model): Promise<void> 
   cache.dispose();
   referenceForward([3, 1, 4, 1, 5], trial, { logits: 'last' }).data.forEach((expected, i) => {
     if (Math.abs(data[i] - expected) <= 1e-3) return;
-    throw new DeviceError(`${device.backend}: it computes wrong numbers, ${data[i]} instead of ${expected}`);
+    throw new DeviceError(`${device.backend}: computes wrong numbers: ${data[i]} instead of ${expected}`);
   });
 }

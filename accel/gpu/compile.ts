@@ -3,26 +3,26 @@ import type { Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut } from './gpujs.js';
 import { outputOf } from './storage.js';
 
-/** GPU.js's backends that this project runs on, the fastest first. */
+/** The GPU.js backends that this project supports, fastest first. */
 export const GPU_BACKENDS = ['webgpu', 'webgl2', 'webasm', 'cpu'] as const;
 export type GpuBackend = (typeof GPU_BACKENDS)[number];
 
 export interface KernelConstants {
-  /** Integers, which index arithmetic needs as such. */
+  /** Integers, which can be used in index arithmetic. */
   integers?: Record<string, number>;
-  /** Any other numbers. */
+  /** All other numbers. */
   reals?: Record<string, number>;
-  /** Up to three dimensions, on the device for good: it is the way to keep weights on every backend. */
+  /** Tensors of up to three dimensions that stay on the device, such as weights. */
   tables?: Record<string, Tensor>;
-  /** A thread returns so many numbers, which are the last dimension of the result, instead of one. */
+  /** How many numbers a thread returns: the last dimension of the result. One number, without that dimension, if unset. */
   components?: 2 | 3 | 4;
-  /** Every call has arguments and result of the same shapes, so the host's copies of the tables can go. */
+  /** Every call uses the same shapes, so the host can free its copies of the tables. */
   fixed?: boolean;
-  /** Worth several threads on `webasm`, which give each such kernel a pool of its own. */
+  /** Use several threads on `webasm`, which creates a thread pool for each such kernel. */
   threads?: boolean;
 }
 
-/** Has GPU.js make a kernel, which it compiles when it is first called. */
+/** Makes a GPU.js kernel, which its first call compiles. */
 export function compile(
   backend: GpuBackend,
   { Input }: GpuJs,
@@ -47,21 +47,21 @@ export function compile(
     pipeline: true,
     immutable: true,
     dynamicOutput: true,
-    dynamicArguments: backend !== 'cpu', // there it takes the strides of tables from the output
-    loopMaxIterations: 1e9, // GPU.js ends loops of 1,000 rounds in silence
+    dynamicArguments: backend !== 'cpu', // cpu would take the strides of tables from the output
+    loopMaxIterations: 1e9, // by default GPU.js silently stops loops after 1,000 iterations
     ...(threads && backend === 'webasm' ? { asyncMode: true } : {}),
   });
-  // else GPU.js would wrap every row in an object of its own
+  // otherwise GPU.js would create an object for every row
   if (backend === 'webasm') shortcut.kernel._shapeOutput = (data) => data;
   return shortcut;
 }
 
 /**
- * Lets go of the host's copies of tables that the device holds, once it does.
+ * Checks after a kernel's first call which backend ran it, and frees the host's copies of tables that are now on the device.
  *
- * @throws DeviceError if GPU.js ran the kernel on another backend, which it does in silence.
+ * @throws DeviceError if GPU.js silently ran the kernel on another backend.
  */
-export function afterFirst(
+export function finishFirstCall(
   backend: GpuBackend,
   { Input }: GpuJs,
   { kernel, fallbackReason }: KernelShortcut,
@@ -69,9 +69,7 @@ export function afterFirst(
 ): void {
   const mode = modeOf(kernel);
   if (mode !== backend) {
-    throw new DeviceError(
-      `${backend}: GPU.js ran a kernel on ${mode} instead: ${fallbackReason ?? 'it gives no reason'}`,
-    );
+    throw new DeviceError(`${backend}: GPU.js ran a kernel on ${mode} instead: ${fallbackReason ?? 'no reason given'}`);
   }
   if (backend !== 'webgpu' && !(backend === 'webasm' && fixed)) return;
   for (const constant of Object.values(kernel.constants)) {
@@ -79,8 +77,8 @@ export function afterFirst(
   }
 }
 
-/** Both WebGL backends of GPU.js call themselves `gpu`; their contexts tell which it is. */
+/** Both WebGL backends of GPU.js report the mode `gpu`; the context shows which one it is. */
 function modeOf({ constructor: { mode }, context }: KernelShortcut['kernel']): string {
-  if (mode !== 'gpu') return mode ?? 'something unnamed';
+  if (mode !== 'gpu') return mode ?? 'an unnamed backend';
   return context?.constructor.name === 'WebGL2RenderingContext' ? 'webgl2' : 'webgl';
 }

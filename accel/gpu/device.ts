@@ -3,44 +3,45 @@ import { messageOf, ShapeError } from '../../reference/lib/errors.js';
 import { show, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
 import { Mutex } from '../mutex.js';
-import { afterFirst, compile, type GpuBackend, type KernelConstants } from './compile.js';
+import { compile, finishFirstCall, type GpuBackend, type KernelConstants } from './compile.js';
 import { recorderOf, type Recorder } from './recorder.js';
 import { hostStorage, outputOf, webGlStorage, webGpuStorage, type Storage } from './storage.js';
 
 export { GPU_BACKENDS, type GpuBackend } from './compile.js';
 
-/** A tensor on a device: row-major, as on the host. */
+/** A tensor on a device, row-major as on the host. */
 export interface DeviceTensor {
   readonly shape: readonly number[];
-  /** What GPU.js knows it by; only {@link Device} looks inside. */
+  /** GPU.js's own object for it, which only {@link Device} uses. */
   readonly handle: unknown;
 }
 
 /**
- * A compiled kernel: computes a tensor of the given shape from tensors and integers. GPU.js's `thread.x` runs over the
- * last dimension, `y` over the one before, `z` over the one before that.
+ * A compiled kernel: computes a tensor of the given shape from tensors and integers. GPU.js's `thread.x` is the index of
+ * the last dimension, `thread.y` of the second last, `thread.z` of the third last.
  */
 export type Kernel = (shape: readonly number[], ...args: readonly (DeviceTensor | number)[]) => Promise<DeviceTensor>;
 
 /**
- * A GPU.js backend, opened: compiles kernels, keeps tensors. The only file that imports gpu.js and webgpu is this one.
+ * An open GPU.js backend: compiles kernels and owns tensors. {@link openDevice} opens one.
  *
- * Tensors made inside of {@link scope} are freed when it ends, so the ops need not think of it.
+ * {@link scope} frees the tensors allocated inside it, so the ops free nothing themselves.
  */
 export class Device {
   readonly backend: GpuBackend;
-  /** What computes, in the words of its driver. */
+  /** The hardware, as its driver describes it. */
   readonly adapter: string;
-  /** It is a program on the CPU that plays a GPU. */
+  /** Whether the GPU is emulated on the CPU. */
   readonly software: boolean;
   #disposed = false;
   readonly #gpujs: GpuJs;
   readonly #gpu: GpuInstance;
   readonly #context: WebGpuContext | null;
-  /** Of webgpu, whose device all that are open share, with what its driver finds fault with. */
+  readonly #releaseContext: () => Promise<void>;
+  /** For webgpu, where all open devices share one recorder and its list of driver errors. */
   readonly #recorder: Recorder | null;
   readonly #faultsBefore: number;
-  /** Of webgl2. */
+  /** For webgl2. */
   readonly #gl: WebGL2Context | null;
   readonly #storage: Storage<unknown>;
   readonly #kernels: KernelShortcut[] = [];
@@ -48,11 +49,18 @@ export class Device {
   #live = 0;
   readonly #mutex = new Mutex();
 
-  constructor(backend: GpuBackend, gpujs: GpuJs, context: WebGpuContext | null) {
+  /** @param releaseContext called once, when the device is disposed of */
+  constructor(
+    backend: GpuBackend,
+    gpujs: GpuJs,
+    context: WebGpuContext | null,
+    releaseContext: () => Promise<void> = () => Promise.resolve(),
+  ) {
     this.backend = backend;
     this.#gpujs = gpujs;
     this.#gpu = new gpujs.GPU({ mode: backend });
     this.#context = context;
+    this.#releaseContext = releaseContext;
     this.#recorder = context && recorderOf(context.device);
     this.#faultsBefore = this.#recorder?.faults.length ?? 0;
     this.#gl = backend === 'webgl2' ? this.#openWebGl() : null;
@@ -61,33 +69,34 @@ export class Device {
     this.software = /swiftshader|llvmpipe|softpipe|basic render/i.test(this.adapter);
   }
 
-  /** Into how many parts a sum over a row is split, which threads take side by side where there are thousands. */
+  /** Number of parts in the sum of a row. GPUs have thousands of threads, so there each part gets its own. */
   get parts(): number {
     return this.backend === 'webgpu' || this.backend === 'webgl2' ? 32 : 1;
   }
 
-  /** Tensors on the device that nobody has freed yet. */
+  /** Number of tensors not freed yet. */
   get live(): number {
     return this.#live;
   }
 
-  /** Compiles a kernel when it is first called. */
+  /** Makes a kernel, which the first call compiles. */
   kernel(body: KernelFunction | string, constants: KernelConstants = {}): Kernel {
     const name = /^function (\w+)/.exec(String(body))?.[1] ?? 'kernel';
     const { components, fixed = false } = constants;
     const threadsOf = (shape: readonly number[]): number[] => outputOf(components ? shape.slice(0, -1) : shape);
-    let recipe: KernelConstants | null = constants; // dropped once used: it holds the host's copies of the tables
+    let pending: KernelConstants | null = constants; // dropped after the first call, to free the host's tables
     let shortcut: KernelShortcut | null = null;
     let signature = '';
     return async (shape, ...args) => {
       const handles = args.map((arg) => (typeof arg === 'number' ? arg : arg.handle));
       const values = handles.map((it) => (typeof it === 'number' ? it : (this.#storage.argument?.(it) ?? it)));
-      const shapes = [shape, ...args.flatMap((arg) => (typeof arg === 'number' ? [] : [arg.shape]))].map(show).join();
-      const made = recipe;
-      if (made) {
-        shortcut = this.#create(body, made, this.#typesOf(handles), threadsOf(shape));
+      const tensors = args.filter((arg) => typeof arg !== 'number');
+      const shapes = [shape, ...tensors.map((x) => x.shape)].map(show).join();
+      const isFirstCall = pending !== null;
+      if (pending) {
+        shortcut = this.#create(body, pending, this.#typesOf(handles), threadsOf(shape));
         signature = shapes;
-        recipe = null;
+        pending = null;
       } else if (fixed && shapes !== signature) {
         throw new ShapeError(`${name}: made for ${signature}, got ${shapes}`);
       }
@@ -95,7 +104,7 @@ export class Device {
       return this.#attempt(name, shape, async () => {
         call.setOutput(threadsOf(shape));
         const result = await call(...values);
-        if (made) afterFirst(this.backend, this.#gpujs, call, fixed);
+        if (isFirstCall) finishFirstCall(this.backend, this.#gpujs, call, fixed);
         return this.#storage.adopt(result, shape);
       });
     };
@@ -106,12 +115,12 @@ export class Device {
     return this.#attempt('an upload', x.shape, () => this.#storage.upload(x.data, x.shape));
   }
 
-  /** Copies a tensor to the host, after all that was asked for before is done. */
+  /** Copies a tensor to the host, after all earlier calls have finished. */
   async read({ handle, shape }: DeviceTensor): Promise<Tensor> {
     this.#check();
     try {
       const data = await this.#storage.read(handle, shape);
-      this.#check(); // what went wrong on the way to these numbers is known by now
+      this.#check(); // errors of the kernels that computed these numbers are known by now
       return tensor(shape, data);
     } catch (error) {
       throw this.#asDeviceError('reading', error);
@@ -124,7 +133,7 @@ export class Device {
     return this.#attempt('a copy', [end - start, width], () => this.#storage.rows(x.handle, width, start, end));
   }
 
-  /** Puts the rows of a matrix into another from row `start` on. The result replaces `target`. */
+  /** Writes the rows of a matrix into another, from row `start` on. The result replaces `target`. */
   async write(target: DeviceTensor, source: DeviceTensor, start: number): Promise<DeviceTensor> {
     const [capacity, width] = target.shape;
     const written = await this.#attempt('a copy', target.shape, () =>
@@ -141,12 +150,12 @@ export class Device {
     return this.#hold(this.#storage.reshape(x.handle, shape), shape);
   }
 
-  /** Runs `body` and frees all that it made, but for what it returns. */
+  /** Runs `body` and frees every tensor allocated inside it except its result. */
   async scope<Result extends DeviceTensor | readonly DeviceTensor[] | null>(
     body: () => Promise<Result>,
   ): Promise<Result> {
-    const made = new Set<DeviceTensor>();
-    this.#scopes.push(made);
+    const allocated = new Set<DeviceTensor>();
+    this.#scopes.push(allocated);
     let kept: readonly DeviceTensor[] = [];
     try {
       const result = await body();
@@ -155,15 +164,15 @@ export class Device {
     } finally {
       this.#scopes.pop();
       for (const x of kept) {
-        if (made.delete(x)) this.#scopes.at(-1)?.add(x);
+        if (allocated.delete(x)) this.#scopes.at(-1)?.add(x);
       }
-      for (const x of made) this.free(x);
+      for (const x of allocated) this.free(x);
     }
   }
 
-  /** Takes a tensor out of the scope it was made in; whoever keeps it frees it. */
+  /** Takes a tensor out of its scope. The caller must free it. */
   keep(x: DeviceTensor): DeviceTensor {
-    for (const made of this.#scopes) made.delete(x);
+    for (const scope of this.#scopes) scope.delete(x);
     return x;
   }
 
@@ -172,20 +181,19 @@ export class Device {
     this.#storage.free(x.handle);
   }
 
-  /** One caller after the other: sessions that share a device wait for their turn. */
+  /** Runs one body at a time, so that sessions can share a device. */
   exclusive<Result>(body: () => Promise<Result>): Promise<Result> {
     return this.#mutex.run(body);
   }
 
-  /** Frees kernels, their tables and their threads. */
+  /** Waits for running calls, then frees the kernels with their tables and threads. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#mutex.run(() => Promise.resolve());
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
-    // With a device left, Node would wait for it forever.
-    if (this.#context && --webGpuDevices === 0) await this.#gpujs.WebGPUContext.destroy();
+    await this.#releaseContext();
   }
 
   #openStorage(): Storage<never> {
@@ -221,7 +229,7 @@ export class Device {
     return shortcut;
   }
 
-  /** Has the device make a tensor; whatever it throws becomes one clear line. */
+  /** Makes a tensor. Every error becomes a {@link DeviceError} of one line. */
   async #attempt(what: string, shape: readonly number[], make: () => unknown): Promise<DeviceTensor> {
     this.#check();
     try {
@@ -260,7 +268,7 @@ export class Device {
 
   #forget(x: DeviceTensor): void {
     this.#live--;
-    for (const made of this.#scopes) made.delete(x);
+    for (const scope of this.#scopes) scope.delete(x);
   }
 
   #describe(): string {
@@ -274,78 +282,8 @@ export class Device {
     return String(this.#gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : this.#gl.RENDERER));
   }
 
-  /** The context that all kernels share comes with the first of them. */
+  /** GPU.js creates the context that all kernels share with the first kernel. */
   #openWebGl(): WebGL2Context | null {
-    const idle = function (): number {
-      return 0;
-    };
-    return this.#gpu.createKernel(idle, { output: [1] }).kernel.context ?? null;
+    return this.#gpu.createKernel('function idle() { return 0; }', { output: [1] }).kernel.context ?? null;
   }
-}
-
-/** How many {@link Device}s share the one context of WebGPU that GPU.js has. */
-let webGpuDevices = 0;
-
-/**
- * Opens a backend of GPU.js.
- *
- * @throws DeviceError if it is not there, with what would help.
- */
-export async function openDevice(backend: GpuBackend): Promise<Device> {
-  const gpujs = await importGpuJs();
-  if (backend === 'webgl2' && !('document' in globalThis && gpujs.GPU.isWebGL2Supported)) {
-    throw new DeviceError('webgl2: there is no WebGL 2 here; it takes a browser with a working graphics driver');
-  }
-  if (backend !== 'webgpu') return new Device(backend, gpujs, null);
-  await defineNavigatorGpu();
-  try {
-    const context = await gpujs.WebGPUContext.acquire();
-    const device = new Device(backend, gpujs, context);
-    webGpuDevices++; // only now: dispose() of a device counts it down, and a constructor that throws leaves none
-    return device;
-  } catch (error) {
-    if (webGpuDevices === 0) await gpujs.WebGPUContext.destroy();
-    const [line] = messageOf(error).split('\n');
-    const why = line.includes('no adapter') ? 'no adapter; there is no GPU here that WebGPU can use' : line;
-    throw new DeviceError(`webgpu: ${why}`, { cause: error });
-  }
-}
-
-async function importGpuJs(): Promise<GpuJs> {
-  try {
-    const module: unknown = await import('gpu.js');
-    return (module as { default: GpuJs }).default;
-  } catch (error) {
-    throw new DeviceError(`the GPU backends need the package gpu.js: npm install gpu.js@2.24 (${messageOf(error)})`, {
-      cause: error,
-    });
-  }
-}
-
-/** Node has no WebGPU of its own; the package webgpu is Google's Dawn. */
-async function defineNavigatorGpu(): Promise<void> {
-  const scope = globalThis as { navigator?: { gpu?: unknown } };
-  if (scope.navigator?.gpu || typeof process === 'undefined') return;
-  try {
-    const { create, globals } = (await import(
-      /* webpackIgnore: true */ /* @vite-ignore */ NODE_WEBGPU
-    )) as WebGpuPackage;
-    Object.assign(globalThis, globals);
-    const gpu = create([]);
-    if (scope.navigator) Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
-    else Object.defineProperty(globalThis, 'navigator', { value: { gpu }, configurable: true });
-  } catch (error) {
-    const [line] = messageOf(error).split('\n');
-    throw new DeviceError(`webgpu: Node needs the package webgpu: npm install webgpu@0.4.0 (${line})`, {
-      cause: error,
-    });
-  }
-}
-
-/** Not spelled out in the import, so that bundlers for browsers leave it alone. */
-const NODE_WEBGPU = 'webgpu';
-
-interface WebGpuPackage {
-  create: (flags: string[]) => unknown;
-  globals: Record<string, unknown>;
 }

@@ -3,8 +3,8 @@ import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
 /**
- * y[t] = table[ids[t]], with the table [V, E] on the device. The ids [T] come as float32, which holds them exactly up to
- * 2²⁴: GPU.js has no integer arrays.
+ * y[t] = table[ids[t]], with the table [V, E] on the device. The ids [T] are float32, which is exact
+ * up to 2²⁴, because GPU.js has no integer arrays.
  *
  * @see reference/embedding.ts, which also checks the ids
  */

@@ -1,7 +1,7 @@
 import type { DeviceLinear } from './bank.js';
 import type { DeviceTensor } from './device.js';
 
-/** Sees an activation before the next op takes it; returns it. */
+/** Receives each activation before the next op uses it, and returns it. */
 export type Traced = (name: string, x: DeviceTensor) => Promise<DeviceTensor>;
 
 /**

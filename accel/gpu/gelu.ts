@@ -3,12 +3,12 @@ import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
 /**
- * y = x Φ(x), or its approximation by tanh. GPUs have no erf, so Φ is
+ * y = x Φ(x), or its tanh approximation. GPUs have no erf, so Φ is
  *
  *     Φ(−a) = e^(−a²/2) · s · P(s),  s = 1 / (1 + 0.35 a),  a ≥ 0
  *
- * with a polynomial P of degree 8 fitted here (`golden/run.sh fit-gelu`): its relative error is 3.2e-8 for a ≤ 14, where
- * Φ(−a) leaves float32. In float32 arithmetic y is within 7e-8 absolutely for x ≤ 0.
+ * with a polynomial P of degree 8, fitted by `golden/run.sh fit-gelu`. Its relative error is 3.2e-8 for a ≤ 14; beyond,
+ * Φ(−a) underflows float32. In float32 arithmetic, y has an absolute error of at most 7e-8 for x ≤ 0.
  *
  * @see reference/gelu.ts
  */
@@ -39,7 +39,7 @@ function exactKernel(this: Thread, x: number[][]): number {
   return value * phi;
 }
 
-/** ½ (1 + tanh z) = 1 / (1 + e^(−2z)), which neither cancels nor overflows to anything but its limits. */
+/** Uses ½ (1 + tanh z) = 1 / (1 + e^(−2z)), which does not cancel and overflows only to its limits, 0 and 1. */
 function tanhKernel(this: Thread, x: number[][]): number {
   const value = x[this.thread.y][this.thread.x];
   const z = 0.7978845608028654 * (value + 0.044715 * value * value * value);

@@ -1,19 +1,19 @@
 /**
- * The part of GPU.js and of WebGPU that this project uses, as types: GPU.js describes its newer backends nowhere, and
- * TypeScript's own WebGPU types would want the whole DOM.
+ * Types for the parts of GPU.js and WebGPU that this project uses. GPU.js has no types for its newer backends, and
+ * TypeScript's WebGPU types require the whole DOM.
  */
 
-/** A kernel function: text for GPU.js, typed so that TypeScript can check it. */
+/** A kernel: GPU.js compiles its source, and TypeScript checks its types. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- every kernel has arguments and constants of its own
 export type KernelFunction = (this: any, ...args: any[]) => number | number[];
 
-/** What `this` is inside a kernel: which output element it computes, and its constants. */
+/** `this` inside a kernel: the index of the output element, and the constants. */
 export interface Thread<Constants = unknown> {
   thread: { x: number; y: number; z: number };
   constants: Constants;
 }
 
-/** GPU.js's wrapper of flat data with dimensions [x, y, z]. */
+/** GPU.js's wrapper for flat data with dimensions [x, y, z]. */
 export interface Input {
   value: Float32Array;
   size: number[];
@@ -63,9 +63,9 @@ export interface BufferHandle {
 /** GPU.js's handle of a WebGL texture. */
 export interface TextureHandle {
   type: string;
-  /** What `toArray` makes of it. */
+  /** The dimensions of the arrays that `toArray` returns. */
   output: number[];
-  /** What kernels take it for. */
+  /** The dimensions that kernels see. */
   dimensions: number[];
   context: WebGL2Context;
   toArray(): Float32Array[][];
@@ -91,7 +91,7 @@ export interface GpuBuffer {
   destroy(): void;
 }
 
-// GPUBufferUsage, and READ of GPUMapMode, whose globals exist only where WebGPU does
+// values of GPUBufferUsage and GPUMapMode.READ, which are undefined where there is no WebGPU
 export const MAP_READ = 0x1;
 export const COPY_SRC = 0x4;
 export const COPY_DST = 0x8;

@@ -2,12 +2,12 @@ import type { ModelConfig } from '../../reference/lib/config.js';
 import { tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor } from './device.js';
 
-/** Rows that a cache begins with; a multiple of every backend's step in attention. */
-const FIRST = 128;
+/** Initial number of rows: a multiple of every backend's step in attention. */
+const INITIAL_CAPACITY = 128;
 
 /**
- * The keys and values of all tokens so far, on the device: for every layer [capacity, C] each, of which the first
- * `length` rows are filled. The capacity doubles when it must, by copies on the device.
+ * Keys and values of all tokens so far, on the device: [capacity, C] each for every layer. The first `length` rows are
+ * filled. A full cache doubles its capacity and copies its rows on the device.
  *
  * @see reference/kvCache.ts
  */
@@ -27,10 +27,10 @@ export class KvCache {
     this.#width = dModel;
   }
 
-  /** Makes room for T more tokens. */
+  /** Grows the cache for T more tokens, if needed. */
   async reserve(T: number): Promise<void> {
     if (this.length + T <= this.#capacity) return;
-    let capacity = Math.max(FIRST, this.#capacity);
+    let capacity = Math.max(INITIAL_CAPACITY, this.#capacity);
     while (capacity < this.length + T) capacity *= 2;
     const held = [this.#keys, this.#values];
     const grown: DeviceTensor[][] = [[], []];
@@ -47,7 +47,7 @@ export class KvCache {
   }
 
   /**
-   * Stores a layer's keys and values of T new tokens behind those held, until {@link advance} counts them.
+   * Writes a layer's keys and values of T new tokens after those held. {@link advance} then counts them.
    *
    * @returns the layer's keys and values, [capacity, C] each
    */
@@ -57,14 +57,17 @@ export class KvCache {
     return [this.#keys[layer], this.#values[layer]];
   }
 
-  /** Counts T tokens as held, once every layer has stored them. */
+  /** Adds T to the length, once every layer has appended its rows. */
   advance(T: number): void {
     this.length += T;
   }
 
-  /** Gives the memory back. */
+  /** Frees all keys and values. */
   dispose(): void {
     for (const x of [...this.#keys, ...this.#values]) this.#device.free(x);
-    [this.#keys, this.#values, this.#capacity, this.length] = [[], [], 0, 0];
+    this.#keys = [];
+    this.#values = [];
+    this.#capacity = 0;
+    this.length = 0;
   }
 }

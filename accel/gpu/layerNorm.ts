@@ -8,8 +8,12 @@ export interface DeviceLayerNorm {
 }
 
 /**
- * y = (x − μ) / √(σ² + ε) · weight + bias, in three kernels: sums of parts of a row, sums of parts of its squared
- * deviations (two passes, since E[x²] − μ² would cancel), and the result.
+ * y = (x − μ) / √(σ² + ε) · weight + bias.
+ *
+ * In float32 the mean m of a row is rounded. Where μ is far larger than σ, its rounding error can exceed σ, so δ, the mean
+ * of x − m, corrects it: the deviations are (x − m) − δ. The variance is their mean square, since E[x²] − μ² would cancel.
+ *
+ * Three kernels compute one sum each, in parts of a row: for m, for δ and for the variance. The fourth normalizes.
  *
  * @see reference/layerNorm.ts
  */
@@ -18,22 +22,24 @@ export function layerNorm(
   C: number,
   eps: number,
 ): (x: DeviceTensor, norm: DeviceLayerNorm) => Promise<DeviceTensor> {
-  const parts = Math.max(LEAST_PARTS, device.parts);
+  const parts = Math.max(MIN_PARTS, device.parts);
   const integers = { C, parts, rounds: Math.ceil(C / parts) };
   const sums = device.kernel(sumKernel, { integers });
+  const deviations = device.kernel(deviationKernel, { integers });
   const squares = device.kernel(squareKernel, { integers });
-  const normalise = device.kernel(normaliseKernel, { integers, reals: { eps } });
+  const normalize = device.kernel(normalizeKernel, { integers, reals: { eps } });
   return (x, { weight, bias }) =>
     device.scope(async () => {
       const [T] = x.shape;
       const partSums = await sums([T, parts], x);
-      const partSquares = await squares([T, parts], x, partSums);
-      return normalise(x.shape, x, partSums, partSquares, weight, bias);
+      const partDeviations = await deviations([T, parts], x, partSums);
+      const partSquares = await squares([T, parts], x, partSums, partDeviations);
+      return normalize(x.shape, x, partSums, partDeviations, partSquares, weight, bias);
     });
 }
 
-/** One running float32 sum of 1,024 numbers is six times as far from the truth as eight of 128. */
-const LEAST_PARTS = 8;
+/** Eight running float32 sums of 128 numbers are six times as accurate as one of 1,024. */
+const MIN_PARTS = 8;
 
 interface Constants {
   C: number;
@@ -42,7 +48,7 @@ interface Constants {
   eps: number;
 }
 
-/** Part p of a row: elements p, p + parts, p + 2 parts, …, which neighbouring threads read side by side. */
+/** Part p of a row: elements p, p + parts, p + 2 parts, …, so that neighboring threads read neighboring elements. */
 function sumKernel(this: Thread<Constants>, x: number[][]): number {
   let sum = 0;
   for (let i = 0; i < this.constants.rounds; i++) {
@@ -52,37 +58,64 @@ function sumKernel(this: Thread<Constants>, x: number[][]): number {
   return sum;
 }
 
-function squareKernel(this: Thread<Constants>, x: number[][], partSums: number[][]): number {
+function deviationKernel(this: Thread<Constants>, x: number[][], partSums: number[][]): number {
   let mean = 0;
   for (let p = 0; p < this.constants.parts; p++) mean += partSums[this.thread.y][p];
   mean = mean / this.constants.C;
   let sum = 0;
   for (let i = 0; i < this.constants.rounds; i++) {
     const c = i * this.constants.parts + this.thread.x;
+    if (c < this.constants.C) sum += x[this.thread.y][c] - mean;
+  }
+  return sum;
+}
+
+function squareKernel(
+  this: Thread<Constants>,
+  x: number[][],
+  partSums: number[][],
+  partDeviations: number[][],
+): number {
+  let mean = 0;
+  let correction = 0;
+  for (let p = 0; p < this.constants.parts; p++) {
+    mean += partSums[this.thread.y][p];
+    correction += partDeviations[this.thread.y][p];
+  }
+  mean = mean / this.constants.C;
+  correction = correction / this.constants.C;
+  let sum = 0;
+  for (let i = 0; i < this.constants.rounds; i++) {
+    const c = i * this.constants.parts + this.thread.x;
     if (c < this.constants.C) {
-      const deviation = x[this.thread.y][c] - mean;
+      const deviation = x[this.thread.y][c] - mean - correction;
       sum += deviation * deviation;
     }
   }
   return sum;
 }
 
-function normaliseKernel(
+function normalizeKernel(
   this: Thread<Constants>,
   x: number[][],
   partSums: number[][],
+  partDeviations: number[][],
   partSquares: number[][],
   weight: number[],
   bias: number[],
 ): number {
   let mean = 0;
+  let correction = 0;
   let variance = 0;
   for (let p = 0; p < this.constants.parts; p++) {
     mean += partSums[this.thread.y][p];
+    correction += partDeviations[this.thread.y][p];
     variance += partSquares[this.thread.y][p];
   }
   mean = mean / this.constants.C;
+  correction = correction / this.constants.C;
   variance = variance / this.constants.C;
+  const deviation = x[this.thread.y][this.thread.x] - mean - correction;
   const scale = 1 / Math.sqrt(variance + this.constants.eps);
-  return (x[this.thread.y][this.thread.x] - mean) * scale * weight[this.thread.x] + bias[this.thread.x];
+  return deviation * scale * weight[this.thread.x] + bias[this.thread.x];
 }

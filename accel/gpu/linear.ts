@@ -5,18 +5,18 @@ import type { Device } from './device.js';
 import type { Thread } from './gpujs.js';
 import { linearWebasm } from './linearWebasm.js';
 
-/** What one table may hold; WebGPU guarantees only 128 MiB, but what it gives GPU.js asks for: 1 GiB and more. */
+/** Maximum size of a table. WebGPU guarantees only 128 MiB, but GPU.js requests the device's limit: 1 GiB or more. */
 const TABLE_BYTES = 2 ** 29;
 
 /**
- * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]. Uploads the weights of all layers, in the layout the backend likes:
+ * y[t, o] = Σₖ x[t, k] · weight[o, k] + bias[o]. Uploads the weights of all layers, in the fastest layout of the backend:
  *
- * - `webgpu`, `webgl2`: [K, N], so that neighbouring threads, which compute neighbouring outputs, read neighbouring
- *   addresses; K in parts, each a thread's, so that there are enough threads for one token.
+ * - `webgpu`, `webgl2`: [K, N], so that neighboring threads, which compute neighboring outputs, read neighboring addresses.
+ *   Each thread sums a part of K, so that one token keeps enough threads busy.
  * - `webasm`: see {@link linearWebasm}.
- * - `cpu`: as they are.
+ * - `cpu`: [N, K], unchanged.
  *
- * @returns a function for each layer, in their order
+ * @returns one function for each layer, in order
  * @see reference/linear.ts
  */
 export async function linear(device: Device, layers: readonly LinearWeights[]): Promise<DeviceLinear[]> {
@@ -34,7 +34,7 @@ export async function linear(device: Device, layers: readonly LinearWeights[]): 
   return layers.map((layer) => functions.get(layer)!);
 }
 
-/** `cpu`: one thread, one output after the other, so rows are read from end to end. */
+/** `cpu`: one thread computes one output at a time, so it reads whole rows. */
 function linearRows(device: Device, { N, K, layers }: Bank): DeviceLinear[] {
   return layers.map((layer) => {
     const products = device.kernel(rowKernel, {
@@ -51,13 +51,13 @@ function rowKernel(this: Thread<{ K: number; weight: number[][]; bias: number[] 
   return sum + this.constants.bias[this.thread.x];
 }
 
-/** Threads that one token should keep busy, and the least and most products that one of them adds up. */
+/** Number of threads that one token should keep busy, and bounds on the number of products that one thread sums. */
 const THREADS = 2 ** 16;
-const PART = { least: 16, most: 256 };
+const PART = { min: 16, max: 256 };
 
 function linearColumns(device: Device, bank: Bank): DeviceLinear[] {
   const { N, K, layers } = bank;
-  const part = divisorOf(K, Math.min(PART.most, Math.max(PART.least, (K * N) / THREADS)));
+  const part = divisorOf(K, Math.min(PART.max, Math.max(PART.min, (K * N) / THREADS)));
   const parts = K / part;
   const products = device.kernel(columnKernel, { integers: { part }, tables: { weight: columnsOf(bank) } });
   const sums = device.kernel(sumKernel, { integers: { parts }, tables: { bias: biasesOf(bank) } });

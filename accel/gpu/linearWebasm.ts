@@ -3,20 +3,20 @@ import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
 import type { Device, DeviceTensor, Kernel } from './device.js';
 import type { Thread } from './gpujs.js';
 
-/** Tokens that one pass over the weights serves in prefill. */
+/** Number of prompt tokens that share one pass over the weights. */
 const QUAD = 4;
 
-/** Products that a thread adds up. */
+/** Number of products that a thread sums. */
 const PART = 64;
 
 /**
- * Linear layers on `webasm`, whose SIMD computes four neighbouring outputs at once but loads each lane by itself. The
- * form is what was fastest of many (bench/RESULTS.md): K in parts; a body without a loop, since GPU.js counts in float32
- * and converts at every use; weights in the order in which the threads come to them.
+ * Linear layers on `webasm`. GPU.js's SIMD computes four neighboring outputs at once, but loads each lane separately. Of the
+ * forms measured in bench/RESULTS.md, this one is fastest: K is split into parts; the body has no loop, because GPU.js
+ * keeps loop counters in float32 and converts them at every use; the weights are stored in the order of the threads.
  *
- * Tokens go through kernels of fixed size, one or four at a time, because GPU.js gives each size a memory of its own
- * with a copy of the weights. The kernel for four loads a weight once for all of them; it is made when it is first
- * needed, which for the head is never unless someone asks for the logits of all positions.
+ * The kernels have fixed sizes, one token or four, because GPU.js allocates a memory with a copy of the weights for each
+ * size. The kernel for four tokens loads each weight once for all four. It is made when first needed: for the head, only
+ * if the caller wants the logits of all positions.
  */
 export function linearWebasm(device: Device, bank: Bank): DeviceLinear[] {
   const { N, K, layers } = bank;
@@ -56,7 +56,7 @@ export function linearWebasm(device: Device, bank: Bank): DeviceLinear[] {
   );
 }
 
-/** [layers · parts, N, part]: in the order in which the threads come to them, from end to end. */
+/** The weights as [layers · parts, N, part], the order in which the threads read them. */
 function partsOf({ N, K, layers }: Bank, part: number): Tensor {
   const ordered = new Float32Array(layers.length * N * K);
   let at = 0;
@@ -70,17 +70,17 @@ function partsOf({ N, K, layers }: Bank, part: number): Tensor {
   return tensor([(layers.length * K) / part, N, part], ordered);
 }
 
-/** Element j of this thread's part of the weights, whose layer begins at `block`, and of token t. */
+/** Element j of this thread's part of the weights, whose layer begins at `block`, and of token t's input. */
 const weightAt = (j: number): string => `this.constants.weight[this.thread.y + block][this.thread.x][${j}]`;
 const inputAt = (t: number, part: number, j: number): string => `x[${t}][this.thread.y * ${part} + ${j}]`;
 
-/** One token. The sum is a tree: no addition waits for the one before. */
+/** One token. The sum is a balanced tree, so that few additions wait for each other. */
 function oneSource(part: number): string {
   const products = Array.from({ length: part }, (_, j) => `${weightAt(j)} * ${inputAt(0, part, j)}`);
   return `function productsOfOne(x, block) { return ${treeOf(products)}; }`;
 }
 
-/** Four tokens, whose sums are independent of each other. */
+/** Four tokens. Their sums do not depend on each other. */
 function fourSource(part: number): string {
   const sums = ['a', 'b', 'c', 'd'];
   const steps = Array.from(

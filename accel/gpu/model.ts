@@ -7,19 +7,19 @@ import type { Traced } from './feedForward.js';
 import type { KvCache } from './kvCache.js';
 import type { DeviceModel } from './upload.js';
 
-/** Tokens of one pass: for more, what a kernel leaves for the next would be over what buffers hold on many a device. */
+/** Maximum number of tokens per pass. With more, intermediate tensors would exceed the buffer limit of many devices. */
 export const CHUNK = 128;
-/** Tokens whose logits are computed and read at a time: 65,536 of them are 17 MB. */
+/** Compute and read the logits of this many tokens at a time: 17 MB for a vocabulary of 65,536. */
 const HEAD_TOKENS = 64;
 
 /**
- * The whole forward pass, on the device but for the ids on their way down and the logits on their way up. More tokens
- * than {@link CHUNK} take several passes, unless somebody looks at the activations.
+ * The whole forward pass on the device: ids go in, logits come out. More tokens than {@link CHUNK} take several passes, unless
+ * activations are traced.
  *
- * @param cache continues after the tokens held here, and holds these as well
+ * @param cache holds the earlier tokens; the new ones are appended
  * @returns logits [T, V], or [1, V] for `logits: 'last'`
- * @throws InputError for no tokens, too many, or an id outside of the vocabulary; DeviceError if the device fails. The
- *   cache then holds what it held before.
+ * @throws InputError for no tokens, too many, or an id outside the vocabulary; DeviceError if the device fails. The cache
+ *   then holds the same tokens as before.
  * @see reference/model.ts
  */
 export async function forward(
@@ -48,7 +48,7 @@ export async function forward(
   return scores;
 }
 
-/** Appends T tokens. @param scores [n, V] becomes the logits of the last n of them */
+/** Appends T tokens and writes the logits of the last n of them to `scores` [n, V]. */
 async function pass(
   ids: readonly number[],
   { model: { config }, device, ops, blocks, finalNorm, tables }: DeviceModel,

@@ -13,36 +13,41 @@ import {
   type GpuLayoutSettings,
 } from './gpujs.js';
 
-/** Kernels after which what was recorded is submitted, so that the device can begin while more is recorded. */
+/** Submit after this many kernels, so that the device computes while the host records more. */
 const BATCH = 64;
-/** Where parameters of a kernel may begin in the buffer of all of them, on any device. */
+/** Offsets of uniform buffers must be multiples of this on every device. */
 const ALIGNMENT = 256;
-/** Room for the parameters of a batch; of no kernel are they more than 512 bytes. */
-const ARENA = 2 * BATCH * ALIGNMENT;
-/** Buffers up to this size are kept for reuse, up to this many bytes in all, in sizes of whole pages. */
-const LARGEST_KEPT = 2 ** 22;
-const MOST_KEPT = 2 ** 26;
+/** Bytes for the parameters of a batch. A kernel has at most 512 bytes of them. */
+const PARAMS_BYTES = 2 * BATCH * ALIGNMENT;
+/** Reuse buffers of up to this many bytes. Their sizes are rounded up to whole pages. */
+const MAX_REUSED_SIZE = 2 ** 22;
 const PAGE = 2 ** 12;
-/** Bytes of ended buffers that may wait for what is recorded. */
-const MOST_WAITING = 2 ** 26;
-/** Bind groups remembered: those of a token and of a prompt, many times over. */
-const MOST_GROUPS = 2 ** 13;
+/** Bytes of all free buffers that wait for reuse. */
+const MAX_FREE_BYTES = 2 ** 26;
+/** Flush once this many bytes are waiting to be destroyed. */
+const MAX_DOOMED_BYTES = 2 ** 26;
+/** Bind groups to cache: many times those of a token and of a prompt. */
+const MAX_GROUPS = 2 ** 13;
 
-/** What GPU.js gets for a bind group: the real one, and the buffer that it believes its parameters to be in. */
+/** A bind group as GPU.js sees it. */
 interface RecordedGroup {
+  /** The device's bind group, which takes the parameters from the shared buffer. */
   group: object;
+  /** The buffer into which GPU.js writes the parameters. */
   params: GpuBuffer;
 }
 
 const recorders = new WeakMap<GpuDevice, Recorder>();
 
 /**
- * Has a device record what GPU.js asks of it. For every call of a kernel GPU.js makes a buffer and a bind group, writes
- * parameters and submits: five calls of the driver that each take longer than a small kernel does. A recorded device hands
- * out buffers again that were given back, so that the next token gets those of the token before, and with them its bind
- * groups; it gathers parameters in one buffer, and submits many kernels at once.
+ * Batches GPU.js's calls to a WebGPU device. For every kernel call, GPU.js creates a buffer and a bind group, writes
+ * parameters and submits. Each of these driver calls takes longer than a small kernel. The recorder
  *
- * The device must be GPU.js's alone.
+ * - reuses freed buffers, most recent first, so that each token gets the buffers and thus the bind groups of the last one,
+ * - collects the parameters of many kernels in one buffer,
+ * - submits many kernels at once.
+ *
+ * No code besides GPU.js may use the device.
  */
 export function recorderOf(device: GpuDevice): Recorder {
   const known = recorders.get(device);
@@ -52,29 +57,29 @@ export function recorderOf(device: GpuDevice): Recorder {
   return recorder;
 }
 
-/** Takes the place of some of a device's methods. Commands stay in order; what the host writes waits for those before. */
+/** Replaces methods of a device and its queue. Commands keep their order, and host writes wait for earlier commands. */
 export class Recorder {
-  /** What the driver found fault with, of whatever was submitted together. */
+  /** Errors that the driver reported, of all models that share the device. */
   readonly faults: string[] = [];
   readonly #native: Pick<GpuDevice, 'createBuffer' | 'createBindGroup' | 'createCommandEncoder'> & GpuDevice['queue'];
   #encoder: GpuCommandEncoder | null = null;
   #pass: GpuComputePass | null = null;
   #recorded = 0;
-  /** Somebody waits for what is recorded. */
+  /** The host waits for a recorded command. */
   #due = false;
-  readonly #arena: GpuBuffer;
-  readonly #arenaBytes = new Uint8Array(ARENA);
-  #arenaUsed = 0;
-  /** What GPU.js last wrote into each of its buffers of parameters. */
+  readonly #sharedParams: GpuBuffer;
+  readonly #sharedBytes = new Uint8Array(PARAMS_BYTES);
+  #sharedUsed = 0;
+  /** The last bytes that GPU.js wrote into each of its parameter buffers. */
   readonly #params = new WeakMap<GpuBuffer, Uint8Array>();
   readonly #groups = new Map<string, RecordedGroup>();
   readonly #ids = new WeakMap<object, number>();
   #lastId = 0;
   readonly #readable = new WeakSet<GpuBuffer>();
-  /** Buffers that nobody uses, by size; a buffer that was given back last is taken first. */
-  readonly #kept = new Map<number, GpuBuffer[]>();
-  #keptBytes = 0;
-  /** Ends buffers that recorded commands may still use. */
+  /** Free buffers by size, the most recently freed last. */
+  readonly #free = new Map<number, GpuBuffer[]>();
+  #freeBytes = 0;
+  /** Destroy functions of buffers that recorded commands may still use. */
   readonly #doomed: (() => void)[] = [];
   #doomedBytes = 0;
 
@@ -88,7 +93,7 @@ export class Recorder {
       submit: queue.submit.bind(queue),
     };
     device.onuncapturederror = ({ error }) => this.faults.push(error.message.split('\n')[0]);
-    this.#arena = this.#native.createBuffer({ size: ARENA, usage: UNIFORM | COPY_DST });
+    this.#sharedParams = this.#native.createBuffer({ size: PARAMS_BYTES, usage: UNIFORM | COPY_DST });
     const createLayout = device.createBindGroupLayout.bind(device);
     replace(device, {
       createBuffer: (settings) => this.#createBuffer(settings),
@@ -108,8 +113,8 @@ export class Recorder {
 
   #createBuffer(settings: GpuBufferSettings): GpuBuffer {
     const { size, usage, mappedAtCreation = false } = settings;
-    const keep = !mappedAtCreation && (usage & STORAGE) !== 0 && size <= LARGEST_KEPT;
-    if (keep) return this.#takeKept(Math.ceil(size / PAGE) * PAGE);
+    const reusable = !mappedAtCreation && (usage & STORAGE) !== 0 && size <= MAX_REUSED_SIZE;
+    if (reusable) return this.#takeBuffer(Math.ceil(size / PAGE) * PAGE);
     const buffer = this.#native.createBuffer(settings);
     if (usage & UNIFORM) this.#params.set(buffer, new Uint8Array(size));
     if (usage & MAP_READ) this.#readable.add(buffer);
@@ -122,25 +127,25 @@ export class Recorder {
     return buffer;
   }
 
-  #takeKept(size: number): GpuBuffer {
-    const others = this.#kept.get(size) ?? [];
-    this.#kept.set(size, others);
-    const kept = others.pop();
-    if (kept) {
-      this.#keptBytes -= size;
-      return kept;
+  #takeBuffer(size: number): GpuBuffer {
+    const free = this.#free.get(size) ?? [];
+    this.#free.set(size, free);
+    const reused = free.pop();
+    if (reused) {
+      this.#freeBytes -= size;
+      return reused;
     }
     const buffer = this.#native.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
     const destroy = buffer.destroy.bind(buffer);
     replace(buffer, {
       destroy: () => {
-        if (others.includes(buffer)) return; // as a buffer that is destroyed twice
-        if (this.#keptBytes + size > MOST_KEPT) {
+        if (free.includes(buffer)) return; // WebGPU allows destroying a buffer twice
+        if (this.#freeBytes + size > MAX_FREE_BYTES) {
           this.#doom(destroy, size);
           return;
         }
-        others.push(buffer);
-        this.#keptBytes += size;
+        free.push(buffer);
+        this.#freeBytes += size;
       },
     });
     return buffer;
@@ -149,20 +154,23 @@ export class Recorder {
   #doom(destroy: () => void, size: number): void {
     this.#doomed.push(destroy);
     this.#doomedBytes += size;
-    if (!this.#encoder) this.#end();
-    else if (this.#doomedBytes > MOST_WAITING) this.#flush();
+    if (!this.#encoder) this.#destroyDoomed();
+    else if (this.#doomedBytes > MAX_DOOMED_BYTES) this.#flush();
   }
 
   #createBindGroup({ layout, entries }: GpuBindGroupSettings): RecordedGroup {
-    const key = [layout, ...entries.map(({ resource }) => resource.buffer)].map((it) => this.#idOf(it)).join();
+    const objects = [layout, ...entries.map(({ resource }) => resource.buffer)];
+    const key = objects.map((object) => this.#idOf(object)).join();
     const known = this.#groups.get(key);
     if (known) return known;
     const params = entries.find(({ resource }) => this.#params.has(resource.buffer))!.resource.buffer;
     const bound = entries.map((entry) =>
-      entry.resource.buffer === params ? { ...entry, resource: { buffer: this.#arena, size: params.size } } : entry,
+      entry.resource.buffer === params
+        ? { ...entry, resource: { buffer: this.#sharedParams, size: params.size } }
+        : entry,
     );
     const made = { group: this.#native.createBindGroup({ layout, entries: bound }), params };
-    if (this.#groups.size >= MOST_GROUPS) this.#groups.clear();
+    if (this.#groups.size >= MAX_GROUPS) this.#groups.clear();
     this.#groups.set(key, made);
     return made;
   }
@@ -170,7 +178,8 @@ export class Recorder {
   #idOf(object: object): number {
     const known = this.#ids.get(object);
     if (known !== undefined) return known;
-    this.#ids.set(object, ++this.#lastId);
+    this.#lastId++;
+    this.#ids.set(object, this.#lastId);
     return this.#lastId;
   }
 
@@ -179,7 +188,7 @@ export class Recorder {
       beginComputePass: () => this.#beginComputePass(),
       copyBufferToBuffer: (from, fromByte, to, toByte, bytes) => {
         this.#endPass();
-        this.#open().copyBufferToBuffer(from, fromByte, to, toByte, bytes);
+        this.#openEncoder().copyBufferToBuffer(from, fromByte, to, toByte, bytes);
         if (this.#readable.has(to)) this.#due = true;
       },
       finish: () => ({}),
@@ -188,7 +197,8 @@ export class Recorder {
 
   #beginComputePass(): GpuComputePass {
     if (this.#recorded >= BATCH) this.#flush();
-    const pass = (this.#pass ??= this.#open().beginComputePass());
+    this.#pass ??= this.#openEncoder().beginComputePass();
+    const pass = this.#pass;
     this.#recorded++;
     return {
       setPipeline: (pipeline) => {
@@ -196,7 +206,7 @@ export class Recorder {
       },
       setBindGroup: (index, group) => {
         const { group: real, params } = group as unknown as RecordedGroup;
-        pass.setBindGroup(index, real, [this.#place(this.#params.get(params)!)]);
+        pass.setBindGroup(index, real, [this.#addParams(this.#params.get(params)!)]);
       },
       dispatchWorkgroups: (x, y, z) => {
         pass.dispatchWorkgroups(x, y, z);
@@ -205,12 +215,12 @@ export class Recorder {
     };
   }
 
-  /** Puts parameters into the buffer of all of them. @returns the byte where they begin */
-  #place(params: Uint8Array): number {
-    const at = this.#arenaUsed;
-    this.#arenaBytes.set(params, at);
-    this.#arenaUsed = Math.ceil((at + params.length) / ALIGNMENT) * ALIGNMENT;
-    return at;
+  /** Adds a kernel's parameters to the shared buffer and returns their offset. */
+  #addParams(params: Uint8Array): number {
+    const offset = this.#sharedUsed;
+    this.#sharedBytes.set(params, offset);
+    this.#sharedUsed = Math.ceil((offset + params.length) / ALIGNMENT) * ALIGNMENT;
+    return offset;
   }
 
   #write(buffer: GpuBuffer, offset: number, data: Parameters<GpuDevice['queue']['writeBuffer']>[2]): void {
@@ -219,12 +229,13 @@ export class Recorder {
       params.set(new Uint8Array(data as ArrayBuffer), offset);
       return;
     }
-    this.#flush(); // commands before this one may still need what is in the buffer
+    this.#flush(); // recorded commands may still need the old contents
     this.#native.writeBuffer(buffer, offset, data);
   }
 
-  #open(): GpuCommandEncoder {
-    return (this.#encoder ??= this.#native.createCommandEncoder());
+  #openEncoder(): GpuCommandEncoder {
+    this.#encoder ??= this.#native.createCommandEncoder();
+    return this.#encoder;
   }
 
   #endPass(): void {
@@ -232,25 +243,28 @@ export class Recorder {
     this.#pass = null;
   }
 
-  /** Submits what is recorded. */
+  /** Submits all recorded commands. */
   #flush(): void {
     this.#due = false;
     if (!this.#encoder) return;
     this.#endPass();
-    if (this.#arenaUsed > 0) this.#native.writeBuffer(this.#arena, 0, this.#arenaBytes.subarray(0, this.#arenaUsed));
+    if (this.#sharedUsed > 0)
+      this.#native.writeBuffer(this.#sharedParams, 0, this.#sharedBytes.subarray(0, this.#sharedUsed));
     this.#native.submit([this.#encoder.finish()]);
-    [this.#encoder, this.#recorded, this.#arenaUsed] = [null, 0, 0];
-    this.#end();
+    this.#encoder = null;
+    this.#recorded = 0;
+    this.#sharedUsed = 0;
+    this.#destroyDoomed();
   }
 
-  /** Ends the buffers that nobody needs any more. */
-  #end(): void {
+  /** Destroys the buffers that no recorded command needs anymore. */
+  #destroyDoomed(): void {
     for (const destroy of this.#doomed.splice(0)) destroy();
     this.#doomedBytes = 0;
   }
 }
 
-/** Uniform buffers of a layout begin where each call says. */
+/** Gives the uniform buffers of a layout an offset that each call sets. */
 function withOffsets({ entries }: GpuLayoutSettings): GpuLayoutSettings {
   return {
     entries: entries.map((entry) =>
@@ -259,7 +273,7 @@ function withOffsets({ entries }: GpuLayoutSettings): GpuLayoutSettings {
   };
 }
 
-/** Puts functions in the place of an object's methods. */
+/** Replaces methods of an object. */
 function replace<T extends object>(object: T, methods: Partial<T>): void {
   for (const [name, value] of Object.entries(methods)) {
     Object.defineProperty(object, name, { value, configurable: true, writable: true });

@@ -14,7 +14,7 @@ export function repeatInterleave(device: Device): (x: DeviceTensor, repeats: num
   };
 }
 
-/** The output as [T, E, repeats], so that no index has to be divided: GPUs do not promise exact division. */
+/** Computes [T, E, repeats], so that no index is divided: division on GPUs may be inexact. */
 function repeatKernel(this: Thread, x: number[][]): number {
   return x[this.thread.z][this.thread.y];
 }

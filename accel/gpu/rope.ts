@@ -10,7 +10,7 @@ export interface DeviceRopeTables {
   sin: DeviceTensor;
 }
 
-/** The reference's tables for all positions that a model has, rounded to float32. */
+/** The reference's tables for the first T positions, rounded to float32. */
 export async function ropeTables(device: Device, D: number, theta: number, T: number): Promise<DeviceRopeTables> {
   const { cos, sin } = referenceTables(D, theta, 0, T);
   const upload = (values: Float64Array): Promise<DeviceTensor> =>
@@ -35,13 +35,13 @@ export function rope(
   return async (x, { cos, sin }) => {
     const [T, C] = x.shape;
     const D = C / H;
-    const turned =
+    const rotated =
       pairing === 'half' ? await half([T, H, D], x, cos, sin, D, D / 2) : await interleaved([T, H, D], x, cos, sin, D);
-    return device.reshape(turned, [T, C]);
+    return device.reshape(rotated, [T, C]);
   };
 }
 
-/** Element i turns with element i + D/2. */
+/** Pairs element i with element i + D/2. */
 function halfKernel(this: Thread, x: number[][], cos: number[][], sin: number[][], D: number, half: number): number {
   let i = this.thread.x;
   let partner = this.thread.x + half;
@@ -57,9 +57,9 @@ function halfKernel(this: Thread, x: number[][], cos: number[][], sin: number[][
   );
 }
 
-/** Element 2i turns with element 2i + 1. */
+/** Pairs element 2i with element 2i + 1. */
 function interleavedKernel(this: Thread, x: number[][], cos: number[][], sin: number[][], D: number): number {
-  let partner = this.thread.x + 1; // an integer: minifiers join declarations, and on webgl2 those must come first
+  let partner = this.thread.x + 1;
   const i = Math.floor(this.thread.x * 0.5);
   let sign = -1;
   if (this.thread.x - 2 * i > 0.5) {

@@ -2,10 +2,10 @@ import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
 /**
- * Turns the scores of the last T positions, `past` before them, into weights: the softmax of the first past + t + 1
- * elements of row t, and exactly 0 for the others, which lie in the future.
+ * Turns the scores of T tokens after `past` earlier ones into weights: the softmax of the first past + t + 1 elements of
+ * row t, and exactly 0 for the others, which are later positions.
  *
- * In three kernels: maxima of parts of a row, sums of e^(x − m) of parts, and the result.
+ * Three kernels compute the maxima of parts of a row, the sums of e^(x − m) in parts, and the weights.
  *
  * @returns for scores [T, H, S], S ≥ past + T, the weights [T, H, S]
  * @see reference/softmax.ts
@@ -15,14 +15,14 @@ export function softmax(device: Device): (scores: DeviceTensor, past: number) =>
   const integers = { parts };
   const maxima = device.kernel(maximumKernel, { integers });
   const sums = device.kernel(sumKernel, { integers });
-  const normalise = device.kernel(normaliseKernel, { integers });
+  const normalize = device.kernel(normalizeKernel, { integers });
   return (scores, past) =>
     device.scope(async () => {
       const [T, H, S] = scores.shape;
       const rounds = Math.ceil(S / parts);
       const partMaxima = await maxima([T, H, parts], scores, past, rounds);
       const partSums = await sums([T, H, parts], scores, partMaxima, past, rounds);
-      return normalise(scores.shape, scores, partMaxima, partSums, past);
+      return normalize(scores.shape, scores, partMaxima, partSums, past);
     });
 }
 
@@ -30,7 +30,7 @@ interface Constants {
   parts: number;
 }
 
-/** Far below every score that a float32 model can have, and finite: not all GPUs keep infinities. */
+/** The maximum begins at −3e38, below any score and finite, because not all GPUs support infinities. */
 function maximumKernel(this: Thread<Constants>, scores: number[][][], past: number, rounds: number): number {
   let maximum = -3e38;
   for (let i = 0; i < rounds; i++) {
@@ -59,7 +59,7 @@ function sumKernel(
   return sum;
 }
 
-function normaliseKernel(
+function normalizeKernel(
   this: Thread<Constants>,
   scores: number[][][],
   partMaxima: number[][][],

@@ -15,21 +15,21 @@ import {
 } from './gpujs.js';
 
 /**
- * Where tensors live on one backend. A handle is whatever GPU.js takes as a kernel's argument there; data is row-major,
- * and a shape [z, y, x] is GPU.js's output [x, y, z].
+ * Allocates and moves tensors on one backend. A handle is the backend's object for a tensor. Data is row-major, and the
+ * shape [z, y, x] is GPU.js's output [x, y, z].
  */
 export interface Storage<Handle> {
-  /** GPU.js's name for the type of a handle. */
+  /** GPU.js's name for a handle's type. */
   typeOf(handle: Handle): string;
-  /** What a kernel is given for a handle, where that is something else. */
+  /** The argument that kernels take for a handle. Without this method, kernels take the handle itself. */
   argument?(handle: Handle): unknown;
   upload(data: Float32Array, shape: readonly number[]): Handle | Promise<Handle>;
-  /** Makes a handle of what a kernel returned. */
+  /** The handle for a kernel's result. */
   adopt(result: unknown, shape: readonly number[]): Handle;
   read(handle: Handle, shape: readonly number[]): Promise<Float32Array>;
   /** Rows `start` to `end` of a matrix [rows, width]. */
   rows(handle: Handle, width: number, start: number, end: number): Handle | Promise<Handle>;
-  /** Puts the matrix `source` [count, width] into `target` [capacity, width] at row `start`. The result replaces `target`. */
+  /** Writes `source` [count, width] into `target` [capacity, width] at row `start`. The result replaces `target`. */
   write(
     target: Handle,
     capacity: number,
@@ -38,12 +38,12 @@ export interface Storage<Handle> {
     width: number,
     start: number,
   ): Handle | Promise<Handle>;
-  /** The same elements in another shape. The old handle is not to be used any more. */
+  /** The same elements in another shape. The result replaces the old handle. */
   reshape(handle: Handle, shape: readonly number[]): Handle;
   free(handle: Handle): void;
 }
 
-/** GPU.js's output for a shape: fastest dimension first, always three. */
+/** GPU.js's output for a shape: three dimensions, the last dimension of the shape first. */
 export function outputOf(shape: readonly number[]): number[] {
   return [...shape].reverse().concat(1, 1).slice(0, 3);
 }
@@ -54,11 +54,11 @@ interface HostArray {
   shape: readonly number[];
 }
 
-/** `webasm` and `cpu` compute in host memory. */
+/** `webasm`, `cpu`: a handle is an array in host memory. */
 export function hostStorage(backend: 'webasm' | 'cpu', { Input: GpuJsInput }: GpuJs): Storage<HostArray> {
   return {
     typeOf: () => (backend === 'cpu' ? 'Array' : 'Input'),
-    // On cpu GPU.js takes an Input's strides from the first call or from the output; nested arrays need none.
+    // On cpu, GPU.js can take wrong strides for an Input: those of the first call or of the output. Nested arrays have none.
     argument: ({ data, shape }) => (backend === 'cpu' ? nested(data, shape) : new GpuJsInput(data, outputOf(shape))),
     upload: (data, shape) => ({ data, shape }),
     adopt: (result, shape) => ({
@@ -75,11 +75,11 @@ export function hostStorage(backend: 'webasm' | 'cpu', { Input: GpuJsInput }: Gp
       return target;
     },
     reshape: ({ data }, shape) => ({ data, shape }),
-    free: () => undefined, // the garbage collector's
+    free: () => undefined, // the garbage collector frees arrays
   };
 }
 
-/** What GPU.js returns for an output of three dimensions: rows in layers. */
+/** GPU.js's result for three dimensions: arrays of rows. */
 type Layers = Float32Array[][];
 
 function flat(layers: Layers, shape: readonly number[]): Float32Array {
@@ -91,7 +91,7 @@ function flat(layers: Layers, shape: readonly number[]): Float32Array {
   return data;
 }
 
-/** Views of rows, in arrays of rows, in arrays of those, as the shape has dimensions. */
+/** The data as nested arrays, one level for each dimension. The rows are views. */
 function nested(data: Float32Array, shape: readonly number[]): unknown {
   if (shape.length === 1) return data;
   const inner = shape.slice(1);
@@ -107,7 +107,7 @@ export function webGpuStorage({ WebGPUBufferResult }: GpuJs, context: WebGpuCont
     const size = 4 * sizeOf(shape);
     const limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
     if (size > limit) {
-      throw new DeviceError(`webgpu: a buffer of ${size} bytes is over the limit of this device, ${limit}`);
+      throw new DeviceError(`webgpu: a buffer of ${size} bytes exceeds this device's limit of ${limit}`);
     }
     const buffer = device.createBuffer({ size: Math.max(size, 4), usage: STORAGE | COPY_SRC | COPY_DST });
     return new WebGPUBufferResult({ buffer, output: outputOf(shape), context, kernel: null });
@@ -156,33 +156,19 @@ export function webGpuStorage({ WebGPUBufferResult }: GpuJs, context: WebGpuCont
   };
 }
 
-/** Runs a kernel of the storage's own; see {@link webGlStorage}. */
+/** Compiles one of the kernels that move data in {@link webGlStorage}. */
 export type MoveKernel = (
   body: KernelFunction,
 ) => (shape: readonly number[], ...args: unknown[]) => Promise<TextureHandle>;
 
 /**
- * `webgl2`: a handle is a texture. A shader cannot write into a texture that it reads, nor GPU.js copy a part of one, so
- * all moves are kernels, and a write makes a new texture of the whole.
+ * `webgl2`: a handle is a texture. GPU.js cannot copy a part of a texture, so kernels move the data. A shader cannot write
+ * to a texture that it reads, so every write allocates a new texture.
  */
 export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): Storage<TextureHandle> {
-  const identity = kernel(function (this: Thread, x: number[][][]) {
-    return x[this.thread.z][this.thread.y][this.thread.x];
-  });
-  const rowsFrom = kernel(function (this: Thread, x: number[][], start: number) {
-    return x[this.thread.y + start][this.thread.x];
-  });
-  const writeInto = kernel(function (
-    this: Thread,
-    target: number[][],
-    source: number[][],
-    count: number,
-    start: number,
-  ) {
-    let value = target[this.thread.y][this.thread.x];
-    if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
-    return value;
-  });
+  const identity = kernel(identityKernel);
+  const rowsFrom = kernel(rowsKernel);
+  const writeInto = kernel(writeKernel);
   return {
     typeOf: ({ type }) => type,
     upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
@@ -191,8 +177,8 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
       const data = flat(handle.toArray(), shape);
       const { context: gl } = handle;
       const code = gl.getError();
-      if (code !== gl.NO_ERROR)
-        throw new DeviceError(`webgl2: ${code === gl.OUT_OF_MEMORY ? 'out of memory' : `error ${code}`}`);
+      if (code === gl.OUT_OF_MEMORY) throw new DeviceError('webgl2: out of memory');
+      if (code !== gl.NO_ERROR) throw new DeviceError(`webgl2: error ${code}`);
       return Promise.resolve(data);
     },
     rows: (handle, width, start, end) => rowsFrom([end - start, width], handle, start),
@@ -202,11 +188,26 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
       return whole;
     },
     reshape(handle, shape) {
-      handle.output = handle.dimensions = outputOf(shape);
+      handle.output = outputOf(shape);
+      handle.dimensions = outputOf(shape);
       return handle;
     },
     free: (handle) => {
       handle.delete();
     },
   };
+}
+
+function identityKernel(this: Thread, x: number[][][]): number {
+  return x[this.thread.z][this.thread.y][this.thread.x];
+}
+
+function rowsKernel(this: Thread, x: number[][], start: number): number {
+  return x[this.thread.y + start][this.thread.x];
+}
+
+function writeKernel(this: Thread, target: number[][], source: number[][], count: number, start: number): number {
+  let value = target[this.thread.y][this.thread.x];
+  if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
+  return value;
 }

@@ -12,7 +12,7 @@ import { lmHead } from './lmHead.js';
 import { repeatInterleave } from './repeatInterleave.js';
 import { rope, ropeTables, type DeviceRopeTables } from './rope.js';
 
-/** The kernels of a model, compiled for its device. */
+/** The ops of a model on its device. */
 export interface Ops {
   embedding: ReturnType<typeof embedding>;
   repeatInterleave: ReturnType<typeof repeatInterleave>;
@@ -24,7 +24,7 @@ export interface Ops {
   lmHead: DeviceLinear;
 }
 
-/** One of the L blocks, its weights on the device. */
+/** One of the L blocks, with its weights on the device. */
 export interface DeviceBlock {
   attnNorm: DeviceLayerNorm;
   qProj: DeviceLinear;
@@ -36,7 +36,7 @@ export interface DeviceBlock {
   ffnDown: DeviceLinear;
 }
 
-/** A model on a device: what sessions share. */
+/** A model on a device, shared by its sessions. */
 export interface DeviceModel {
   model: Model;
   device: Device;
@@ -46,7 +46,7 @@ export interface DeviceModel {
   tables: DeviceRopeTables; // for all positions
 }
 
-/** Uploads a model's weights, once. */
+/** Uploads a model's weights and makes its ops. */
 export async function uploadModel(model: Model, device: Device): Promise<DeviceModel> {
   const { config, weights } = model;
   const { dModel: C, nHead: H, blockSize } = config;

@@ -12,14 +12,10 @@ import { filesOf } from '../support/hubSetup.js';
 import { PARITY } from '../accel/parity.js';
 import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
+import { CHROMIUM, FLAGS } from './chromium.js';
 import type { PageFunctions } from './page.js';
 import { serve, type Server } from './server.js';
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = [
-  ...['--no-sandbox', '--disable-background-networking', '--enable-unsafe-webgpu', '--enable-unsafe-swiftshader'],
-  ...['--use-webgpu-adapter=swiftshader', '--use-angle=swiftshader', '--ignore-gpu-blocklist'],
-];
 /** `cpu` and `webasm` are the same program as in Node, where their ops are checked. */
 const OF_THE_BROWSER = ['webgpu', 'webgl2', 'simd'] as const;
 const GPU_JS = ['webgpu', 'webgl2', 'webasm', 'cpu'] as const;
@@ -64,7 +60,7 @@ const worst = new Map<string, number>();
       splitting: true,
       format: 'esm',
       platform: 'browser',
-      minify: true, // kernels are functions turned into text, and must survive it
+      minify: true,
     });
     await writeFile(join(folder, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
     server = await serve({

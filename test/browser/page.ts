@@ -11,8 +11,9 @@ import {
   type Store,
 } from '../../src/browser.js';
 import { add } from '../../accel/gpu/add.js';
-import { openDevice, type GpuBackend } from '../../accel/gpu/device.js';
+import type { GpuBackend } from '../../accel/gpu/device.js';
 import type { TextureHandle } from '../../accel/gpu/gpujs.js';
+import { openDevice } from '../../accel/gpu/openDevice.js';
 import { Engine } from '../../accel/simd/engine.js';
 import { readSafetensors } from '../../src/checkpoint/reader.js';
 import { readModel } from '../../src/checkpoint/readModel.js';

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { GPU_BACKENDS, openDevice, type Device, type GpuBackend } from '../../accel/gpu/device.js';
+import { GPU_BACKENDS, type Device, type GpuBackend } from '../../accel/gpu/device.js';
+import { openDevice } from '../../accel/gpu/openDevice.js';
 import { DeviceError } from '../../accel/errors.js';
 
 // Chromium's own software GPU serves Node as well; a real one is left alone.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { openDevice } from '../../../accel/gpu/device.js';
 import type { GpuJs, Thread } from '../../../accel/gpu/gpujs.js';
+import { openDevice } from '../../../accel/gpu/openDevice.js';
 import { DeviceError } from '../../../accel/errors.js';
 import { ShapeError } from '../../../reference/lib/errors.js';
 import { tensor } from '../../../reference/lib/tensor.js';
@@ -123,7 +123,7 @@ onEveryBackend('device', (backend) => {
     it('rejects a buffer over the limit', async () => {
       await assert.rejects(
         device().upload({ data: x.data, shape: [2 ** 20, 2 ** 20] }),
-        /^DeviceError: webgpu: a buffer of 4398046511104 bytes is over the limit of this device, \d+$/,
+        /^DeviceError: webgpu: a buffer of 4398046511104 bytes exceeds this device's limit of \d+$/,
       );
     });
 
