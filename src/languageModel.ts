@@ -10,6 +10,7 @@ import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readM
 import type { ModelConfig } from '../reference/lib/config.js';
 import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
+import { TextStream } from './textStream.js';
 import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -71,25 +72,26 @@ export class LanguageModel {
   /**
    * Continues a prompt, piece by piece.
    *
+   * @param prompt text, or the token ids of a text
    * @throws InputError for an empty prompt or an option out of range.
    */
-  async *generate(prompt: string, options: GenerateTextOptions = {}): AsyncGenerator<string, void, undefined> {
+  async *generate(
+    prompt: string | readonly number[],
+    options: GenerateTextOptions = {},
+  ): AsyncGenerator<string, void, undefined> {
     const { ignoreEos = false, backend, onToken, ...rest } = options;
     const { eosId } = this.tokenizer;
     const stopIds = ignoreEos || eosId === undefined ? [] : [eosId];
+    const promptIds = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : prompt;
+    const text = new TextStream(this.tokenizer);
     const session = await this.openSession(backend);
     try {
-      const made: number[] = [];
-      let shown = '';
-      for await (const id of generateIds(session, this.config, this.tokenizer.encode(prompt), { ...rest, stopIds })) {
+      for await (const id of generateIds(session, this.config, promptIds, { ...rest, stopIds })) {
         onToken?.(id);
-        made.push(id);
-        const text = this.tokenizer.decode(made);
-        if (text.endsWith('\ufffd')) continue; // a character whose other bytes are still to come
-        yield text.slice(shown.length);
-        shown = text;
+        const piece = text.push(id);
+        if (piece !== '') yield piece;
       }
-      const remainder = this.tokenizer.decode(made).slice(shown.length);
+      const remainder = text.end();
       if (remainder !== '') yield remainder;
     } finally {
       await session.dispose();
