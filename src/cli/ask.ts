@@ -16,8 +16,8 @@ Examples:
   echo "What is the capital of Kenya?" | emergent ask -`,
     )
     .action(async (words: string[], flags: GenerateFlags) => {
-      const question = (await textArgument(words.join(' '))).trim();
       const model = await openLanguageModel(flags);
-      await runGenerate(model, askPrompt(question), flags, (text) => text.trimStart());
+      const question = (await textArgument(words.join(' '))).trim();
+      await runGenerate(model, askPrompt(question), flags, { trimStart: true });
     });
 }

@@ -1,11 +1,20 @@
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import { measureSpeed, round } from '../bench.js';
-import { addBackendOption, addModelOptions, openModel, parseIds, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  parseIds,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { progressBar, table } from './output.js';
 
-interface BenchFlags extends ModelFlags {
-  backend: string;
+interface BenchFlags extends ModelFlags, BackendFlags {
   prefill?: number[];
   decode?: number[];
   steps: number;
@@ -30,9 +39,11 @@ Examples:
   emergent bench --model path/to/model --backend gpu --json`,
     )
     .action(async (flags: BenchFlags) => {
+      const chosen = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
       const begun = performance.now();
-      const { model, report } = await openModel({ ...flags });
-      const backend = await openBackend(model, flags.backend);
+      const { model, report } = await openModel(folder, flags, chosen);
+      const backend = await openBackend(model, chosen.name);
       const loadMs = performance.now() - begun;
       const session = backend.openSession();
       await session.forward([0]);

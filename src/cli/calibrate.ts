@@ -3,12 +3,20 @@ import { Command } from 'commander';
 import { calibrate, type Calibration, type Convention } from '../calibrate.js';
 import { configKey } from '../checkpoint/config.js';
 import { describeChange } from '../verify/report.js';
-import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
-interface CalibrateFlags extends ModelFlags {
-  backend: string;
+interface CalibrateFlags extends ModelFlags, BackendFlags {
   text: string;
   maxTokens: number;
   json?: boolean;
@@ -28,9 +36,11 @@ Examples:
   emergent calibrate --model path/to/model --text book.txt --max-tokens 256`,
     )
     .action(async (flags: CalibrateFlags) => {
-      const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
-      const { model } = await openModel(flags);
-      const result = await calibrate(model, ids, flags.backend, trialBar());
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const ids = await tokensOfFile(flags.text, folder, flags.maxTokens);
+      const { model } = await openModel(folder, flags, backend);
+      const result = await calibrate(model, ids, backend.name, trialBar());
       if (flags.json) {
         const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));
         process.stdout.write(`${JSON.stringify({ tokens: ids.length, trials, verdicts: result.verdicts })}\n`);

@@ -11,7 +11,7 @@ import type { Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { readWhole } from '../folder/folder.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
-import { addModelSource, dtypeOption, openModel, type ModelFlags } from './options.js';
+import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
 import { counted, formatBytes } from './output.js';
 
 interface ConvertFlags extends ModelFlags {
@@ -37,7 +37,8 @@ Examples:
   emergent convert --model path/to/model --dtype bf16 --out path/to/other`,
     )
     .action(async (flags: ConvertFlags) => {
-      const { model: from, out, dtype, force } = flags;
+      const { out, dtype, force } = flags;
+      const from = await openModelFolderOf(flags);
       if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
         throw new InputError(`--out is the model itself: ${out}`);
       }
@@ -45,7 +46,7 @@ Examples:
       if (!force && there !== undefined) {
         throw new InputError(`${join(out, there)} is there already; --force writes over it`);
       }
-      const { model, report } = await openModel(flags);
+      const { model, report } = await openModel(from, flags);
       const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
       const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
       const tensors = checkpointTensors(model, embedding);

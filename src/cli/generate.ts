@@ -15,8 +15,8 @@ Examples:
   emergent generate --ignore-eos --max-new-tokens 200 - < prompt.txt`,
     )
     .action(async (text: string, flags: GenerateFlags) => {
-      const prompt = await textArgument(text);
       const model = await openLanguageModel(flags);
-      await runGenerate(model, prompt, flags, (continuation) => continuation);
+      const prompt = await textArgument(text);
+      await runGenerate(model, prompt, flags);
     });
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { describeModel, type LoadReport } from '../checkpoint/readModel.js';
 import { formatConfig } from '../checkpoint/config.js';
-import { addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addModelOptions, loadOptions, openModelFolderOf, type ModelFlags } from './options.js';
 import { formatBytes, table } from './output.js';
 
 export function inspectCommand(): Command {
@@ -16,7 +16,7 @@ Examples:
   emergent inspect --model path/to/model --json`,
     )
     .action(async (flags: ModelFlags & { json?: boolean }) => {
-      const report = await describeModel(flags.model, await loadOptions(flags));
+      const report = await describeModel(await openModelFolderOf(flags), await loadOptions(flags));
       const total = Object.values(report.parameters).reduce((sum, count) => sum + count, 0);
       if (flags.json) {
         const { config, parameters, ...rest } = report;

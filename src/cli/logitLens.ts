@@ -4,11 +4,17 @@ import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import type { LanguageModel } from '../languageModel.js';
 import { logitLens, type Guess } from '../lens.js';
-import { addBackendOption, addModelOptions, openLanguageModel, textArgument, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  openLanguageModel,
+  textArgument,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 
-interface LensFlags extends ModelFlags {
-  backend: string;
+interface LensFlags extends ModelFlags, BackendFlags {
   json?: boolean;
   html?: string;
 }
@@ -28,11 +34,11 @@ Answer: Tokyo"
   emergent logit-lens --html lens.html "Question: Is Chad landlocked?"`,
     )
     .action(async (argument: string, flags: LensFlags) => {
-      const text = await textArgument(argument);
       const model = await openLanguageModel(flags);
+      const text = await textArgument(argument);
       const ids = model.tokenizer.encode(text);
       if (ids.length === 0) throw new InputError('the text is empty: the model needs at least one token');
-      const layers = await logitLens(model.model, ids, flags.backend);
+      const layers = await logitLens(model.model, ids, model.backend);
       if (flags.html !== undefined) {
         await writeFileWhole(flags.html, [new TextEncoder().encode(render(model, text, ids, layers))]);
         process.stderr.write(`wrote ${flags.html}\n`);

@@ -3,12 +3,18 @@ import { writeFileWhole } from '../folder/nodeFile.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import { CARRIER, nearest, positions, type Neighbour } from '../lens.js';
-import { addBackendOption, addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  openLanguageModel,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 import { readText } from './textFile.js';
 
-interface NeighboursFlags extends ModelFlags {
-  backend: string;
+interface NeighboursFlags extends ModelFlags, BackendFlags {
   among: string;
   carrier: string;
   layer?: number;
@@ -36,12 +42,12 @@ Examples:
     )
     .action(async (text: string, flags: NeighboursFlags) => {
       const texts = [text, ...(await lines(flags.among)).filter((line) => line !== text)];
-      const { model, tokenizer } = await openLanguageModel(flags);
+      const { model, tokenizer, backend } = await openLanguageModel(flags);
       const { layer, count } = flags;
       if (layer !== undefined && (layer < 0 || layer > model.config.nLayer)) {
         throw new InputError(`--layer must be from 0 to ${model.config.nLayer}, got ${layer}`);
       }
-      const places = await positions(model, texts, (it) => tokenizer.encode(it), flags.carrier, flags.backend);
+      const places = await positions(model, texts, (it) => tokenizer.encode(it), flags.carrier, backend);
       const all = places.map((vectors, n) => ({
         where: whereIs(n),
         neighbours: nearest(vectors, texts, 0).slice(0, count),

@@ -3,11 +3,18 @@ import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
-import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
-interface TraceFlags extends ModelFlags, TokenFlags {
-  backend: string;
+interface TraceFlags extends ModelFlags, BackendFlags, TokenFlags {
   out: string;
 }
 
@@ -23,10 +30,12 @@ Examples:
   emergent trace --text "Question: What is the capital of Japan?" --out trace.safetensors`,
     )
     .action(async (flags: TraceFlags) => {
-      const { model } = await openModel(flags);
-      const ids = await tokensOf(flags, flags.model, model.config);
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const { model } = await openModel(folder, flags, backend);
+      const ids = await tokensOf(flags, folder, model.config);
       const activations: Record<string, Tensor> = {};
-      await withSession(model, flags.backend, (session) =>
+      await withSession(model, backend.name, (session) =>
         session.forward(ids, {
           logits: 'all',
           trace: (name, value) => {
@@ -36,7 +45,7 @@ Examples:
       );
       const header: GoldenHeader = {
         format: GOLDEN_FORMAT,
-        producer: `emergent-semantics, ${flags.backend}`,
+        producer: `emergent-semantics, ${backend.name}`,
         precision: 'float32',
         tokens: ids,
       };

@@ -8,11 +8,18 @@ import { readGolden } from '../verify/readGolden.js';
 import { renderHtml } from '../verify/html.js';
 import { cells, COLUMNS, describeChange, summarize } from '../verify/report.js';
 import { verify } from '../verify/verify.js';
-import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 
-interface VerifyFlags extends ModelFlags {
-  backend: string;
+interface VerifyFlags extends ModelFlags, BackendFlags {
   golden: string;
   anyWeights?: boolean;
   json?: boolean;
@@ -36,11 +43,13 @@ Examples:
   emergent verify --model path/to/model --golden trace.safetensors --html report.html`,
     )
     .action(async (flags: VerifyFlags) => {
+      const chosen = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
       const golden = await readGolden(flags.golden);
-      const { model, report: loaded } = await openModel(flags);
+      const { model, report: loaded } = await openModel(folder, flags, chosen);
       if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
-      const report = await verify(model, golden, flags.backend);
-      const explanation = report.first && (await explain(model, golden, flags.backend));
+      const report = await verify(model, golden, chosen.name);
+      const explanation = report.first && (await explain(model, golden, chosen.name));
       if (flags.html !== undefined) {
         await writeFileWhole(flags.html, [new TextEncoder().encode(renderHtml(report, explanation))]);
         process.stderr.write(`wrote ${flags.html}\n`);
