@@ -15,16 +15,16 @@ import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
-  /** Go on past the token that ends a text. */
+  /** Continue past the end-of-text token. */
   ignoreEos?: boolean | undefined;
-  /** Which backend computes, if not the one that the model was loaded for. */
+  /** Which backend computes. Default: the one that the model was loaded for. */
   backend?: string | undefined;
-  /** Called with every new token, that which ends the text included. */
+  /** Called with every new token, including the end-of-text token. */
   onToken?: ((id: number) => void) | undefined;
 }
 
 export interface LanguageModelOptions extends LoadOptions {
-  /** What shall compute (see {@link openBackend}): `auto` unless told. Weights go where it likes to have them. */
+  /** Which backend computes (see {@link openBackend}). Default: `auto`. Weights are loaded into its memory. */
   backend?: string | undefined;
 }
 
@@ -33,7 +33,7 @@ export class LanguageModel {
   readonly model: LoadedModel;
   readonly tokenizer: Tokenizer;
   readonly report: LoadReport;
-  /** What computes unless another is asked for. */
+  /** The default backend. */
   readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
 
@@ -49,8 +49,7 @@ export class LanguageModel {
   }
 
   /**
-   * A session of its own, for those who want logits and activations. The backend is made ready once and kept until
-   * {@link dispose}.
+   * Opens a session, for logits and activations. The backend is prepared once and kept until {@link dispose}.
    */
   async openSession(backend: string = this.backend): Promise<Session> {
     let opened = this.#backends.get(backend);
@@ -62,7 +61,7 @@ export class LanguageModel {
     return (await opened).openSession();
   }
 
-  /** Gives back what backends hold of the model, such as the memory of a GPU. */
+  /** Frees the memory that backends hold, such as that of a GPU. */
   async dispose(): Promise<void> {
     const opened = [...this.#backends.values()];
     this.#backends.clear();
@@ -100,10 +99,10 @@ export class LanguageModel {
 }
 
 /**
- * Reads a language model: `config.json`, `model.safetensors` (or shards with their index), `tokenizer.json`, which is
- * read first because it is the quicker to fail.
+ * Reads a language model: `config.json`, `model.safetensors` (or shards with their index) and `tokenizer.json`. The
+ * tokenizer comes first because it fails faster.
  *
- * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
+ * @throws CheckpointError, ConfigError or TokenizerError with a one-line message that names the file and the fault.
  */
 export async function readLanguageModel(folder: Folder, options: LanguageModelOptions = {}): Promise<LanguageModel> {
   const { backend: wanted = 'auto', ...rest } = options;
@@ -113,7 +112,7 @@ export async function readLanguageModel(folder: Folder, options: LanguageModelOp
   return new LanguageModel(model, tokenizer, report, backend);
 }
 
-/** Wraps a question as the model card does: the form in which these models were taught to answer. */
+/** Wraps a question in the prompt format of the model card, which these models were trained on. */
 export function askPrompt(question: string): string {
   return `Question: ${question}\nAnswer:`;
 }

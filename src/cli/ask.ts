@@ -5,7 +5,7 @@ import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.
 
 export function askCommand(): Command {
   return addGenerateOptions(new Command('ask'))
-    .description('Answer a question, worded as the model was taught: "Question: ...\\nAnswer:".')
+    .description('Answer a question. The prompt has the form that the model was trained on: "Question: ...\\nAnswer:".')
     .argument('<question...>', 'the question, or - to read it from standard input')
     .addHelpText(
       'after',

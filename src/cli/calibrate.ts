@@ -24,9 +24,14 @@ interface CalibrateFlags extends ModelFlags, BackendFlags {
 
 export function calibrateCommand(): Command {
   return addBackendOption(addModelOptions(new Command('calibrate')))
-    .description('Find the conventions that a checkpoint does not show by the perplexity of each on plain text.')
-    .requiredOption('--text <file>', 'plain text of the kind that the model was trained on')
-    .option('--max-tokens <n>', 'read no more of it: every combination runs over all of them', parseInteger, 512)
+    .description('Find the conventions that a checkpoint does not record, by their perplexity on plain text.')
+    .requiredOption('--text <file>', 'plain text like the training data')
+    .option(
+      '--max-tokens <n>',
+      'use at most this many tokens; every combination runs over all of them',
+      parseInteger,
+      512,
+    )
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -50,7 +55,7 @@ Examples:
     });
 }
 
-/** Conventions as config.json spells them. */
+/** A convention under the keys of config.json. */
 function keysOf(convention: Convention): Record<string, unknown> {
   return Object.fromEntries(Object.entries(convention).map(([key, value]) => [configKey(key), value]));
 }
@@ -62,7 +67,7 @@ function describe({ trials, verdicts }: Calibration): string {
     ...Object.values(convention).map(String),
   ]);
   const lines = verdicts.map(({ key, best: chosen, other, nats, sigmas, clear }) => {
-    const worse = `${other} is worse by ${nats.toPrecision(2)} nats a token, ${sigmas.toFixed(1)} standard errors`;
+    const worse = `${other} is worse by ${nats.toPrecision(2)} nats per token, ${sigmas.toFixed(1)} standard errors`;
     return `${configKey(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
   });
   const found = verdicts.filter(({ clear }) => clear).map(({ key }) => [key, best.convention[key]] as const);
@@ -77,7 +82,7 @@ function describe({ trials, verdicts }: Calibration): string {
   ].join('\n\n');
 }
 
-/** Shows on a terminal how many combinations have been tried. */
+/** Shows progress over the combinations on a terminal. */
 function trialBar(): (done: number, all: number) => void {
   if (!process.stderr.isTTY) return () => undefined;
   const bar = new SingleBar({

@@ -4,7 +4,7 @@ import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.
 
 export function generateCommand(): Command {
   return addGenerateOptions(new Command('generate'))
-    .description('Continue a text; prints what comes after the prompt.')
+    .description('Continue a text. Prints only the continuation.')
     .argument('<prompt>', 'the text to continue, or - to read it from standard input')
     .addHelpText(
       'after',

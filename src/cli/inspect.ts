@@ -6,7 +6,7 @@ import { formatBytes, table } from './output.js';
 
 export function inspectCommand(): Command {
   return addModelOptions(new Command('inspect'))
-    .description('Show what a model folder holds, and what it leaves open and had to be assumed.')
+    .description('Show what a model folder contains and which missing settings are assumed.')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -51,7 +51,7 @@ function describe(report: LoadReport, total: number): string {
     ),
     list('Assumed', [...report.assumedKeys.map((key) => `${key}: not in config.json`), ...report.assumptions]),
     list(
-      'Left out',
+      'Ignored',
       report.ignored.map(({ name, what }) => `${name}: ${what}`),
     ),
     list('Warnings', report.warnings),

@@ -21,10 +21,10 @@ interface LensFlags extends ModelFlags, BackendFlags {
 
 export function logitLensCommand(): Command {
   return addBackendOption(addModelOptions(new Command('logit-lens')))
-    .description('Show what the model would predict after each token if it stopped after each layer.')
+    .description('Show what the model would predict at each token if it stopped after each layer.')
     .argument('<text>', 'the text, or - to read it from standard input')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write a page that shades predictions by their probability')
+    .option('--html <file>', 'write an HTML page that shades predictions by probability')
     .addHelpText(
       'after',
       `
@@ -73,10 +73,10 @@ function render(model: LanguageModel, text: string, ids: readonly number[], laye
     return `<tr><th>${escapeHtml(JSON.stringify(model.tokenizer.token(id)))}</th>${cells.join('')}</tr>`;
   });
   return page(
-    'What the model would say after each layer',
+    'What the model would predict after each layer',
     `<pre>${escapeHtml(text)}</pre>
-<p>Each row is a token that has been read, each column what would come next if the model stopped after that layer, by its
-own final norm and head. The darker, the surer.</p>
+<p>Each row is an input token. Each column is the predicted next token if the model stopped after that layer and applied its
+own final norm and head. Darker cells are more probable.</p>
 <div class="scroll"><table><tr>${head}</tr>\n${rows.join('\n')}\n</table></div>`,
   );
 }

@@ -18,7 +18,7 @@ interface LogitsFlags extends ModelFlags, BackendFlags, TokenFlags {
 
 export function logitsCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('logits'))))
-    .description('Write the logits of every position: one tensor `logits`, F32 [T, V].')
+    .description('Write the logits of every position to a file: one tensor `logits`, F32 [T, V].')
     .requiredOption('--out <file>', 'safetensors file to write')
     .addHelpText(
       'after',

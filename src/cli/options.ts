@@ -164,14 +164,14 @@ export async function requireJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path, InputError);
 }
 
-/** For commander: a finite number. */
+/** Parses a finite number, for commander. */
 export function parseNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.');
   return value;
 }
 
-/** For commander: an integer that float64 holds exactly. */
+/** Parses an integer that float64 represents exactly, for commander. */
 export function parseInteger(text: string): number {
   if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
     throw new InvalidArgumentError('It is not an integer.');
@@ -179,7 +179,7 @@ export function parseInteger(text: string): number {
   return Number(text);
 }
 
-/** For commander: token ids as `1,2,3`. */
+/** Parses token ids such as `1,2,3`, for commander. */
 export function parseIds(text: string): number[] {
   if (!/^\s*\d+(\s*,\s*\d+)*\s*$/.test(text)) {
     throw new InvalidArgumentError('It is not a list of token ids such as 1,2,3.');

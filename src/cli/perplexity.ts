@@ -21,9 +21,9 @@ interface PerplexityFlags extends ModelFlags, BackendFlags {
 
 export function perplexityCommand(): Command {
   return addBackendOption(addModelOptions(new Command('perplexity')))
-    .description('How well the model predicts a text: 1 is perfect, the size of the vocabulary is guessing.')
+    .description('Measure how well the model predicts a text: 1 is perfect, the size of the vocabulary is chance.')
     .requiredOption('--text <file>', 'plain text')
-    .option('--max-tokens <n>', 'read no more of it', parseInteger, 8192)
+    .option('--max-tokens <n>', 'use at most this many tokens', parseInteger, 8192)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',

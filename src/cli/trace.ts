@@ -20,7 +20,9 @@ interface TraceFlags extends ModelFlags, BackendFlags, TokenFlags {
 
 export function traceCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('trace'))))
-    .description('Write every named activation: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.')
+    .description(
+      'Write all named activations to a file: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.',
+    )
     .requiredOption('--out <file>', 'safetensors file to write')
     .addHelpText(
       'after',

@@ -28,15 +28,15 @@ interface VerifyFlags extends ModelFlags, BackendFlags {
 
 export function verifyCommand(): Command {
   return addBackendOption(addModelOptions(new Command('verify')))
-    .description('Compare every activation with a golden file: where does it first differ, by how much, and why?')
-    .requiredOption('--golden <file>', 'what golden/export.py or `emergent trace` wrote')
-    .option('--any-weights', 'compare although the golden file is of other weights')
+    .description('Compare every activation with a golden file: where is the first mismatch, how large is it, and why?')
+    .requiredOption('--golden <file>', 'file from golden/export.py or `emergent trace`')
+    .option('--any-weights', 'compare even if the golden file was made from other weights')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write a page with charts')
+    .option('--html <file>', 'write an HTML page with charts')
     .addHelpText(
       'after',
       `
-Exit 0 if all agree, 1 if something differs, 2 if the question made no sense.
+Exit code: 0 if everything agrees, 1 if something differs, 2 for bad input.
 
 Examples:
   emergent verify --model golden/fixtures/models/tanh --golden golden/fixtures/models/tanh/truth.safetensors
@@ -68,7 +68,7 @@ Examples:
     });
 }
 
-/** Of a weights file; null for a checkpoint in shards, which has no single one. */
+/** The hash of a weights file; null for a sharded checkpoint, which has no single file. */
 async function sha256(path: string): Promise<string | null> {
   if (!path.endsWith('.safetensors')) return null;
   const hash = createHash('sha256');
