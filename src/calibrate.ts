@@ -40,10 +40,10 @@ const CLEAR_NATS = 0.01;
 const EPS = [1e-5, 1e-6, 1e-12];
 
 /**
- * Finds out by its perplexity on plain text which conventions a checkpoint was trained with: all combinations of rotary
- * pairing, GELU and norm placement, then of the best one each usual eps.
+ * Finds the conventions that a checkpoint was trained with, by their perplexity on plain text. It tries all combinations of
+ * rotary pairing, GELU and norm placement, then the usual values of eps with the best combination.
  *
- * A verdict compares two runs token by token: the mean difference of surprise, and that over its standard error.
+ * A verdict compares two runs token by token: the mean difference of surprise, and its ratio to the standard error.
  *
  * @throws InputError for a text of fewer than two tokens
  */

@@ -156,7 +156,7 @@ describe('command line', () => {
 
     const other = await emergent(['verify', '--model', fixture('models/interleaved'), '--golden', golden]);
     assert.equal(other.code, 2);
-    assert.match(other.stderr, /^emergent: [^\n]*is of other weights[^\n]*\n$/);
+    assert.match(other.stderr, /^emergent: [^\n]*was made from other weights[^\n]*\n$/);
   });
 
   it('trace writes what verify reads', async () => {
