@@ -3,30 +3,30 @@ import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
 
 export interface SpeedOptions {
-  /** Lengths of prompts that are read: 16, 128 and 512 as far as they fit into block_size. */
+  /** Prompt lengths. Default: those of 16, 128 and 512 that fit into block_size. */
   prefill?: readonly number[] | undefined;
-  /** How many tokens are cached when single ones are decoded: 16 and 512 as far as they fit. */
+  /** Numbers of cached tokens at which to decode single tokens. Default: those of 16 and 512 that fit. */
   decode?: readonly number[] | undefined;
-  /** Tokens decoded at each of these, 8; their median counts. */
+  /** Tokens to decode at each of these; the median counts. Default: 8. */
   steps?: number | undefined;
-  /** Called after each of the tokens that are to be run. */
+  /** Called with the number of tokens done and in total. */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What {@link measureSpeed} finds, by length. */
+/** The result of {@link measureSpeed}, by length. */
 export interface Speed {
-  /** Tokens a second of reading a prompt whose last logits are asked for. */
+  /** Prompt tokens per second, with the logits of the last position only. */
   prefill_tok_s: Record<string, number>;
-  /** Milliseconds of a token when so many are cached, its logits read back. */
+  /** Milliseconds per token with this many cached, including reading its logits back. */
   decode_ms: Record<string, number>;
 }
 
-/** A prompt that took as long is not read again for a median. */
+/** A prompt that takes this long runs only once. */
 const LONG_MS = 5000;
 const REPEATS = 3;
 
 /**
- * Times a model on a backend, once it has run so that kernels are compiled and caches warm. Medians.
+ * Measures the speed of a model on a backend after a warm-up, which compiles kernels and fills caches. Returns medians.
  *
  * @throws InputError if a length is out of range.
  */
@@ -39,7 +39,7 @@ export async function measureSpeed(
   const prefill = options.prefill ?? [16, 128, 512].filter((length) => length <= blockSize);
   const decode = options.decode ?? [16, 512].filter((length) => length + steps <= blockSize);
   for (const length of [...prefill, ...decode, steps]) {
-    if (!Number.isSafeInteger(length) || length < 1) throw new InputError(`a length must be 1 or more, got ${length}`);
+    if (!Number.isSafeInteger(length) || length < 1) throw new InputError(`a length must be at least 1, got ${length}`);
   }
   const longest = Math.max(...prefill, ...decode.map((length) => length + steps));
   if (longest > blockSize) throw new InputError(`${longest} tokens exceed the model's block_size of ${blockSize}`);
@@ -52,7 +52,7 @@ export async function measureSpeed(
   let done = 0;
   const advance = (count: number): void => onProgress?.((done += count), total);
   try {
-    await read(session, tokens.slice(0, 5)); // four tokens at once, and one
+    await read(session, tokens.slice(0, 5)); // a chunk of four tokens and a single one
     for (const length of lengths) {
       const times = [await timed(() => read(session, tokens.slice(0, length)))];
       while (prefill.includes(length) && times[0] < LONG_MS && times.length < REPEATS) {
@@ -87,12 +87,12 @@ async function timed(body: () => Promise<unknown>): Promise<number> {
   return performance.now() - begun;
 }
 
-/** The middle of some numbers; of an even count, the upper of the two. */
+/** The median; for an even count, the upper of the two middle values. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1];
 }
 
-/** Three digits: no clock here is better than that. */
+/** Rounds to three digits; the clock is not more precise. */
 export function round(value: number): number {
   return Number(value.toPrecision(3));
 }

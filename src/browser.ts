@@ -1,6 +1,6 @@
 /**
- * The entry for browsers, which reaches no built-in of Node: load a model by URL, generate on whatever computes there.
- * The accelerated backends themselves come in when they are asked for.
+ * The entry for browsers: load a model by URL and generate text. It imports no Node built-ins. Backends are imported when
+ * they are first used.
  */
 import { keptFolder } from './folder/keptFolder.js';
 import { openStore } from './folder/store.js';
@@ -9,11 +9,11 @@ import { urlFolder, type UrlFolderOptions } from './folder/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from './languageModel.js';
 
 export interface UrlLoadOptions extends UrlFolderOptions, Pick<LoadOptions, 'dtype' | 'tensorMap'> {
-  /** What shall compute: `auto` unless told. */
+  /** Which backend computes. Default: `auto`. */
   backend?: string | undefined;
   /**
-   * Keep the files for the next visit, which then needs no network: in the Origin Private File System or, where there is
-   * none, the Cache API. An interrupted download goes on where it ended. Where a page may keep nothing, nothing is kept.
+   * Keep the files for the next visit, which then needs no network. They are stored in the Origin Private File System or,
+   * if there is none, in the Cache API. Interrupted downloads resume. If the page has no storage, nothing is kept.
    */
   keep?: boolean | undefined;
 }
@@ -21,9 +21,9 @@ export interface UrlLoadOptions extends UrlFolderOptions, Pick<LoadOptions, 'dty
 /**
  * Loads a model folder by URL: `config.json`, `tokenizer.json`, `model.safetensors` or its shards.
  *
- * @param url of the folder; in a browser it may be relative to the page. `hubUrl('org/name')` is that of a model of the
- *   Hugging Face Hub.
- * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
+ * @param url the folder; in a browser it may be relative to the page. For a model on the Hugging Face Hub, use
+ *   `hubUrl('org/name')`.
+ * @throws CheckpointError, ConfigError or TokenizerError with a one-line message that names the file and the fault.
  */
 export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
   const { keep } = options;

@@ -1,9 +1,8 @@
-import { withSession } from './backend.js';
+import { withSession, type LoadedModel } from './backend.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import { mean, perplexity } from './perplexity.js';
-import type { Model } from '../reference/lib/weights.js';
 
-/** The conventions that a checkpoint does not show. */
+/** The conventions that a checkpoint does not record. */
 export type Convention = Pick<ModelConfig, 'ropePairing' | 'geluApproximate' | 'normPosition' | 'layerNormEps'>;
 
 export interface Trial {
@@ -18,22 +17,22 @@ export interface Calibration {
   verdicts: Verdict[];
 }
 
-/** One convention: the best trial against the best with another choice of it. */
+/** One convention: the best trial compared with the best trial that chooses otherwise. */
 export interface Verdict {
   key: keyof Convention;
   best: string;
   other: string;
-  /** How much worse the other predicts, in nats a token. */
+  /** How much worse the other choice predicts, in nats per token. */
   nats: number;
-  /** The same in standard errors. */
+  /** The same difference in standard errors. */
   sigmas: number;
   clear: boolean;
 }
 
 /**
- * A verdict is clear if the difference is no accident of this text, and large. Smaller ones show nothing however sure they
- * are: a model that could still be better happens to like one small change and to dislike another. Models trained briefly
- * with tanh GELU were seen to prefer the exact one by 5 standard errors, and an eps they had never had by 12.
+ * A verdict is clear if the difference is both significant and large. Small differences prove nothing, even significant
+ * ones: an imperfectly trained model can gain from a small change by chance. Models trained briefly with tanh GELU preferred
+ * the exact form by 5 standard errors, and an eps they were not trained with by 12.
  */
 const CLEAR_SIGMAS = 4;
 const CLEAR_NATS = 0.01;
@@ -41,15 +40,15 @@ const CLEAR_NATS = 0.01;
 const EPS = [1e-5, 1e-6, 1e-12];
 
 /**
- * Finds out by its perplexity on plain text which conventions a checkpoint was trained with: all combinations of rotary
- * pairing, GELU and norm placement, then of the best one each usual eps.
+ * Finds the conventions that a checkpoint was trained with, by their perplexity on plain text. It tries all combinations of
+ * rotary pairing, GELU and norm placement, then the usual values of eps with the best combination.
  *
- * A verdict compares two runs token by token: the mean difference of surprise, and that over its standard error.
+ * A verdict compares two runs token by token: the mean difference of surprise, and its ratio to the standard error.
  *
  * @throws InputError for a text of fewer than two tokens
  */
 export async function calibrate(
-  model: Model,
+  model: LoadedModel,
   ids: readonly number[],
   backend?: string,
   onTrial: (done: number, all: number) => void = () => undefined,

@@ -4,9 +4,9 @@ import { createSampler, type SampleOptions } from './sample.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 
 export interface GenerateOptions extends SampleOptions {
-  /** How many tokens to make at most; 128 unless told. */
+  /** Maximum number of new tokens. Default: 128. */
   maxNewTokens?: number | undefined;
-  /** Tokens that end the text. They are yielded, too. */
+  /** Tokens that end the text. They are yielded as well. */
   stopIds?: readonly number[] | undefined;
   /** Ends generation between two tokens, without an error. */
   signal?: AbortSignal | undefined;
@@ -15,11 +15,11 @@ export interface GenerateOptions extends SampleOptions {
 /**
  * Continues a sequence of tokens, yielding each new one as soon as it is known.
  *
- * Past block_size it goes on as the original does, with the last block_size tokens: they move to new positions and lose
- * their first neighbours, so what was cached is worth nothing and every further token costs a whole pass.
+ * Past block_size it continues with the last block_size tokens, as the original code does. These tokens move to new
+ * positions and lose their oldest context, so the cache is useless and each further token costs a full pass.
  *
  * @param session is reset first
- * @throws InputError for an empty prompt, an id outside of the vocabulary or an option out of range.
+ * @throws InputError for an empty prompt, an id outside the vocabulary or an option out of range.
  */
 export async function* generateIds(
   session: Session,
@@ -52,7 +52,7 @@ export async function* generateIds(
   }
 }
 
-/** Runs tokens through the session chunk by chunk; null if the signal came. */
+/** Runs tokens through the session chunk by chunk. Returns null if the signal aborts. */
 async function lastLogits(
   session: Session,
   ids: readonly number[],
@@ -60,7 +60,7 @@ async function lastLogits(
 ): Promise<Float32Array | null> {
   let logits: Float32Array | null = null;
   for (let start = 0; start < ids.length; start += session.chunk) {
-    await turn();
+    await yieldToEventLoop();
     if (signal?.aborted) return null;
     logits = (await session.forward(ids.slice(start, start + session.chunk))).data;
   }
@@ -68,10 +68,10 @@ async function lastLogits(
 }
 
 /**
- * Lets timers, signals and output have their turn: a backend that computes on this thread would starve them. A timer of
- * its own would wait for one millisecond in Node, for four in browsers.
+ * Yields to the event loop: a backend that computes on this thread would starve timers, signals and output. `setTimeout`
+ * would add 1 ms in Node and 4 ms in browsers.
  */
-function turn(): Promise<void> {
+function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') {
       setImmediate(resolve);
@@ -86,7 +86,7 @@ function turn(): Promise<void> {
   });
 }
 
-/** As browsers have it. */
+/** A MessagePort, typed as in browsers. */
 interface Port {
   onmessage: (() => void) | null;
   postMessage(message: null): void;

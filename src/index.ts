@@ -1,4 +1,4 @@
-/** The public API: load a model folder, generate text, look inside. */
+/** The public API: load a model, generate text, inspect activations. */
 export {
   BACKEND_NAMES,
   openBackend,

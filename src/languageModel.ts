@@ -10,20 +10,21 @@ import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readM
 import type { ModelConfig } from '../reference/lib/config.js';
 import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
+import { TextStream } from './textStream.js';
 import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
-  /** Go on past the token that ends a text. */
+  /** Continue past the end-of-text token. */
   ignoreEos?: boolean | undefined;
-  /** Which backend computes, if not the one that the model was loaded for. */
+  /** Which backend computes. Default: the one that the model was loaded for. */
   backend?: string | undefined;
-  /** Called with every new token, that which ends the text included. */
+  /** Called with every new token, including the end-of-text token. */
   onToken?: ((id: number) => void) | undefined;
 }
 
 export interface LanguageModelOptions extends LoadOptions {
-  /** What shall compute (see {@link openBackend}): `auto` unless told. Weights go where it likes to have them. */
+  /** Which backend computes (see {@link openBackend}). Default: `auto`. Weights are loaded into its memory. */
   backend?: string | undefined;
 }
 
@@ -32,7 +33,7 @@ export class LanguageModel {
   readonly model: LoadedModel;
   readonly tokenizer: Tokenizer;
   readonly report: LoadReport;
-  /** What computes unless another is asked for. */
+  /** The default backend. */
   readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
 
@@ -48,8 +49,7 @@ export class LanguageModel {
   }
 
   /**
-   * A session of its own, for those who want logits and activations. The backend is made ready once and kept until
-   * {@link dispose}.
+   * Opens a session, for logits and activations. The backend is prepared once and kept until {@link dispose}.
    */
   async openSession(backend: string = this.backend): Promise<Session> {
     let opened = this.#backends.get(backend);
@@ -61,7 +61,7 @@ export class LanguageModel {
     return (await opened).openSession();
   }
 
-  /** Gives back what backends hold of the model, such as the memory of a GPU. */
+  /** Frees the memory that backends hold, such as that of a GPU. */
   async dispose(): Promise<void> {
     const opened = [...this.#backends.values()];
     this.#backends.clear();
@@ -71,25 +71,26 @@ export class LanguageModel {
   /**
    * Continues a prompt, piece by piece.
    *
+   * @param prompt text, or the token ids of a text
    * @throws InputError for an empty prompt or an option out of range.
    */
-  async *generate(prompt: string, options: GenerateTextOptions = {}): AsyncGenerator<string, void, undefined> {
+  async *generate(
+    prompt: string | readonly number[],
+    options: GenerateTextOptions = {},
+  ): AsyncGenerator<string, void, undefined> {
     const { ignoreEos = false, backend, onToken, ...rest } = options;
     const { eosId } = this.tokenizer;
     const stopIds = ignoreEos || eosId === undefined ? [] : [eosId];
+    const promptIds = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : prompt;
+    const text = new TextStream(this.tokenizer);
     const session = await this.openSession(backend);
     try {
-      const made: number[] = [];
-      let shown = '';
-      for await (const id of generateIds(session, this.config, this.tokenizer.encode(prompt), { ...rest, stopIds })) {
+      for await (const id of generateIds(session, this.config, promptIds, { ...rest, stopIds })) {
         onToken?.(id);
-        made.push(id);
-        const text = this.tokenizer.decode(made);
-        if (text.endsWith('\ufffd')) continue; // a character whose other bytes are still to come
-        yield text.slice(shown.length);
-        shown = text;
+        const piece = text.push(id);
+        if (piece !== '') yield piece;
       }
-      const remainder = this.tokenizer.decode(made).slice(shown.length);
+      const remainder = text.end();
       if (remainder !== '') yield remainder;
     } finally {
       await session.dispose();
@@ -98,10 +99,10 @@ export class LanguageModel {
 }
 
 /**
- * Reads a language model: `config.json`, `model.safetensors` (or shards with their index), `tokenizer.json`, which is
- * read first because it is the quicker to fail.
+ * Reads a language model: `config.json`, `model.safetensors` (or shards with their index) and `tokenizer.json`. The
+ * tokenizer comes first because it fails faster.
  *
- * @throws CheckpointError, ConfigError or TokenizerError that names the file and the fault.
+ * @throws CheckpointError, ConfigError or TokenizerError with a one-line message that names the file and the fault.
  */
 export async function readLanguageModel(folder: Folder, options: LanguageModelOptions = {}): Promise<LanguageModel> {
   const { backend: wanted = 'auto', ...rest } = options;
@@ -111,7 +112,7 @@ export async function readLanguageModel(folder: Folder, options: LanguageModelOp
   return new LanguageModel(model, tokenizer, report, backend);
 }
 
-/** Wraps a question as the model card does: the form in which these models were taught to answer. */
+/** Wraps a question in the prompt format of the model card, which these models were trained on. */
 export function askPrompt(question: string): string {
   return `Question: ${question}\nAnswer:`;
 }

@@ -2,12 +2,12 @@ import { layerNorm, lmHead } from '../reference/index.js';
 import { withSession, type Session } from './backend.js';
 import { InputError } from '../reference/lib/errors.js';
 import { rows, type Tensor } from '../reference/lib/tensor.js';
-import type { Model } from '../reference/lib/weights.js';
+import type { LoadedModel } from './backend.js';
 
 /** The residual stream after every layer: L tensors [T, C]. */
-async function states(session: Session, { config }: Model, ids: readonly number[]): Promise<Tensor[]> {
+async function states(session: Session, { config }: LoadedModel, ids: readonly number[]): Promise<Tensor[]> {
   const { nLayer: L, normPosition } = config;
-  const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // what leaves a layer
+  const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // the output of a layer
   const wanted = new Set(Array.from({ length: L }, (_, n) => `layers.${n}.${last}`));
   const found: Tensor[] = [];
   session.reset();
@@ -19,19 +19,19 @@ async function states(session: Session, { config }: Model, ids: readonly number[
   return found;
 }
 
-/** A token that the head would choose, and the probability that it would give it. */
+/** The most probable next token, and its probability. */
 export interface Guess {
   id: number;
   probability: number;
 }
 
 /**
- * The logit lens (nostalgebraist 2020): what the model would predict if it stopped after a layer, by its own final norm
- * and head.
+ * The logit lens (nostalgebraist 2020): what the model would predict if it stopped after each layer and applied its own
+ * final norm and head.
  *
- * @returns [layer][token]; after the last layer it is the model's own prediction
+ * @returns guesses [layer][token]; those of the last layer are the model's own predictions
  */
-export async function logitLens(model: Model, ids: readonly number[], backend?: string): Promise<Guess[][]> {
+export async function logitLens(model: LoadedModel, ids: readonly number[], backend?: string): Promise<Guess[][]> {
   const { finalNorm, lmHead: head } = model.weights;
   const found = await withSession(model, backend, (session) => states(session, model, ids));
   return found.map((x) => {
@@ -47,39 +47,39 @@ function bestGuess(logits: Float32Array): Guess {
   return { id, probability: 1 / sum };
 }
 
-/** What stands near something, by the cosine of the angle between them. */
-export interface Neighbour {
+/** A text, and the cosine between its vector and another one's. */
+export interface Neighbor {
   text: string;
   cosine: number;
 }
 
-/** Where texts are put to see what the model makes of them: `{}` stands for the text. */
+/** The prompt around each text; `{}` marks the place of the text. */
 export const CARRIER = 'Question: Tell me about {}.\nAnswer:';
 
 /**
- * Where each of some texts stands in the frozen table and after every layer.
+ * The vector of each text in the frozen table and after every layer.
  *
- * In the table it is the mean of the codes of its tokens. After a layer it is the residual stream at the last token of the
- * carrier, where the model is about to speak of the text. What all the texts have in common is subtracted.
+ * In the table, the vector is the mean of the codes of the text's tokens. After a layer, it is the residual stream at the
+ * last token of the carrier, where the model is about to describe the text. The mean over all texts is subtracted.
  *
- * @param encode turns a text into token ids
- * @returns [layer][text], the table first
- * @throws InputError for fewer than two texts, or one without tokens
+ * @param encode tokenizes a text
+ * @returns vectors [layer][text]; index 0 is the table
+ * @throws InputError for fewer than two texts, an empty text, or a carrier without `{}`
  */
 export async function positions(
-  model: Model,
+  model: LoadedModel,
   texts: readonly string[],
   encode: (text: string) => number[],
   carrier: string = CARRIER,
   backend?: string,
 ): Promise<Float64Array[][]> {
-  if (texts.length < 2) throw new InputError('there is nothing to compare with: give at least two texts');
+  if (texts.length < 2) throw new InputError('nothing to compare: give at least two texts');
   if (!carrier.includes('{}')) throw new InputError(`the carrier ${JSON.stringify(carrier)} has no {} for the text`);
   const layers: Float64Array[][] = Array.from({ length: model.config.nLayer + 1 }, () => []);
   await withSession(model, backend, async (session) => {
     for (const text of texts) {
       const own = encode(text);
-      if (own.length === 0) throw new InputError('a text is empty: the model needs at least one token');
+      if (own.length === 0) throw new InputError('one of the texts is empty: the model needs at least one token');
       layers[0].push(average(own.map((id) => rows(model.weights.embedding, id, id + 1).data)));
       const ids = encode(carrier.replace('{}', text));
       (await states(session, model, ids)).forEach((x, n) => {
@@ -93,8 +93,8 @@ export async function positions(
   });
 }
 
-/** The other texts, those in the most similar direction first. */
-export function nearest(vectors: readonly Float64Array[], texts: readonly string[], of: number): Neighbour[] {
+/** The other texts, nearest first. */
+export function nearest(vectors: readonly Float64Array[], texts: readonly string[], of: number): Neighbor[] {
   return texts
     .map((text, i) => ({ text, cosine: cosine(vectors[of], vectors[i]) }))
     .filter((_, i) => i !== of)
@@ -107,7 +107,7 @@ function average(vectors: readonly ArrayLike<number>[]): Float64Array {
   return sum;
 }
 
-/** a · b / (‖a‖ ‖b‖); 0 for a vector without a direction. */
+/** a · b / (‖a‖ ‖b‖); 0 if a vector is 0. */
 function cosine(a: Float64Array, b: Float64Array): number {
   let [dot, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {

@@ -4,7 +4,7 @@ import type { HubOptions } from './folder/hub/connection.js';
 import { readLanguageModel, type LanguageModel, type LanguageModelOptions } from './languageModel.js';
 import { openModelFolder } from './folder/openByName.js';
 
-/** Where the embedded demo model lies: beside the sources in a checkout, beside `dist` in the package. */
+/** The folder of the embedded demo model: next to the sources in a checkout, next to `dist` in the package. */
 export function demoFolder(): string {
   const candidates = ['../models/demo', '../../models/demo'].map((path) =>
     fileURLToPath(new URL(path, import.meta.url)),
@@ -13,11 +13,10 @@ export function demoFolder(): string {
 }
 
 /**
- * Loads a model folder from disk, or a model of the Hugging Face Hub: weights as {@link loadModel} does, and
- * `tokenizer.json`.
+ * Loads a model and its tokenizer from a folder on disk or from the Hugging Face Hub.
  *
- * @param model a folder, or `org/name` or `org/name@revision`; the embedded demo model unless told
- * @throws CheckpointError, ConfigError, TokenizerError or HubError that names the file and the fault.
+ * @param model a folder, or `org/name` or `org/name@revision`; default: the embedded demo
+ * @throws CheckpointError, ConfigError, TokenizerError or HubError with a one-line message that names the file and the fault.
  */
 export async function load(
   model: string = demoFolder(),

@@ -3,15 +3,15 @@ import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
 
 export interface Perplexity {
-  /** e to the mean surprise: 1 for a model that knows every next token, V for one that guesses. */
+  /** exp(mean surprise): 1 if every prediction is certain and right, V for uniform guesses. */
   perplexity: number;
   /** −ln p of each token after the first of its window. */
   surprises: number[];
 }
 
 /**
- * How well a model predicts a text, −ln p(token | those before it) averaged over the text. The text is cut into windows of
- * block_size tokens that know nothing of each other.
+ * Measures how well a model predicts a text: −ln p(token | earlier tokens), averaged over the text. The text is split into
+ * independent windows of block_size tokens.
  *
  * @param session is reset before every window
  * @throws InputError for fewer than two tokens

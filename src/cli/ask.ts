@@ -5,7 +5,7 @@ import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.
 
 export function askCommand(): Command {
   return addGenerateOptions(new Command('ask'))
-    .description('Answer a question, worded as the model was taught: "Question: ...\\nAnswer:".')
+    .description('Answer a question. The prompt has the form that the model was trained on: "Question: ...\\nAnswer:".')
     .argument('<question...>', 'the question, or - to read it from standard input')
     .addHelpText(
       'after',
@@ -16,8 +16,8 @@ Examples:
   echo "What is the capital of Kenya?" | emergent ask -`,
     )
     .action(async (words: string[], flags: GenerateFlags) => {
-      const question = (await textArgument(words.join(' '))).trim();
       const model = await openLanguageModel(flags);
-      await runGenerate(model, askPrompt(question), flags, (text) => text.trimStart());
+      const question = (await textArgument(words.join(' '))).trim();
+      await runGenerate(model, askPrompt(question), flags, { trimStart: true });
     });
 }

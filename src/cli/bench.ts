@@ -1,11 +1,20 @@
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import { measureSpeed, round } from '../bench.js';
-import { addBackendOption, addModelOptions, openModel, parseIds, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  parseIds,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { progressBar, table } from './output.js';
 
-interface BenchFlags extends ModelFlags {
-  backend: string;
+interface BenchFlags extends ModelFlags, BackendFlags {
   prefill?: number[];
   decode?: number[];
   steps: number;
@@ -14,29 +23,35 @@ interface BenchFlags extends ModelFlags {
 
 export function benchCommand(): Command {
   return addBackendOption(addModelOptions(new Command('bench')))
-    .description('Measure how fast a model runs here.')
-    .option('--prefill <lengths>', 'prompts to read (default: 16,128,512 if they fit)', parseIds)
-    .option('--decode <lengths>', 'tokens cached when single ones are decoded (default: 16,512 if they fit)', parseIds)
-    .option('--steps <n>', 'tokens to decode at each', parseInteger, 8)
+    .description('Measure how fast a model runs on this machine.')
+    .option('--prefill <lengths>', 'prompt lengths (default: 16,128,512 if they fit)', parseIds)
+    .option(
+      '--decode <lengths>',
+      'numbers of cached tokens at which to decode single tokens (default: 16,512 if they fit)',
+      parseIds,
+    )
+    .option('--steps <n>', 'tokens to decode at each of these', parseInteger, 8)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-Medians, after everything has run once; first_token_ms is since the start of the process, by a prompt of one token.
-Memory is the most that the process ever held.
+Figures are medians after a warm-up. first_token_ms counts from the start of the process, with a prompt of one token.
+peak_rss_mb is the largest memory use of the process.
 
 Examples:
   emergent bench --prefill 16,64 --decode 16
   emergent bench --model path/to/model --backend gpu --json`,
     )
     .action(async (flags: BenchFlags) => {
+      const chosen = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
       const begun = performance.now();
-      const { model, report } = await openModel({ ...flags });
-      const backend = await openBackend(model, flags.backend);
+      const { model, report } = await openModel(folder, flags, chosen);
+      const backend = await openBackend(model, chosen.name);
       const loadMs = performance.now() - begun;
       const session = backend.openSession();
       await session.forward([0]);
-      const firstTokenMs = performance.now(); // since the process began
+      const firstTokenMs = performance.now(); // since the start of the process
       await session.dispose();
       const { prefill, decode, steps } = flags;
       const onProgress = progressBar('measuring', (tokens) => `${tokens} tokens`);

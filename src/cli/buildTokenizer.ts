@@ -15,16 +15,16 @@ interface BuildTokenizerFlags {
 
 export function buildTokenizerCommand(): Command {
   return new Command('build-tokenizer')
-    .description('Make a tokenizer of the bvv241 kind from n-gram counts.')
+    .description('Build a tokenizer of the bvv241 family from n-gram counts.')
     .requiredOption('--ngrams <file>', 'JSON: [{lang, bigrams: [[gram, count], ...], trigrams: [...]}, ...]')
     .requiredOption('--out <dir>', 'folder for tokenizer.json and tokenizer_config.json')
     .addOption(
-      new Option('--layout <name>', '65,536 tokens as published, or a small vocabulary over ASCII')
+      new Option('--layout <name>', 'the published 65,536 tokens, or a small ASCII vocabulary')
         .choices(['bvv241', 'compact'])
         .default('bvv241'),
     )
-    .option('--vocab-size <n>', 'tokens of the compact layout', parseInteger, 1024)
-    .option('--top <n>', 'n-grams of each length that a language contributes', parseInteger, BVV241.top)
+    .option('--vocab-size <n>', 'size of the compact vocabulary', parseInteger, 1024)
+    .option('--top <n>', 'n-grams of each length to take from each language', parseInteger, BVV241.top)
     .addHelpText(
       'after',
       `

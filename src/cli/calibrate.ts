@@ -3,12 +3,20 @@ import { Command } from 'commander';
 import { calibrate, type Calibration, type Convention } from '../calibrate.js';
 import { configKey } from '../checkpoint/config.js';
 import { describeChange } from '../verify/report.js';
-import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
-interface CalibrateFlags extends ModelFlags {
-  backend: string;
+interface CalibrateFlags extends ModelFlags, BackendFlags {
   text: string;
   maxTokens: number;
   json?: boolean;
@@ -16,9 +24,14 @@ interface CalibrateFlags extends ModelFlags {
 
 export function calibrateCommand(): Command {
   return addBackendOption(addModelOptions(new Command('calibrate')))
-    .description('Find the conventions that a checkpoint does not show by the perplexity of each on plain text.')
-    .requiredOption('--text <file>', 'plain text of the kind that the model was trained on')
-    .option('--max-tokens <n>', 'read no more of it: every combination runs over all of them', parseInteger, 512)
+    .description('Find the conventions that a checkpoint does not record, by their perplexity on plain text.')
+    .requiredOption('--text <file>', 'plain text like the training data')
+    .option(
+      '--max-tokens <n>',
+      'use at most this many tokens; every combination runs over all of them',
+      parseInteger,
+      512,
+    )
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -28,9 +41,11 @@ Examples:
   emergent calibrate --model path/to/model --text book.txt --max-tokens 256`,
     )
     .action(async (flags: CalibrateFlags) => {
-      const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
-      const { model } = await openModel(flags);
-      const result = await calibrate(model, ids, flags.backend, trialBar());
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const ids = await tokensOfFile(flags.text, folder, flags.maxTokens);
+      const { model } = await openModel(folder, flags, backend);
+      const result = await calibrate(model, ids, backend.name, trialBar());
       if (flags.json) {
         const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));
         process.stdout.write(`${JSON.stringify({ tokens: ids.length, trials, verdicts: result.verdicts })}\n`);
@@ -40,7 +55,7 @@ Examples:
     });
 }
 
-/** Conventions as config.json spells them. */
+/** A convention under the keys of config.json. */
 function keysOf(convention: Convention): Record<string, unknown> {
   return Object.fromEntries(Object.entries(convention).map(([key, value]) => [configKey(key), value]));
 }
@@ -52,7 +67,7 @@ function describe({ trials, verdicts }: Calibration): string {
     ...Object.values(convention).map(String),
   ]);
   const lines = verdicts.map(({ key, best: chosen, other, nats, sigmas, clear }) => {
-    const worse = `${other} is worse by ${nats.toPrecision(2)} nats a token, ${sigmas.toFixed(1)} standard errors`;
+    const worse = `${other} is worse by ${nats.toPrecision(2)} nats per token, ${sigmas.toFixed(1)} standard errors`;
     return `${configKey(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
   });
   const found = verdicts.filter(({ clear }) => clear).map(({ key }) => [key, best.convention[key]] as const);
@@ -67,7 +82,7 @@ function describe({ trials, verdicts }: Calibration): string {
   ].join('\n\n');
 }
 
-/** Shows on a terminal how many combinations have been tried. */
+/** Shows progress over the combinations on a terminal. */
 function trialBar(): (done: number, all: number) => void {
   if (!process.stderr.isTTY) return () => undefined;
   const bar = new SingleBar({

@@ -11,7 +11,7 @@ import type { Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { readWhole } from '../folder/folder.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
-import { addModelSource, dtypeOption, openModel, type ModelFlags } from './options.js';
+import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
 import { counted, formatBytes } from './output.js';
 
 interface ConvertFlags extends ModelFlags {
@@ -25,10 +25,10 @@ const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_ma
 
 export function convertCommand(): Command {
   return addModelSource(new Command('convert'))
-    .description('Write a model folder anew, its weights in fewer bits, so that it loads faster and takes less room.')
+    .description('Write a copy of a model with its weights in fewer bits. It is smaller and loads faster.')
     .addOption(dtypeOption().makeOptionMandatory())
     .requiredOption('--out <dir>', 'the new model folder')
-    .option('--force', 'write over a model that is there')
+    .option('--force', 'overwrite an existing model')
     .addHelpText(
       'after',
       `
@@ -37,15 +37,16 @@ Examples:
   emergent convert --model path/to/model --dtype bf16 --out path/to/other`,
     )
     .action(async (flags: ConvertFlags) => {
-      const { model: from, out, dtype, force } = flags;
+      const { out, dtype, force } = flags;
+      const from = await openModelFolderOf(flags);
       if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
         throw new InputError(`--out is the model itself: ${out}`);
       }
-      const there = [WEIGHTS, `${WEIGHTS}.index.json`, 'config.json'].find((file) => existsSync(join(out, file)));
-      if (!force && there !== undefined) {
-        throw new InputError(`${join(out, there)} is there already; --force writes over it`);
+      const existing = [WEIGHTS, `${WEIGHTS}.index.json`, 'config.json'].find((file) => existsSync(join(out, file)));
+      if (!force && existing !== undefined) {
+        throw new InputError(`${join(out, existing)} already exists; --force overwrites it`);
       }
-      const { model, report } = await openModel(flags);
+      const { model, report } = await openModel(from, flags);
       const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
       const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
       const tensors = checkpointTensors(model, embedding);
@@ -53,7 +54,7 @@ Examples:
       const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
       const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
       await writeFileWhole(join(out, WEIGHTS), counted(encodeLazily(tensors, { format: 'pt' }), after));
-      await saveConfig(out, model.config, checkpointKeys(dtype)); // last: what was broken off does not load
+      await saveConfig(out, model.config, checkpointKeys(dtype)); // last: an interrupted conversion must not load
       for (const file of TOKENIZER) {
         const bytes = await readWhole(from, file);
         if (bytes) await writeFileWhole(join(out, file), [bytes]);

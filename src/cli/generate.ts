@@ -4,7 +4,7 @@ import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.
 
 export function generateCommand(): Command {
   return addGenerateOptions(new Command('generate'))
-    .description('Continue a text; prints what comes after the prompt.')
+    .description('Continue a text. Prints only the continuation.')
     .argument('<prompt>', 'the text to continue, or - to read it from standard input')
     .addHelpText(
       'after',
@@ -15,8 +15,8 @@ Examples:
   emergent generate --ignore-eos --max-new-tokens 200 - < prompt.txt`,
     )
     .action(async (text: string, flags: GenerateFlags) => {
-      const prompt = await textArgument(text);
       const model = await openLanguageModel(flags);
-      await runGenerate(model, prompt, flags, (continuation) => continuation);
+      const prompt = await textArgument(text);
+      await runGenerate(model, prompt, flags);
     });
 }

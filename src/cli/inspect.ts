@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import { describeModel, type LoadReport } from '../checkpoint/readModel.js';
 import { formatConfig } from '../checkpoint/config.js';
-import { addModelOptions, loadOptions, type ModelFlags } from './options.js';
+import { addModelOptions, loadOptions, openModelFolderOf, type ModelFlags } from './options.js';
 import { formatBytes, table } from './output.js';
 
 export function inspectCommand(): Command {
   return addModelOptions(new Command('inspect'))
-    .description('Show what a model folder holds, and what it leaves open and had to be assumed.')
+    .description('Show what a model folder contains and which missing settings are assumed.')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -16,7 +16,7 @@ Examples:
   emergent inspect --model path/to/model --json`,
     )
     .action(async (flags: ModelFlags & { json?: boolean }) => {
-      const report = await describeModel(flags.model, await loadOptions(flags));
+      const report = await describeModel(await openModelFolderOf(flags), await loadOptions(flags));
       const total = Object.values(report.parameters).reduce((sum, count) => sum + count, 0);
       if (flags.json) {
         const { config, parameters, ...rest } = report;
@@ -51,7 +51,7 @@ function describe(report: LoadReport, total: number): string {
     ),
     list('Assumed', [...report.assumedKeys.map((key) => `${key}: not in config.json`), ...report.assumptions]),
     list(
-      'Left out',
+      'Ignored',
       report.ignored.map(({ name, what }) => `${name}: ${what}`),
     ),
     list('Warnings', report.warnings),

@@ -4,21 +4,27 @@ import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import type { LanguageModel } from '../languageModel.js';
 import { logitLens, type Guess } from '../lens.js';
-import { addBackendOption, addModelOptions, openLanguageModel, textArgument, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  openLanguageModel,
+  textArgument,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 
-interface LensFlags extends ModelFlags {
-  backend: string;
+interface LensFlags extends ModelFlags, BackendFlags {
   json?: boolean;
   html?: string;
 }
 
 export function logitLensCommand(): Command {
   return addBackendOption(addModelOptions(new Command('logit-lens')))
-    .description('Show what the model would predict after each token if it stopped after each layer.')
+    .description('Show what the model would predict at each token if it stopped after each layer.')
     .argument('<text>', 'the text, or - to read it from standard input')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write a page that shades predictions by their probability')
+    .option('--html <file>', 'write an HTML page that shades predictions by probability')
     .addHelpText(
       'after',
       `
@@ -28,11 +34,11 @@ Answer: Tokyo"
   emergent logit-lens --html lens.html "Question: Is Chad landlocked?"`,
     )
     .action(async (argument: string, flags: LensFlags) => {
-      const text = await textArgument(argument);
       const model = await openLanguageModel(flags);
+      const text = await textArgument(argument);
       const ids = model.tokenizer.encode(text);
       if (ids.length === 0) throw new InputError('the text is empty: the model needs at least one token');
-      const layers = await logitLens(model.model, ids, flags.backend);
+      const layers = await logitLens(model.model, ids, model.backend);
       if (flags.html !== undefined) {
         await writeFileWhole(flags.html, [new TextEncoder().encode(render(model, text, ids, layers))]);
         process.stderr.write(`wrote ${flags.html}\n`);
@@ -67,10 +73,10 @@ function render(model: LanguageModel, text: string, ids: readonly number[], laye
     return `<tr><th>${escapeHtml(JSON.stringify(model.tokenizer.token(id)))}</th>${cells.join('')}</tr>`;
   });
   return page(
-    'What the model would say after each layer',
+    'What the model would predict after each layer',
     `<pre>${escapeHtml(text)}</pre>
-<p>Each row is a token that has been read, each column what would come next if the model stopped after that layer, by its
-own final norm and head. The darker, the surer.</p>
+<p>Each row is an input token. Each column is the predicted next token if the model stopped after that layer and applied its
+own final norm and head. Darker cells are more probable.</p>
 <div class="scroll"><table><tr>${head}</tr>\n${rows.join('\n')}\n</table></div>`,
   );
 }

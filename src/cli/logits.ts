@@ -1,17 +1,24 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
-import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
-interface LogitsFlags extends ModelFlags, TokenFlags {
-  backend: string;
+interface LogitsFlags extends ModelFlags, BackendFlags, TokenFlags {
   out: string;
 }
 
 export function logitsCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('logits'))))
-    .description('Write the logits of every position: one tensor `logits`, F32 [T, V].')
+    .description('Write the logits of every position to a file: one tensor `logits`, F32 [T, V].')
     .requiredOption('--out <file>', 'safetensors file to write')
     .addHelpText(
       'after',
@@ -21,9 +28,11 @@ Examples:
   emergent logits --text "Question: What is the capital of Japan?" --out logits.safetensors`,
     )
     .action(async (flags: LogitsFlags) => {
-      const { model } = await openModel(flags);
-      const ids = await tokensOf(flags, flags.model, model.config);
-      const logits = await withSession(model, flags.backend, (session) => session.forward(ids, { logits: 'all' }));
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const { model } = await openModel(folder, flags, backend);
+      const ids = await tokensOf(flags, folder, model.config);
+      const logits = await withSession(model, backend.name, (session) => session.forward(ids, { logits: 'all' }));
       await writeSafetensors(flags.out, { logits });
       process.stderr.write(`wrote logits [${logits.shape.join(', ')}] to ${flags.out}\n`);
     });

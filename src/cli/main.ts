@@ -12,7 +12,7 @@ import { inspectCommand } from './inspect.js';
 import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
-import { neighboursCommand } from './neighbours.js';
+import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
@@ -20,7 +20,7 @@ import { tourCommand } from './tour.js';
 import { traceCommand } from './trace.js';
 import { verifyCommand } from './verify.js';
 
-const FAULT = 1;
+const FAILURE = 1;
 const BAD_INPUT = 2;
 
 function version(): string {
@@ -34,7 +34,7 @@ function version(): string {
 const program = new Command('emergent')
   .description('Run, read and check the Transformers of the Emergent Semantics papers.')
   .version(version())
-  .option('--debug', 'show where an error came from')
+  .option('--debug', 'show the stack of an error')
   .exitOverride()
   .configureOutput({
     outputError: (text, write) => {
@@ -54,16 +54,16 @@ for (const command of [
   calibrateCommand(),
   perplexityCommand(),
   logitLensCommand(),
-  neighboursCommand(),
+  neighborsCommand(),
   buildTokenizerCommand(),
   convertCommand(),
   makeCheckpointCommand(),
   benchCommand(),
 ]) {
-  program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show where an error came from'));
+  program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show the stack of an error'));
 }
 
-/** Commander's messages in the form of ours. */
+/** Rewrites a message of commander in our format. */
 function oneLine(text: string): string {
   return `emergent: ${text
     .replace(/^error: /, '')
@@ -71,11 +71,11 @@ function oneLine(text: string): string {
     .replaceAll('\n', ' ')}\n`;
 }
 
-// A reader that has seen enough (`| head`) is no fault of ours.
+// A reader that closes the pipe early (`| head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  process.stderr.write(`emergent: the output cannot be written: ${error.message}\n`);
-  process.exit(FAULT);
+  process.stderr.write(`emergent: cannot write the output: ${error.message}\n`);
+  process.exit(FAILURE);
 });
 
 try {
@@ -88,8 +88,8 @@ try {
     process.stderr.write(`emergent: ${error.message}\n`);
     process.exitCode = BAD_INPUT;
   } else {
-    process.stderr.write(`emergent: this should not have happened: ${messageOf(error)}\n`);
-    process.exitCode = FAULT;
+    process.stderr.write(`emergent: internal error: ${messageOf(error)} (please report; --debug shows the stack)\n`);
+    process.exitCode = FAILURE;
   }
   if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }

@@ -11,12 +11,12 @@ import { counted, formatBytes } from './output.js';
 
 export function makeCheckpointCommand(): Command {
   return new Command('make-checkpoint')
-    .description('Write a checkpoint of full size whose weights are hashes: nothing it says means anything.')
-    .addOption(
-      new Option('--preset <name>', 'member of the family').choices(Object.keys(PRESETS)).makeOptionMandatory(),
+    .description(
+      'Write a full-size checkpoint with hashes as weights. Its output is meaningless; use it to test and to measure.',
     )
+    .addOption(new Option('--preset <name>', 'model of the family').choices(Object.keys(PRESETS)).makeOptionMandatory())
     .requiredOption('--out <dir>', 'folder for config.json and model.safetensors')
-    .option('--seed <n>', 'the same seed gives the same bytes everywhere', parseInteger, 1)
+    .option('--seed <n>', 'the same seed gives the same bytes on every machine', parseInteger, 1)
     .addHelpText(
       'after',
       `

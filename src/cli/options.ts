@@ -13,104 +13,133 @@ import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { readText } from './textFile.js';
 import { note, progressBar } from './output.js';
 
-/** The options of every command that loads a model. `--model` is opened before the command gets it. */
+/** Which model, and how to load it. */
 export interface ModelFlags {
-  model: Folder;
+  model: string;
+  revision?: string;
   tensorMap?: string;
   dtype?: Dtype;
-  /** What computes, for commands that do, and why. */
-  backend?: string;
-  backendNote?: string;
 }
 
-/** Where a model comes from. */
-export function addModelSource(command: Command): Command {
-  return addModelName(command).option(
-    '--tensor-map <file>',
-    'JSON object from tensor names to canonical names, null to leave one out',
-  );
+/** Which backend computes. */
+export interface BackendFlags {
+  backend: string;
+  threads?: number;
 }
 
-/** Which model it is: a folder or an id of the Hub. The command gets it opened. */
-export function addModelName(command: Command): Command {
-  const option = new Option(
-    '--model <model>',
-    'model folder, or org/name or org/name@revision of the Hugging Face Hub',
-  );
-  return command
-    .addOption(option.default(demoFolder(), 'the embedded demo'))
-    .option('--revision <name>', 'branch, tag or commit of a model of the Hugging Face Hub')
-    .hook('preAction', async (_, action) => {
-      const { model, revision } = action.opts<{ model: string; revision?: string }>();
-      action.setOptionValue(
-        'model',
-        await openModelFolder(model, { revision, onDownload: downloadBar(), onNote: note }),
-      );
-    });
+/** The backend that the flags come to. */
+export interface ChosenBackend {
+  /** Names one backend, never `auto` or `gpu`. */
+  name: string;
+  /** Why it was chosen, if the user should see that. */
+  reason?: string | undefined;
 }
 
-/** How the weights of linear layers are to be held. */
-export function dtypeOption(): Option {
-  return new Option('--dtype <name>', 'how to hold the weights of linear layers').choices(DTYPES);
-}
-
+/** Options of commands that load a model. */
 export function addModelOptions(command: Command): Command {
   return addModelSource(command).addOption(dtypeOption());
 }
 
-/** The options of every command that computes. It gets the name of what really does, which for `auto` and `gpu` is told. */
+/** Options that say where weights come from. */
+export function addModelSource(command: Command): Command {
+  return addModelName(command).option(
+    '--tensor-map <file>',
+    'JSON object that maps tensor names to canonical names, or to null to ignore a tensor',
+  );
+}
+
+/** Options that name a model folder or a model on the Hub. {@link openModelFolderOf} opens it. */
+export function addModelName(command: Command): Command {
+  const option = new Option(
+    '--model <model>',
+    'model folder, or org/name or org/name@revision on the Hugging Face Hub',
+  );
+  return command
+    .addOption(option.default(demoFolder(), 'the embedded demo'))
+    .option('--revision <name>', 'branch, tag or commit of a model on the Hugging Face Hub');
+}
+
+/** The option for the number format of the linear weights. */
+export function dtypeOption(): Option {
+  return new Option('--dtype <name>', 'number format for the weights of linear layers').choices(DTYPES);
+}
+
+/** Options of commands that compute. {@link chooseBackend} resolves them. */
 export function addBackendOption(command: Command): Command {
   return command
     .addOption(new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('auto'))
-    .option('--threads <n>', 'of simd (default: the cores there are)', parseInteger)
-    .hook('preAction', async (_, action) => {
-      const { backend, threads } = action.opts<{ backend: string; threads?: number }>();
-      let resolved = await resolveBackend(backend, (line) => {
-        // somebody who reads a pipe learns it from the result
-        if (backend !== 'auto' || process.stderr.isTTY) action.setOptionValue('backendNote', line);
-      });
-      if (resolved === 'simd') allowRelaxedSimd();
-      if (threads !== undefined) {
-        if (resolved !== 'simd') throw new InputError(`--threads is for simd, and this is ${resolved}`);
-        if (threads < 1) throw new InputError(`--threads must be 1 or more, got ${threads}`);
-        resolved = await resolveBackend(`simd:${threads}`);
-      }
-      action.setOptionValue('backend', resolved);
-    });
+    .option('--threads <n>', 'number of simd threads (default: all cores)', parseInteger);
 }
 
-/** Node 20 can multiply and add in one instruction of WebAssembly, but waits to be told. It makes prompts faster. */
+/** Opens the folder of the model. Weights on the Hub are downloaded only when they are read. */
+export async function openModelFolderOf({ model, revision }: ModelFlags): Promise<Folder> {
+  return openModelFolder(model, { revision, onDownload: downloadBar(), onNote: note });
+}
+
+/**
+ * Resolves the backend. Call this before opening the model, so that a bad option fails before a download starts.
+ *
+ * @throws InputError for a bad number of threads, DeviceError if no GPU.js backend works.
+ */
+export async function chooseBackend({ backend, threads }: BackendFlags): Promise<ChosenBackend> {
+  const reasons: string[] = [];
+  const name = await resolveBackend(backend, (line) => reasons.push(line));
+  const isShown = backend !== 'auto' || process.stderr.isTTY; // in a pipe, the result says which backend `auto` is
+  const reason = isShown ? reasons[0] : undefined;
+  if (name === 'simd') allowRelaxedSimd();
+  if (threads === undefined) return { name, reason };
+
+  if (name !== 'simd') throw new InputError(`--threads needs simd, but the backend is ${name}`);
+  if (threads < 1) throw new InputError(`--threads must be at least 1, got ${threads}`);
+  return { name: await resolveBackend(`simd:${threads}`), reason };
+}
+
+/** Turns on relaxed SIMD, which Node 20 hides behind a flag. It multiplies and adds in one instruction: prompts are faster. */
 function allowRelaxedSimd(): void {
   if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
-/** Loads the weights that the flags name: progress where somebody looks, warnings on stderr. */
-export async function openModel(flags: ModelFlags): Promise<{ model: LoadedModel; report: LoadReport }> {
-  const loaded = await readModel(flags.model, await loadOptions(flags));
+/** Loads the weights of a model. Shows progress on a terminal, and warnings on stderr. */
+export async function openModel(
+  folder: Folder,
+  flags: ModelFlags,
+  backend?: ChosenBackend,
+): Promise<{ model: LoadedModel; report: LoadReport }> {
+  const loaded = await readModel(folder, await loadOptions(flags, backend));
   for (const warning of loaded.report.warnings) note(`warning: ${warning}`);
   if (flags.dtype) note(describeDtype(loaded.report));
-  if (flags.backendNote !== undefined) note(flags.backendNote);
+  if (backend?.reason !== undefined) note(backend.reason);
   return loaded;
 }
 
-/** What becomes of the weights. */
+/** Chooses the backend, then loads the tokenizer and the weights. The tokenizer comes first because it fails faster. */
+export async function openLanguageModel(flags: ModelFlags & BackendFlags): Promise<LanguageModel> {
+  const backend = await chooseBackend(flags);
+  const folder = await openModelFolderOf(flags);
+  const tokenizer = await readTokenizer(folder);
+  const { model, report } = await openModel(folder, flags, backend);
+  return new LanguageModel(model, tokenizer, report, backend.name);
+}
+
+/** The options for {@link readModel}. */
+export async function loadOptions({ tensorMap, dtype }: ModelFlags, backend?: ChosenBackend): Promise<LoadOptions> {
+  const home = backend && (await openWeightsHome(backend.name));
+  const options: LoadOptions = { onProgress: progressBar('loading'), dtype, home };
+  if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
+  return options;
+}
+
+/** What `--dtype` does to the weights. */
 function describeDtype({ dtype, lossless }: LoadReport): string {
-  if (lossless) return `${dtype}: every weight is what it is in the file`;
+  if (lossless) return `${dtype}: every weight keeps its exact value`;
   if (dtype === 'f32') return 'f32: weights are rounded to float32';
   if (dtype === 'bf16' || dtype === 'f16') return `${dtype}: weights of linear layers are rounded to 16 bits`;
-  const kept = dtype === 'int4' ? '; 8 for the head' : '';
+  const head = dtype === 'int4' ? '; the head keeps 8' : '';
   const group = `in groups of ${GROUP[dtype]}`;
-  return `${dtype}: weights of linear layers are rounded to ${dtype.slice(3)} bits ${group}${kept}`;
+  return `${dtype}: weights of linear layers are rounded to ${dtype.slice(3)} bits ${group}${head}`;
 }
 
-/** As {@link openModel}, with the tokenizer, which is read first because it is the quicker to fail. */
-export async function openLanguageModel(flags: ModelFlags): Promise<LanguageModel> {
-  const tokenizer = await readTokenizer(flags.model);
-  const { model, report } = await openModel(flags);
-  return new LanguageModel(model, tokenizer, report, flags.backend);
-}
-
-/** Shows one file after the other as it is downloaded. */
+/** Shows a progress bar for each file that is downloaded. */
 function downloadBar(): (file: string, done: number, total: number) => void {
   const bars = new Map<string, (done: number, total: number) => void>();
   return (file, done, total) => {
@@ -120,15 +149,7 @@ function downloadBar(): (file: string, done: number, total: number) => void {
   };
 }
 
-/** What the flags say of how a model is to be loaded. */
-export async function loadOptions({ tensorMap, dtype, backend }: ModelFlags): Promise<LoadOptions> {
-  const home = backend === undefined ? undefined : await openWeightsHome(backend);
-  const options: LoadOptions = { onProgress: progressBar('loading'), dtype, home };
-  if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
-  return options;
-}
-
-/** Text given on the command line, or on standard input for `-`, whose final newline is the shell's and not meant. */
+/** A text argument, or standard input for `-`, without the final newline that shells add. */
 export async function textArgument(text: string): Promise<string> {
   if (text !== '-') return text;
   const chunks: Buffer[] = [];
@@ -138,19 +159,19 @@ export async function textArgument(text: string): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-/** @throws InputError if the file does not exist, cannot be read or is no JSON. */
+/** @throws InputError if the file does not exist, cannot be read or is not JSON. */
 export async function requireJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path, InputError);
 }
 
-/** For commander: a finite number. */
+/** Parses a finite number, for commander. */
 export function parseNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.');
   return value;
 }
 
-/** For commander: an integer that float64 holds exactly. */
+/** Parses an integer that float64 represents exactly, for commander. */
 export function parseInteger(text: string): number {
   if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
     throw new InvalidArgumentError('It is not an integer.');
@@ -158,7 +179,7 @@ export function parseInteger(text: string): number {
   return Number(text);
 }
 
-/** For commander: token ids as `1,2,3`. */
+/** Parses token ids such as `1,2,3`, for commander. */
 export function parseIds(text: string): number[] {
   if (!/^\s*\d+(\s*,\s*\d+)*\s*$/.test(text)) {
     throw new InvalidArgumentError('It is not a list of token ids such as 1,2,3.');

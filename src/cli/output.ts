@@ -1,21 +1,21 @@
 import { SingleBar } from 'cli-progress';
 
-/** The bar that is on the terminal now. */
+/** The progress bar on the terminal. */
 let shown: SingleBar | null = null;
 
-/** Takes the bar from the terminal, and with it the timer that would keep this process alive. */
+/** Removes the progress bar and its timer, which would keep the process alive. */
 export function endProgress(): void {
   shown?.stop();
   shown = null;
 }
 
-/** Says something on stderr beside the result. */
+/** Prints one line to stderr, apart from the result on stdout. */
 export function note(line: string): void {
   endProgress();
   process.stderr.write(`emergent: ${line}\n`);
 }
 
-/** A number of bytes as people read it. */
+/** Formats a number of bytes, such as `1.09 GB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   const units = ['kB', 'MB', 'GB', 'TB'];
@@ -23,7 +23,7 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1000 ** power).toPrecision(3)} ${units[power - 1]}`;
 }
 
-/** Rows of cells under each other; numbers to the right. */
+/** Aligns cells in columns. Numbers are aligned on the right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
   return rows
@@ -38,22 +38,22 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
     .join('\n');
 }
 
-/** Shows on a terminal how far something has come, once it has taken long enough to wonder. */
+/** Shows progress on a terminal, but not for work that takes less than 0.3 s. */
 export function progressBar(
   what: string,
   format: (amount: number) => string = formatBytes,
 ): (done: number, total: number) => void {
   if (!process.stderr.isTTY) return () => undefined;
-  const begun = Date.now();
+  const start = Date.now();
   let bar: SingleBar | null = null;
   return (done, total) => {
-    if (!bar && (done === total || Date.now() - begun < 300)) return;
+    if (!bar && (done === total || Date.now() - start < 300)) return;
     if (!bar || bar !== shown) {
       endProgress();
       shown = bar = new SingleBar({
         format: `${what} {bar} {done} of {all}`,
         clearOnComplete: true,
-        linewrap: true, // else the terminal would stay without it after Ctrl-C
+        linewrap: true, // otherwise the terminal would stop wrapping lines after Ctrl-C
         stream: process.stderr,
       });
       bar.start(total, 0, { done: '', all: '' });
@@ -63,7 +63,7 @@ export function progressBar(
   };
 }
 
-/** Passes pieces of a file on and shows how many bytes that makes. */
+/** Passes on the pieces of a file and shows how many bytes were written. */
 export function* counted(pieces: Iterable<Uint8Array>, total: number): Generator<Uint8Array> {
   const show = progressBar('writing');
   let done = 0;

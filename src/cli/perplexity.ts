@@ -1,11 +1,19 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
 import { perplexity } from '../perplexity.js';
-import { addBackendOption, addModelOptions, openModel, parseInteger, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  parseInteger,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { tokensOfFile } from './textFile.js';
 
-interface PerplexityFlags extends ModelFlags {
-  backend: string;
+interface PerplexityFlags extends ModelFlags, BackendFlags {
   text: string;
   maxTokens: number;
   json?: boolean;
@@ -13,9 +21,9 @@ interface PerplexityFlags extends ModelFlags {
 
 export function perplexityCommand(): Command {
   return addBackendOption(addModelOptions(new Command('perplexity')))
-    .description('How well the model predicts a text: 1 is perfect, the size of the vocabulary is guessing.')
+    .description('Measure how well the model predicts a text: 1 is perfect, the size of the vocabulary is chance.')
     .requiredOption('--text <file>', 'plain text')
-    .option('--max-tokens <n>', 'read no more of it', parseInteger, 8192)
+    .option('--max-tokens <n>', 'use at most this many tokens', parseInteger, 8192)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -25,9 +33,11 @@ Examples:
   emergent perplexity --model path/to/model --text book.txt --max-tokens 1024 --json`,
     )
     .action(async (flags: PerplexityFlags) => {
-      const ids = await tokensOfFile(flags.text, flags.model, flags.maxTokens);
-      const { model } = await openModel(flags);
-      const { perplexity: value, surprises } = await withSession(model, flags.backend, (session) =>
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const ids = await tokensOfFile(flags.text, folder, flags.maxTokens);
+      const { model } = await openModel(folder, flags, backend);
+      const { perplexity: value, surprises } = await withSession(model, backend.name, (session) =>
         perplexity(session, model.config, ids),
       );
       const result = { perplexity: value, predicted_tokens: surprises.length };

@@ -2,11 +2,17 @@ import { randomInt } from 'node:crypto';
 import type { Command } from 'commander';
 import type { GenerateTextOptions, LanguageModel } from '../languageModel.js';
 import { note } from './output.js';
-import { addBackendOption, addModelOptions, parseInteger, parseNumber, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  parseInteger,
+  parseNumber,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 
 /** The options that `ask` and `generate` share. */
-export interface GenerateFlags extends ModelFlags {
-  backend: string;
+export interface GenerateFlags extends ModelFlags, BackendFlags {
   maxNewTokens: number;
   temperature?: number;
   topK?: number;
@@ -17,85 +23,67 @@ export interface GenerateFlags extends ModelFlags {
   json?: boolean;
 }
 
+/** What a run made: its text and tokens, and when each token came, in milliseconds. */
+interface Generation {
+  text: string;
+  tokens: number[];
+  times: number[];
+  aborted: boolean;
+}
+
 export function addGenerateOptions(command: Command): Command {
   return addBackendOption(addModelOptions(command))
     .option('--max-new-tokens <n>', 'stop after this many tokens', parseInteger, 128)
     .option(
       '--temperature <t>',
-      'sample; 0 always takes the likeliest token (0, or 1 with the next three)',
+      'above 0, sample; 0 always takes the most likely token (default: 1 with --top-k, --top-p or --seed, otherwise 0)',
       parseNumber,
     )
-    .option('--top-k <k>', 'sample among the k likeliest tokens', parseInteger)
-    .option('--top-p <p>', 'sample among the fewest tokens that make up the probability p', parseNumber)
+    .option('--top-k <k>', 'sample from the k most likely tokens', parseInteger)
+    .option('--top-p <p>', 'sample from the fewest tokens whose probabilities add up to p', parseNumber)
     .option('--seed <n>', 'sample the same text again', parseInteger)
-    .option('--repetition-penalty <r>', 'make tokens already seen less likely, above 1', parseNumber)
-    .option('--ignore-eos', 'go on past the token that ends a text')
+    .option('--repetition-penalty <r>', 'above 1, make tokens that already occur less likely', parseNumber)
+    .option('--ignore-eos', 'continue past the end-of-text token')
     .option('--json', 'print one JSON object instead of the text');
 }
 
-/** Streams the continuation of a prompt to stdout and how fast it was to stderr. */
+/**
+ * Streams the continuation of a prompt to stdout, then reports the speed on stderr.
+ *
+ * @param trimStart drops the space before the first word
+ */
 export async function runGenerate(
   model: LanguageModel,
   prompt: string,
   flags: GenerateFlags,
-  trim: (text: string) => string,
+  { trimStart = false }: { trimStart?: boolean } = {},
 ): Promise<void> {
-  const sampling = samplingOf(flags);
-  const tokens: number[] = [];
-  const times: number[] = [];
-  const abort = new AbortController();
-  process.once('SIGINT', () => {
-    process.exitCode = 130; // as a shell reports an interrupted program
-    abort.abort();
-  });
-
   const { blockSize } = model.config;
-  const given = model.tokenizer.encode(prompt).length;
-  if (given > blockSize) note(`the prompt has ${given} tokens: the model reads only the last ${blockSize}`);
+  const ids = model.tokenizer.encode(prompt);
+  if (ids.length > blockSize) note(`the prompt has ${ids.length} tokens; the model reads only the last ${blockSize}`);
 
-  const begun = performance.now();
-  const options: GenerateTextOptions = {
-    ...sampling,
-    maxNewTokens: flags.maxNewTokens,
-    repetitionPenalty: flags.repetitionPenalty,
-    ignoreEos: flags.ignoreEos,
-    backend: flags.backend,
-    signal: abort.signal,
-    onToken(id) {
-      tokens.push(id);
-      times.push(performance.now() - begun);
-    },
-  };
-  let text = '';
-  try {
-    for await (const piece of model.generate(prompt, options)) {
-      const before = trim(text);
-      text += piece;
-      if (!flags.json) process.stdout.write(trim(text).slice(before.length));
-    }
-  } finally {
-    await model.dispose();
-  }
+  const sampling = samplingOf(flags);
+  const made = await generate(model, ids, { ...sampling, ...limitsOf(flags) }, (piece, textBefore) => {
+    const shown = trimStart && textBefore === '' ? piece.trimStart() : piece;
+    if (!flags.json) process.stdout.write(shown);
+    return shown;
+  });
+  const { text, tokens } = made;
+  const speed = speedOf(made.times);
 
   if (flags.json) {
-    const stop = abort.signal.aborted
-      ? 'aborted'
-      : !flags.ignoreEos && tokens.at(-1) === model.tokenizer.eosId
-        ? 'eos'
-        : 'length';
-    const result = { prompt, text: trim(text), tokens, stop, ...sampling, backend: flags.backend, ...speed(times) };
+    const stop = stopReason(made, flags.ignoreEos ? undefined : model.tokenizer.eosId);
+    const result = { prompt, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
     process.stdout.write(`${JSON.stringify(result)}\n`);
-  } else {
-    process.stdout.write('\n');
-    const { first_token_ms, tokens_per_second } = speed(times);
-    const seed = sampling.seed === undefined ? '' : `, seed ${sampling.seed}`;
-    process.stderr.write(
-      `${tokens.length} tokens, first after ${first_token_ms} ms, then ${tokens_per_second} tokens/s (${flags.backend}${seed})\n`,
-    );
+    return;
   }
+  const seed = sampling.seed === undefined ? '' : `, seed ${sampling.seed}`;
+  const rate = `first after ${speed.first_token_ms} ms, then ${speed.tokens_per_second} tokens/s`;
+  process.stdout.write('\n');
+  process.stderr.write(`${tokens.length} tokens, ${rate} (${model.backend}${seed})\n`);
 }
 
-/** Any sampling option asks for sampling; the seed is drawn here so that it can be told. */
+/** Any sampling option turns sampling on. A missing seed is drawn here, so that it can be reported. */
 function samplingOf({ temperature, topK, topP, seed }: GenerateFlags): GenerateTextOptions {
   const asked = [topK, topP, seed].some((option) => option !== undefined);
   const sampled = temperature ?? (asked ? 1 : 0);
@@ -103,10 +91,55 @@ function samplingOf({ temperature, topK, topP, seed }: GenerateFlags): GenerateT
   return { temperature: sampled, topK, topP, seed: seed ?? randomInt(2 ** 31) };
 }
 
-/** The time to the first token, prompt included, and the rate of those after it. */
-function speed(times: readonly number[]): { first_token_ms: number; tokens_per_second: number } {
+function limitsOf({ maxNewTokens, repetitionPenalty, ignoreEos }: GenerateFlags): GenerateTextOptions {
+  return { maxNewTokens, repetitionPenalty, ignoreEos };
+}
+
+/**
+ * Generates until the end of the text, the limit or Ctrl-C. Disposes of the model.
+ *
+ * @param show returns the part of a piece that counts as text
+ */
+async function generate(
+  model: LanguageModel,
+  prompt: readonly number[],
+  options: GenerateTextOptions,
+  show: (piece: string, textBefore: string) => string,
+): Promise<Generation> {
+  const abort = new AbortController();
+  process.once('SIGINT', () => {
+    process.exitCode = 130; // what a shell reports for an interrupted program
+    abort.abort();
+  });
+
+  const made: Generation = { text: '', tokens: [], times: [], aborted: false };
+  const begun = performance.now();
+  const onToken = (id: number) => {
+    made.tokens.push(id);
+    made.times.push(performance.now() - begun);
+  };
+  try {
+    for await (const piece of model.generate(prompt, { ...options, onToken, signal: abort.signal })) {
+      made.text += show(piece, made.text);
+    }
+  } finally {
+    await model.dispose();
+  }
+  made.aborted = abort.signal.aborted;
+  return made;
+}
+
+/** Why generation stopped. `eosId` is undefined if no token ends the text. */
+function stopReason({ tokens, aborted }: Generation, eosId: number | undefined): 'aborted' | 'eos' | 'length' {
+  if (aborted) return 'aborted';
+  return eosId !== undefined && tokens.at(-1) === eosId ? 'eos' : 'length';
+}
+
+/** The time to the first token, prompt included, and the rate of the tokens after it. */
+function speedOf(times: readonly number[]): { first_token_ms: number; tokens_per_second: number } {
   if (times.length === 0) return { first_token_ms: 0, tokens_per_second: 0 };
-  const [first, last] = [times[0], times[times.length - 1]];
+  const first = times[0];
+  const last = times[times.length - 1];
   const rate = times.length > 1 ? (times.length - 1) / (last - first) : 1 / first;
   return { first_token_ms: Math.round(first), tokens_per_second: Number((1000 * rate).toPrecision(3)) };
 }

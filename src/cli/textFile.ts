@@ -14,12 +14,12 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
- * The first tokens of a text file, by the tokenizer of a model folder.
+ * Tokenizes a text file with the tokenizer of a model folder and returns the first tokens.
  *
  * @throws InputError if the file cannot be read.
  */
-export async function tokensOfFile(path: string, folder: Folder, most: number): Promise<number[]> {
+export async function tokensOfFile(path: string, folder: Folder, maxTokens: number): Promise<number[]> {
   const text = await readText(path);
-  if (most < 2) throw new InputError(`--max-tokens must be at least 2, got ${most}`);
-  return (await readTokenizer(folder)).encode(text).slice(0, most);
+  if (maxTokens < 2) throw new InputError(`--max-tokens must be at least 2, got ${maxTokens}`);
+  return (await readTokenizer(folder)).encode(text).slice(0, maxTokens);
 }

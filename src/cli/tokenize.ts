@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { addModelName, textArgument, type ModelFlags } from './options.js';
+import { addModelName, openModelFolderOf, textArgument, type ModelFlags } from './options.js';
 import { table } from './output.js';
 
 export function tokenizeCommand(): Command {
@@ -15,10 +15,10 @@ Examples:
   emergent tokenize "hello the test"
   emergent tokenize --json --model bvv241-2-3 "hello the test"`,
     )
-    .action(async (argument: string, { model, json }: ModelFlags & { json?: boolean }) => {
-      const tokenizer = await readTokenizer(model);
+    .action(async (argument: string, flags: ModelFlags & { json?: boolean }) => {
+      const tokenizer = await readTokenizer(await openModelFolderOf(flags));
       const ids = tokenizer.encode(await textArgument(argument));
-      if (json) process.stdout.write(`${JSON.stringify(ids)}\n`);
+      if (flags.json) process.stdout.write(`${JSON.stringify(ids)}\n`);
       else if (ids.length > 0)
         process.stdout.write(`${table(ids.map((id) => [id, JSON.stringify(tokenizer.token(id))]))}\n`);
     });

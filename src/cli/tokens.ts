@@ -5,7 +5,7 @@ import type { Folder } from '../folder/folder.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { parseIds } from './options.js';
 
-/** What a model is to be fed: ids as they are, or text. */
+/** The input of a model: token ids, or text. */
 export interface TokenFlags {
   tokens?: number[];
   text?: string;
@@ -14,13 +14,13 @@ export interface TokenFlags {
 export function addTokenOptions(command: Command): Command {
   return command
     .addOption(new Option('--tokens <ids>', 'token ids, such as 1,2,3').argParser(parseIds).conflicts('text'))
-    .addOption(new Option('--text <text>', 'text to be tokenized').conflicts('tokens'));
+    .addOption(new Option('--text <text>', 'text to tokenize').conflicts('tokens'));
 }
 
 /**
- * The ids of either flag; the tokenizer is read only if it is needed.
+ * Returns the ids that either flag gives. Reads the tokenizer only for `--text`.
  *
- * @throws InputError if there are none, or more than the model takes at once.
+ * @throws InputError if there are no ids, or more than block_size.
  */
 export async function tokensOf(
   { tokens, text }: TokenFlags,

@@ -3,18 +3,27 @@ import { withSession } from '../backend.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
-import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
-interface TraceFlags extends ModelFlags, TokenFlags {
-  backend: string;
+interface TraceFlags extends ModelFlags, BackendFlags, TokenFlags {
   out: string;
   attnWeights?: boolean;
 }
 
 export function traceCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('trace'))))
-    .description('Write every named activation: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.')
+    .description(
+      'Write all named activations to a file: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.',
+    )
     .requiredOption('--out <file>', 'safetensors file to write')
     .option('--attn-weights', 'write the attention weights as well (needs --backend reference)')
     .addHelpText(
@@ -26,10 +35,12 @@ Examples:
   emergent trace --tokens 1,2,3 --backend reference --attn-weights --out trace.safetensors`,
     )
     .action(async (flags: TraceFlags) => {
-      const { model } = await openModel(flags);
-      const ids = await tokensOf(flags, flags.model, model.config);
+      const backend = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
+      const { model } = await openModel(folder, flags, backend);
+      const ids = await tokensOf(flags, folder, model.config);
       const activations: Record<string, Tensor> = {};
-      await withSession(model, flags.backend, (session) =>
+      await withSession(model, backend.name, (session) =>
         session.forward(ids, {
           logits: 'all',
           attnWeights: flags.attnWeights,
@@ -40,7 +51,7 @@ Examples:
       );
       const header: GoldenHeader = {
         format: GOLDEN_FORMAT,
-        producer: `emergent-semantics, ${flags.backend}`,
+        producer: `emergent-semantics, ${backend.name}`,
         precision: 'float32',
         tokens: ids,
       };

@@ -8,11 +8,18 @@ import { readGolden } from '../verify/readGolden.js';
 import { renderHtml } from '../verify/html.js';
 import { cells, COLUMNS, describeChange, summarize } from '../verify/report.js';
 import { verify } from '../verify/verify.js';
-import { addBackendOption, addModelOptions, openModel, type ModelFlags } from './options.js';
+import {
+  addBackendOption,
+  addModelOptions,
+  chooseBackend,
+  openModel,
+  openModelFolderOf,
+  type BackendFlags,
+  type ModelFlags,
+} from './options.js';
 import { table } from './output.js';
 
-interface VerifyFlags extends ModelFlags {
-  backend: string;
+interface VerifyFlags extends ModelFlags, BackendFlags {
   golden: string;
   anyWeights?: boolean;
   json?: boolean;
@@ -21,26 +28,28 @@ interface VerifyFlags extends ModelFlags {
 
 export function verifyCommand(): Command {
   return addBackendOption(addModelOptions(new Command('verify')))
-    .description('Compare every activation with a golden file: where does it first differ, by how much, and why?')
-    .requiredOption('--golden <file>', 'golden file, from golden/run.sh or `emergent trace`')
-    .option('--any-weights', 'compare although the golden file is of other weights')
+    .description('Compare every activation with a golden file: where is the first mismatch, how large is it, and why?')
+    .requiredOption('--golden <file>', 'file from golden/run.sh or `emergent trace`')
+    .option('--any-weights', 'compare even if the golden file was made from other weights')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write a page with charts')
+    .option('--html <file>', 'write an HTML page with charts')
     .addHelpText(
       'after',
       `
-Exit 0 if all agree, 1 if something differs, 2 if the question made no sense.
+Exit code: 0 if everything agrees, 1 if something differs, 2 for bad input.
 
 Examples:
   emergent verify --model golden/fixtures/models/tanh --golden golden/fixtures/models/tanh/truth.safetensors
   emergent verify --model path/to/model --golden trace.safetensors --html report.html`,
     )
     .action(async (flags: VerifyFlags) => {
+      const chosen = await chooseBackend(flags);
+      const folder = await openModelFolderOf(flags);
       const golden = await readGolden(flags.golden);
-      const { model, report: loaded } = await openModel(flags);
+      const { model, report: loaded } = await openModel(folder, flags, chosen);
       if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
-      const report = await verify(model, golden, flags.backend);
-      const explanation = report.first && (await explain(model, golden, flags.backend));
+      const report = await verify(model, golden, chosen.name);
+      const explanation = report.first && (await explain(model, golden, chosen.name));
       if (flags.html !== undefined) {
         await writeFileWhole(flags.html, [new TextEncoder().encode(renderHtml(report, explanation))]);
         process.stderr.write(`wrote ${flags.html}\n`);
@@ -59,7 +68,7 @@ Examples:
     });
 }
 
-/** Of a weights file; null for a checkpoint in shards, which has no single one. */
+/** The hash of a weights file; null for a sharded checkpoint, which has no single file. */
 async function sha256(path: string): Promise<string | null> {
   if (!path.endsWith('.safetensors')) return null;
   const hash = createHash('sha256');

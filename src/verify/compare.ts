@@ -1,24 +1,24 @@
-/** How two tensors of one shape differ. Indices are flat. */
+/** The difference between two tensors of the same shape. Indices are flat. */
 export interface Difference {
-  /** max |a − b|; infinite where only one of the two is finite. */
+  /** max |a − b|; infinite if only one of a and b is finite. */
   max: number;
   /** √(Σ (a − b)² / n) */
   rms: number;
   /** ‖a − b‖ / ‖b‖, Euclidean norms */
   relativeL2: number;
-  /** max |a − b| over the rms of b: what the bounds are for */
+  /** max |a − b| / rms(b); the bounds apply to this */
   relativeMax: number;
   /** The largest distance in float32 numbers between a and b rounded to float32. */
   ulp: number;
-  /** Where max is. */
+  /** The index of max. */
   worst: number;
-  /** Elements that are NaN in a and not in b. */
+  /** The number of elements that are NaN in a but not in b. */
   nan: number;
 }
 
 /**
- * Compares numbers with the truth, element by element. NaN agrees with NaN only, an infinity with the same infinity, +0
- * with −0.
+ * Compares numbers with the truth, element by element. NaN equals only NaN, an infinity equals only the same infinity, and
+ * +0 equals −0.
  */
 export function compare(a: ArrayLike<number>, truth: ArrayLike<number>): Difference {
   const n = truth.length;
@@ -53,7 +53,7 @@ export function compare(a: ArrayLike<number>, truth: ArrayLike<number>): Differe
   };
 }
 
-/** 0/0 is no difference at all. */
+/** error / scale, and 0 for 0 / 0. */
 function ratio(error: number, scale: number): number {
   return error === 0 ? 0 : error / scale;
 }
@@ -61,7 +61,7 @@ function ratio(error: number, scale: number): number {
 const floats = new Float32Array(2);
 const words = new Int32Array(floats.buffer);
 
-/** How many float32 numbers lie between two, counting over zero: +0 and −0 are one number. */
+/** The distance between two numbers in steps of float32, across zero as well. +0 and −0 count as one number. */
 export function ulpDistance(a: number, b: number): number {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : Infinity;
   floats[0] = a;
@@ -70,7 +70,7 @@ export function ulpDistance(a: number, b: number): number {
   return Math.abs(x - y);
 }
 
-/** A flat index as an index of each dimension. */
+/** Converts a flat index to one index per dimension. */
 export function unravel(index: number, shape: readonly number[]): number[] {
   return shape.map((size, d) => Math.floor(index / shape.slice(d + 1).reduce((a, b) => a * b, 1)) % size);
 }

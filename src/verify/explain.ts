@@ -4,7 +4,7 @@ import type { Model } from '../../reference/lib/weights.js';
 import type { Golden } from './golden.js';
 import { verify } from './verify.js';
 
-/** Conventions that a checkpoint does not show. One wrong choice among them is the usual reason for a difference. */
+/** Conventions that a checkpoint does not record. The usual cause of a mismatch is one wrong choice among them. */
 const CONVENTIONS: readonly Partial<ModelConfig>[] = [
   { ropePairing: 'half' },
   { ropePairing: 'interleaved' },
@@ -20,9 +20,9 @@ const CONVENTIONS: readonly Partial<ModelConfig>[] = [
 ];
 
 /**
- * Looks for a change of one convention in the configuration under which the whole golden file agrees.
+ * Searches for a change of one convention that makes the whole golden file agree.
  *
- * @returns the change, or null if there is none
+ * @returns the change, or null if no single change helps
  */
 export async function explain(model: Model, golden: Golden, backend: string): Promise<Partial<ModelConfig> | null> {
   for (const change of CONVENTIONS) {
@@ -31,7 +31,7 @@ export async function explain(model: Model, golden: Golden, backend: string): Pr
     try {
       if ((await verify({ ...model, config }, golden, backend)).first === null) return change;
     } catch (error) {
-      if (!(error instanceof InputError)) throw error; // with that convention the file would be of another model
+      if (!(error instanceof InputError)) throw error; // with this convention, the file belongs to another model
     }
   }
   return null;

@@ -1,16 +1,16 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { activationNames } from '../../reference/lib/trace.js';
 
-/** An activation: which op made it, and from which other activations. */
+/** An activation, the op that computes it, and the op's inputs. */
 export interface GraphNode {
   name: string;
   op: string;
   inputs: readonly string[];
-  /** The layer, L for what comes after the last one, 0 for what comes before the first. */
+  /** The layer; 0 before the first layer, L after the last one. */
   layer: number;
 }
 
-/** What each activation of a layer is made from; `in` is what enters the layer. The norms' inputs depend on the config. */
+/** The op and the inputs of each activation of a layer; `in` is the input of the layer. Those of the norms depend on the config. */
 const WITHIN_LAYER: Record<string, { op: string; inputs: string[] }> = {
   q: { op: 'linear', inputs: ['attn_norm'] },
   k: { op: 'linear', inputs: ['attn_norm'] },
@@ -43,7 +43,7 @@ const POST_NORM: typeof WITHIN_LAYER = {
 /** For activations that include the attention weights. */
 const WITH_ATTN_WEIGHTS: typeof WITHIN_LAYER = { attn: { op: 'attention', inputs: ['attn_weights', 'v'] } };
 
-/** All activations in order of execution, with the op and the inputs of each. */
+/** All activations in order of execution, with their ops and inputs. */
 export function activationGraph(config: ModelConfig, hasFinalNorm: boolean, attnWeights = false): GraphNode[] {
   const { nLayer: L, normPosition } = config;
   const within = {
@@ -51,7 +51,7 @@ export function activationGraph(config: ModelConfig, hasFinalNorm: boolean, attn
     ...(normPosition === 'pre' ? PRE_NORM : POST_NORM),
     ...(attnWeights ? WITH_ATTN_WEIGHTS : {}),
   };
-  const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // what leaves a layer
+  const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // the output of a layer
   const leaves = `layers.${L - 1}.${last}`;
   return activationNames(config, hasFinalNorm, attnWeights).map((name) => {
     const match = /^layers\.(\d+)\.(.+)$/.exec(name);

@@ -4,8 +4,8 @@ import { cells, COLUMNS, summarize } from './report.js';
 import type { Row, VerifyReport } from './verify.js';
 
 /**
- * A report as one self-contained page without scripts: errors by activation on a logarithmic scale, with the bound and
- * PyTorch float32's own error; a heat map of the worst activation; the table.
+ * Renders a report as one self-contained page without scripts: a logarithmic chart of the errors with the bounds and the
+ * errors of PyTorch float32, a heat map of the worst activation, and the table.
  */
 export function renderHtml(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
   const { rows, golden, worst } = report;
@@ -16,12 +16,12 @@ svg text { font: 11px system-ui, sans-serif; fill: #556; }
 `;
   const body = `<pre>${escapeHtml(summarize(report, explanation))}</pre>
 <h2>Error by activation</h2>
-<p>Relative L2 error of each activation, in order of execution, on a logarithmic scale. Exact activations lie on the floor.
-The bound is for the largest error over the rms, which is never below the relative L2 error.</p>
+<p>Relative L2 error of each activation, in order of execution, on a logarithmic scale. Exact activations are at the bottom.
+The bound limits the largest error over the rms, which is at least the relative L2 error.</p>
 <div class="scroll">${errorChart(report)}</div>
 <h2>Where ${escapeHtml(worst.row.name)} differs</h2>
-<p>The activation that uses most of its bound (${(100 * worst.row.share).toFixed(0)} %): |ours − truth|, tokens downwards,
-elements to the right, from white (none) to dark (${worst.row.difference ? worst.row.difference.max.toExponential(1) : '?'}).</p>
+<p>The activation that uses the largest share of its bound (${(100 * worst.row.share).toFixed(0)} %): |ours − truth|, one row per token,
+one column per element, from white (no error) to dark (${worst.row.difference ? worst.row.difference.max.toExponential(1) : '?'}).</p>
 <div class="scroll">${heatMap(report)}</div>
 <h2>All activations</h2>
 <div class="scroll">${table(rows)}</div>`;
@@ -63,9 +63,9 @@ function errorChart({ rows, golden }: VerifyReport): string {
   const distances = golden.header.float32_distance ?? {};
   const dots = rows.map((row, i) => {
     const error = row.difference?.relativeL2 ?? Infinity;
-    const colour = row.status === 'OK' ? '#1565c0' : '#c62828';
+    const color = row.status === 'OK' ? '#1565c0' : '#c62828';
     const tip = `${row.name} (${row.op}): ${row.status}, ${error.toExponential(1)}`;
-    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${colour}"><title>${escapeHtml(tip)}</title></circle>`;
+    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${color}"><title>${escapeHtml(tip)}</title></circle>`;
   });
   const names = rows.map((row, i) => {
     const at = `${x(i).toFixed(1)} ${HEIGHT + 32}`;
@@ -75,9 +75,9 @@ function errorChart({ rows, golden }: VerifyReport): string {
     ['#1565c0', 'ours'],
     ['#9e9e9e', 'PyTorch float32'],
     ['#ef6c00', 'bound'],
-  ].map(([colour, text], i) => {
+  ].map(([color, text], i) => {
     const at = LEFT + 20 + 130 * i;
-    return `<rect x="${at}" y="4" width="12" height="4" fill="${colour}"/><text x="${at + 18}" y="10">${text}</text>`;
+    return `<rect x="${at}" y="4" width="12" height="4" fill="${color}"/><text x="${at + 18}" y="10">${text}</text>`;
   });
   return `<svg width="${width}" height="${HEIGHT + 150}" role="img" aria-label="error by activation">
 ${grid.join('')}
@@ -99,13 +99,13 @@ ${legend.join('')}
 </svg>`;
 }
 
-/** At most this many cells a side; larger activations are drawn by the largest error of each cell. */
+/** Maximum number of cells per side. In larger activations, a cell shows the largest error of its elements. */
 const CELLS = 160;
 
 function heatMap({ golden, worst: { row, actual } }: VerifyReport): string {
   const { data: truth, step } = golden.tensors.get(row.name)!;
   if (!row.difference) return '<p>The shapes differ.</p>';
-  if (step > 1) return '<p>The file holds only a sample of it.</p>';
+  if (step > 1) return '<p>The file contains only a sample of it.</p>';
   const [T, C] = row.shape;
   const [down, across] = [Math.ceil(T / CELLS), Math.ceil(C / CELLS)];
   const errors = new Map<string, number>();

@@ -4,7 +4,7 @@ import { parseGolden, type Golden } from './golden.js';
 /**
  * Reads a golden file from disk.
  *
- * @throws CheckpointError if it is no safetensors file, InputError as {@link parseGolden}.
+ * @throws CheckpointError if it is not a safetensors file, InputError as in {@link parseGolden}.
  */
 export async function readGolden(path: string): Promise<Golden> {
   const file = await openSafetensors(path);

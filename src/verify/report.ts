@@ -4,14 +4,14 @@ import { show } from '../../reference/lib/tensor.js';
 import { unravel } from './compare.js';
 import type { Row, VerifyReport } from './verify.js';
 
-/** A configuration's change as one writes it into config.json. */
+/** A change of the configuration in the spelling of config.json. */
 export function describeChange(change: Partial<ModelConfig>): string {
   return Object.entries(change)
     .map(([key, value]) => `${configKey(key)}: ${value}`)
     .join(', ');
 }
 
-/** What a report comes to, in a few lines. */
+/** Summarizes a report in a few lines. */
 export function summarize(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
   const { backend, notCompared } = report;
   const verdict = summarizeRows(report, explanation);
@@ -24,48 +24,45 @@ function summarizeRows(report: VerifyReport, explanation: Partial<ModelConfig> |
   const against = `${golden.header.producer} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
   if (!first) {
     const share = (100 * worst.row.share).toFixed(0);
-    return `OK: all ${rows.length} activations of ${backend} agree with ${against}; at most ${share} % of a bound is used (${worst.row.name})`;
+    return `OK: all ${rows.length} activations of ${backend} agree with ${against}; the largest error uses ${share} % of its bound (${worst.row.name})`;
   }
   const wrong = rows.filter(({ status }) => status !== 'OK');
   const lines = [
-    `${first.status}: ${wrong.length} of ${rows.length} activations of ${backend} do not agree with ${against}`,
+    `${first.status}: ${wrong.length} of ${rows.length} activations of ${backend} differ from ${against}`,
     `first: ${first.name} (${first.op}), ${originText(first)}`,
     `worst element there: ${worstText(first)}`,
   ];
   const born = wrong.filter(({ origin }) => origin === 'born here').slice(1);
-  if (born.length > 0)
-    lines.push(
-      `also born: ${born
-        .slice(0, 5)
-        .map(({ name }) => name)
-        .join(', ')}`,
-    );
+  if (born.length > 0) {
+    const names = born.slice(0, 5).map(({ name }) => name);
+    lines.push(`also caused by their own op: ${names.join(', ')}`);
+  }
   lines.push(
     explanation
       ? `explained: with ${describeChange(explanation)} everything agrees`
-      : 'no other choice of rotary pairing, GELU, norm placement, eps or theta alone makes it agree',
+      : 'no single change of rotary pairing, GELU, norm placement, eps or theta makes it agree',
   );
   return lines.join('\n');
 }
 
 export function originText({ origin }: Row): string {
   if (origin === null) return '';
-  if (origin === 'born here') return 'born there: all its inputs agree';
+  if (origin === 'born here') return 'caused by this op: all its inputs agree';
   if ('bornHereOrIn' in origin) {
     const { bornHereOrIn: skipped } = origin;
     const more = skipped.length > 3 ? ` and ${skipped.length - 3} more` : '';
-    return `born there or in what the file does not hold: ${skipped.slice(0, 3).join(', ')}${more}`;
+    return `caused by this op or by activations missing from the file: ${skipped.slice(0, 3).join(', ')}${more}`;
   }
-  return `handed down by ${origin.handedDownBy}`;
+  return `caused by its input ${origin.handedDownBy}`;
 }
 
 export function worstText({ difference, shape, ours, truth, bound, share }: Row): string {
   if (!difference) return `shape ${show(shape)}`;
   const at = show(unravel(difference.worst, shape));
-  return `${at} is ${ours}, truth ${truth}; off by ${share.toPrecision(3)} times the bound of ${bound.toExponential(1)} rms`;
+  return `${at} is ${ours}, truth ${truth}; the error is ${share.toPrecision(3)} times the bound of ${bound.toExponential(1)} rms`;
 }
 
-/** The columns of the table of activations. */
+/** The columns of the activation table. */
 export const COLUMNS: readonly string[] = [
   'activation',
   'op',
@@ -80,15 +77,24 @@ export const COLUMNS: readonly string[] = [
   'of bound',
 ];
 
-/** An activation as cells of {@link COLUMNS}. */
+/** The cells of one activation, in the order of {@link COLUMNS}. */
 export function cells({ name, op, status, shape, difference, ours, truth, share }: Row): string[] {
   if (!difference) return [name, op, status, '', '', '', '', '', '', '', ''];
   const { max, rms, relativeL2, ulp, worst } = difference;
-  // Where rounding errors of sums have cancelled the value itself, a distance in ULP says nothing.
-  const meansSomething = ['embedding', 'repeatInterleave', 'add', 'rope'].includes(op) && ulp < 1e6;
+  // Sums can cancel until only rounding errors are left; a ULP distance then means nothing.
+  const isUlpMeaningful = ['embedding', 'repeatInterleave', 'add', 'rope'].includes(op) && ulp < 1e6;
   return [
-    ...[name, op, status, short(max), short(rms), short(relativeL2), meansSomething ? String(ulp) : ''],
-    ...[show(unravel(worst, shape)), ours.toPrecision(7), truth.toPrecision(7), `${(100 * share).toFixed(0)} %`],
+    name,
+    op,
+    status,
+    short(max),
+    short(rms),
+    short(relativeL2),
+    isUlpMeaningful ? String(ulp) : '',
+    show(unravel(worst, shape)),
+    ours.toPrecision(7),
+    truth.toPrecision(7),
+    `${(100 * share).toFixed(0)} %`,
   ];
 }
 

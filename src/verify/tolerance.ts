@@ -1,12 +1,12 @@
 import type { GraphNode } from './graph.js';
 
 /**
- * How far an activation may be from the truth: max |a − truth| over the rms of the truth. Errors are handed down from
- * layer to layer, so a bound grows in a straight line: `bound · (1 + layer)`.
+ * How far an activation may be from the truth: max |a − truth| / rms(truth). Errors add up from layer to layer, so bounds
+ * grow linearly: `bound · (1 + layer)`.
  *
- * `reference` is for what accumulates in float64, against float64 truth. `float32` is for what accumulates in float32,
- * or where the truth itself was computed in float32. `seen` is the largest found over all golden files, divided by
- * (1 + layer) likewise: for float32 that of PyTorch itself.
+ * `reference` is for backends that accumulate in float64, compared with float64 truth. `float32` is for backends that
+ * accumulate in float32, and for float32 truth. `seen` is the largest error over all golden files, also divided by
+ * (1 + layer); for float32 it is the error of PyTorch float32.
  */
 export interface Bound {
   reference: number;
@@ -15,20 +15,26 @@ export interface Bound {
   why: string;
 }
 
-/** Bounds by op: about four times what was seen. */
+/** Bounds by op, about four times the largest error seen. */
 export const BOUNDS: Readonly<Record<string, Bound>> = {
-  embedding: { reference: 0, float32: 0, seen: { reference: 0, float32: 0 }, why: 'moves bits' },
-  repeatInterleave: { reference: 0, float32: 0, seen: { reference: 0, float32: 0 }, why: 'moves bits' },
+  embedding: { reference: 0, float32: 0, seen: { reference: 0, float32: 0 }, why: 'copies bits' },
+  repeatInterleave: { reference: 0, float32: 0, seen: { reference: 0, float32: 0 }, why: 'copies bits' },
   layerNorm: {
-    ...{ reference: 2e-6, float32: 6e-6, seen: { reference: 5e-7, float32: 1.5e-6 } },
-    why: 'divides by the deviation of its input, and an error of the input with it',
+    reference: 2e-6,
+    float32: 6e-6,
+    seen: { reference: 5e-7, float32: 1.5e-6 },
+    why: 'divides by the deviation of its input, which scales the error of the input as well',
   },
   linear: {
-    ...{ reference: 2.5e-6, float32: 8e-6, seen: { reference: 6e-7, float32: 1.8e-6 } },
-    why: 'sums of up to 4C products, which may cancel; rms and not ULP measures that',
+    reference: 2.5e-6,
+    float32: 8e-6,
+    seen: { reference: 6e-7, float32: 1.8e-6 },
+    why: 'sums of up to 4C products, which may cancel; so errors are relative to the rms, not in ULP',
   },
   rope: {
-    ...{ reference: 1.5e-6, float32: 5e-6, seen: { reference: 3e-7, float32: 1.1e-6 } },
+    reference: 1.5e-6,
+    float32: 5e-6,
+    seen: { reference: 3e-7, float32: 1.1e-6 },
     why: 'two products of its input',
   },
   softmax: {
@@ -36,20 +42,28 @@ export const BOUNDS: Readonly<Record<string, Bound>> = {
     why: 'turns an absolute error of a score into a relative one of a weight',
   },
   attention: {
-    ...{ reference: 2e-6, float32: 6e-6, seen: { reference: 5e-7, float32: 1.4e-6 } },
-    why: 'averages values; the softmax turns an absolute error of a score into a relative one of a weight',
+    reference: 2e-6,
+    float32: 6e-6,
+    seen: { reference: 5e-7, float32: 1.4e-6 },
+    why: 'averages values; softmax turns an absolute error of a score into a relative error of a weight',
   },
   add: {
-    ...{ reference: 2.5e-6, float32: 6e-6, seen: { reference: 6e-7, float32: 1.3e-6 } },
-    why: 'one rounding, and the errors of both inputs',
+    reference: 2.5e-6,
+    float32: 6e-6,
+    seen: { reference: 6e-7, float32: 1.3e-6 },
+    why: 'one rounding on top of the errors of both inputs',
   },
   gelu: {
-    ...{ reference: 3e-6, float32: 9e-6, seen: { reference: 8e-7, float32: 2.2e-6 } },
+    reference: 3e-6,
+    float32: 9e-6,
+    seen: { reference: 8e-7, float32: 2.2e-6 },
     why: 'smooth with a slope of at most 1.13; its rms is smaller than that of its input',
   },
   lmHead: {
-    ...{ reference: 1.5e-6, float32: 4e-6, seen: { reference: 4e-7, float32: 1e-6 } },
-    why: 'as linear',
+    reference: 1.5e-6,
+    float32: 4e-6,
+    seen: { reference: 4e-7, float32: 1e-6 },
+    why: 'like linear',
   },
 };
 

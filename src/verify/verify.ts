@@ -7,24 +7,24 @@ import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
 import { boundOf, type Precision } from './tolerance.js';
 
-/** OK within the bound, DIFF beyond it, SHAPE not comparable, NAN not a number where the truth is one. */
+/** OK: within the bound. DIFF: beyond it. SHAPE: the shapes differ. NAN: not a number, but the truth is. */
 export type Status = 'OK' | 'DIFF' | 'SHAPE' | 'NAN';
 
-/** One activation, compared. */
+/** The comparison of one activation. */
 export interface Row {
   name: string;
   op: string;
   status: Status;
   shape: readonly number[];
-  /** What the bound is for is {@link Difference.relativeMax}. */
+  /** The bound for {@link Difference.relativeMax}. */
   bound: number;
-  /** relativeMax over the bound: 1 is the limit. */
+  /** The error over the bound: 1 is the limit. */
   share: number;
   difference: Difference | null;
   /** The values at the worst element. */
   ours: number;
   truth: number;
-  /** For what does not agree: its own op is at fault, or one that the file skips, or an input that does not agree either. */
+  /** Where a mismatch comes from: this op, an op missing from the file, or an input that is already off. */
   origin: 'born here' | { bornHereOrIn: string[] } | { handedDownBy: string } | null;
 }
 
@@ -36,20 +36,20 @@ export interface VerifyReport {
   rows: Row[];
   /** Activations of the file that the backend cannot trace. */
   notCompared: string[];
-  /** The first that does not agree. */
+  /** The first row that is not OK. */
   first: Row | null;
-  /** The actual values of the row that is furthest beyond its bound, or nearest to it. */
+  /** The row that uses the largest share of its bound, and its actual values. */
   worst: { row: Row; actual: Float32Array };
 }
 
-/** How well backends compute; what is not listed accumulates in float32. */
+/** The backends that accumulate in float64; all others accumulate in float32. */
 const FLOAT64_BACKENDS = ['reference'];
 
 /**
- * Runs the tokens of a golden file through a backend and compares every activation that the file holds.
+ * Runs the tokens of a golden file on a backend and compares every activation in the file.
  *
- * @param open starts the session, for backends that have no name
- * @throws InputError if the golden file is of another model.
+ * @param open opens the session, for backends without a name
+ * @throws InputError if the golden file is for another model.
  */
 export async function verify(
   model: Model,
@@ -111,24 +111,28 @@ function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor
   const share = error === 0 ? 0 : error / bound;
   const status = nan > 0 ? 'NAN' : share <= 1 ? 'OK' : 'DIFF';
   return {
-    ...{ ...common, status, share, ours: picked[worst], truth: truth.data[worst] },
+    ...common,
+    status,
+    share,
+    ours: picked[worst],
+    truth: truth.data[worst],
     difference: { ...difference, worst: worst * truth.step },
   };
 }
 
-/** How far the norm of a whole activation is off, for those of which the truth holds a sample: relative. */
+/** The relative error of the norm of a sampled activation; 0 without a norm. */
 function normError(actual: Float32Array, norm: number | null): number {
   if (norm === null) return 0;
   const error = Math.abs(Math.sqrt(actual.reduce((sum, x) => sum + x * x, 0)) - norm) / norm;
   return error < NORM_ROUNDING ? 0 : error;
 }
 
-/** What the float64 sum of a million squares may be off by. */
+/** The rounding error that a float64 sum of a million squares may have. */
 const NORM_ROUNDING = 1e-12;
 
 /**
- * An op is at fault where all its inputs agree. Inputs that the file does not hold are looked through to what they are
- * made from: the fault then lies in the op or in one of those that were skipped.
+ * An op is at fault if all its inputs agree. Inputs missing from the file are replaced with their own inputs: the fault is
+ * then in this op or in one of the missing activations.
  */
 function originOf(
   { inputs }: GraphNode,

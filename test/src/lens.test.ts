@@ -26,7 +26,7 @@ describe('logit lens', () => {
   });
 });
 
-describe('neighbours', () => {
+describe('neighbors', () => {
   it('of countries are anything in the frozen table, and of one continent after the blocks', async () => {
     const demo = await load();
     const members = countries.filter(({ unMember, cca3 }) => unMember && cca3 !== 'VAT');

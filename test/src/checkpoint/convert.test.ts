@@ -126,10 +126,10 @@ describe('convert', () => {
     const int8 = await converted('int8');
     await assert.rejects(loadModel(int8, { dtype: 'int4' }), /is int8; it can be loaded as int8 or f32, not int4$/);
     const again = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', int8]);
-    assert.deepEqual([again.code, again.stderr.includes('is there already; --force')], [2, true]);
+    assert.deepEqual([again.code, again.stderr.includes('already exists; --force')], [2, true]);
     await writeFile(join(folder, 'config.json'), '{}');
     const other = await emergent(['convert', '--model', plain(), '--dtype', 'int8', '--out', folder]);
-    assert.deepEqual([other.code, other.stderr.includes('config.json is there already; --force')], [2, true]);
+    assert.deepEqual([other.code, other.stderr.includes('config.json already exists; --force')], [2, true]);
     await symlink(int8, join(folder, 'link'));
     const linked = await emergent([
       'convert',

@@ -54,7 +54,7 @@ describe('command line', () => {
     assert.match(stdout, /agree with emergent-semantics, (simd|gpu:\w+) float32/);
   });
 
-  it('perplexity, calibrate, logit-lens and neighbours look at texts', async () => {
+  it('perplexity, calibrate, logit-lens and neighbors look at texts', async () => {
     const text = path('text.txt');
     await writeFile(text, 'Question: What is the capital of Peru?\nAnswer: Lima</s>'.repeat(4));
     const { perplexity } = JSON.parse((await emergent(['perplexity', '--json', '--text', text])).stdout) as {
@@ -75,9 +75,11 @@ describe('command line', () => {
     assert.match(lens.stdout, /"er:" .*" Li?m?a?" \d+ %\n$/);
     assert.match(await readFile(path('lens.html'), 'utf8'), /<table>/);
     await writeFile(path('names.txt'), 'Peru\nChad\nCuba\nChile\n');
-    const near = await emergent(['neighbours', 'Peru', '--among', path('names.txt'), '--html', path('near.html')]);
+    const near = await emergent(['neighbors', 'Peru', '--among', path('names.txt'), '--html', path('near.html')]);
     assert.match(near.stdout, /^frozen table .*\nafter layer 1 [\s\S]*after layer 4 .*\n$/);
     assert.doesNotMatch(near.stdout, /Peru/);
-    assert.match(await readFile(path('near.html'), 'utf8'), /What stands near Peru/);
+    const british = await emergent(['neighbours', 'Peru', '--among', path('names.txt')]);
+    assert.equal(british.stdout, near.stdout, 'the old name of the command');
+    assert.match(await readFile(path('near.html'), 'utf8'), /Nearest neighbors of Peru/);
   });
 });

@@ -31,7 +31,7 @@ describe('command line', () => {
 
   it('says when a prompt is longer than the model can read', async () => {
     const { stdout, stderr } = await emergent(['generate', '--max-new-tokens', '2', 'no '.repeat(300)]);
-    assert.match(stderr, /^emergent: the prompt has \d{3} tokens: the model reads only the last 128\n2 tokens/);
+    assert.match(stderr, /^emergent: the prompt has \d{3} tokens; the model reads only the last 128\n2 tokens/);
     assert.ok(stdout.length > 0);
   });
 
@@ -136,7 +136,7 @@ describe('command line', () => {
 
     const other = await emergent(['verify', '--model', fixture('models/interleaved'), '--golden', golden]);
     assert.equal(other.code, 2);
-    assert.match(other.stderr, /^emergent: [^\n]*is of other weights[^\n]*\n$/);
+    assert.match(other.stderr, /^emergent: [^\n]*was made from other weights[^\n]*\n$/);
   });
 
   const bad: [string[], RegExp][] = [
@@ -169,9 +169,14 @@ describe('command line', () => {
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
     [
       ['ask', '--backend', 'reference', '--threads', '2', 'x'],
-      /^emergent: --threads is for simd, and this is reference\n$/,
+      /^emergent: --threads needs simd, but the backend is reference\n$/,
     ],
-    [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be 1 or more, got 0\n$/],
+    [
+      // a bad option fails before anything is downloaded
+      ['ask', '--model', 'org/none', '--backend', 'reference', '--threads', '2', 'x'],
+      /^emergent: --threads needs simd, but the backend is reference\n$/,
+    ],
+    [['ask', '--backend', 'simd', '--threads', '0', 'x'], /^emergent: --threads must be at least 1, got 0\n$/],
     [
       ['ask', '--backend', 'simd', '--threads', '99999999', 'x'],
       /^emergent: simd runs on at most 256 threads, got 99999999\n$/,

@@ -40,29 +40,29 @@ describe('golden files', () => {
   });
 
   it('are refused when of another version, without tokens, or with NaN inside', async () => {
-    await refuses({ format: 2 }, /has the golden format 2, this reads 1/);
-    await refuses({ tokens: [] }, /"tokens" must be the list/);
+    await refuses({ format: 2 }, /has golden format 2, but this version reads 1/);
+    await refuses({ tokens: [] }, /"tokens" must be a list/);
     await refuses({ precision: 'half' }, /"precision" must be float64 or float32, got "half"/);
-    await refuses({}, /logits holds NaN at element 1/, [1, NaN]);
-    await refuses({}, /logits holds Infinity at element 0/, [Infinity, 1]);
+    await refuses({}, /logits contains NaN at element 1/, [1, NaN]);
+    await refuses({}, /logits contains Infinity at element 0/, [Infinity, 1]);
   });
 
   it('are refused when they hold nothing, or are something else', async () => {
     await writeSafetensors(path('e.safetensors'), {}, { emergent: JSON.stringify(header) });
-    await assert.rejects(readGolden(path('e.safetensors')), /holds no activations/);
-    await assert.rejects(readGolden(fixture('models/tanh/model.safetensors')), /is no golden file/);
+    await assert.rejects(readGolden(path('e.safetensors')), /contains no activations/);
+    await assert.rejects(readGolden(fixture('models/tanh/model.safetensors')), /is not a golden file/);
   });
 
   it('are refused when of another model or other weights', async () => {
     const { model } = await loadModel(fixture('models/tanh'));
     const deep = await readGolden(fixture('models/model_64_float/truth.safetensors'));
-    await assert.rejects(verify(model, deep), /is of another model: (token|its logits)/);
+    await assert.rejects(verify(model, deep), /is for another model: (token|its logits)/);
     const post = await readGolden(await write({ tokens: [99] }));
-    await assert.rejects(verify(model, post), /token 99 is not in a vocabulary of 48/);
+    await assert.rejects(verify(model, post), /token 99 is outside the vocabulary of 48/);
     const own = await readGolden(fixture('models/tanh/truth.safetensors'));
     own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null });
-    await assert.rejects(verify(model, own), /it holds layers\.2\.q, which a model of 2 pre-norm layers has not/);
-    assert.throws(() => checkWeights(own, 'f'.repeat(64)), /is of other weights/);
+    await assert.rejects(verify(model, own), /it contains layers\.2\.q, but this model has 2 pre-norm layers/);
+    assert.throws(() => checkWeights(own, 'f'.repeat(64)), /was made from other weights/);
     checkWeights(own, own.header.weights_sha256!);
   });
 });
