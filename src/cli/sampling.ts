@@ -73,6 +73,8 @@ export async function runGenerate(
       text += piece;
       if (!flags.json) process.stdout.write(trim(text).slice(before.length));
     }
+  } catch (error) {
+    if (error !== abort.signal.reason) throw error; // Ctrl+C still prints what there is
   } finally {
     await model.dispose();
   }
