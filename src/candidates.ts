@@ -76,7 +76,7 @@ export class Candidates {
     const gapBits = this.#gapBits;
     const buckets = this.#buckets.fill(0);
     this.#measureGaps(highest);
-    for (let id = 0; id < gapBits.length; id++) buckets[bucketOf(gapBits[id])]++;
+    for (const bits of gapBits) buckets[bucketOf(bits)]++;
     this.#gather(this.#bucketReaching(k));
     this.#sorter.sort(this.#ids, this.#count);
     this.#count = k;
