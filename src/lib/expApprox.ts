@@ -1,4 +1,4 @@
-/** e^-x for x ≥ 0, to a relative error of 1e-11, several times as fast as Math.exp. 0 for x above 64. */
+/** e^-x for x ≥ 0, to a relative error of 1e-11, more than twice as fast as Math.exp. 0 for x above 64. */
 export function expMinus(x: number): number {
   if (x >= MAX) return 0;
   const step = Math.floor(x * STEPS);
