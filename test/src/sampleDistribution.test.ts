@@ -11,12 +11,15 @@ describe('sample, by chi-square', () => {
     assert.equal(degrees % 2, 0);
     let term = Math.exp(-x / 2);
     let sum = term;
-    for (let j = 1; j < degrees / 2; j++) sum += term *= x / 2 / j;
+    for (let j = 1; j < degrees / 2; j++) {
+      term *= x / 2 / j;
+      sum += term;
+    }
     return sum;
   }
 
-  /** How likely draws of the sampler are to be this far from the probabilities of the first `kept` of `order`. */
-  function likelihood(drawn: number[], options: SampleOptions, weights: number[], kept: number[]): number {
+  /** The p-value of the sampler's draws, if the `kept` tokens have probabilities in proportion to their weights. */
+  function pValue(drawn: number[], options: SampleOptions, weights: number[], kept: number[]): number {
     const counts = new Float64Array(weights.length);
     const sample = createSampler({ ...options, seed: 11 });
     const logits = Float32Array.from(drawn);
@@ -46,10 +49,10 @@ describe('sample, by chi-square', () => {
   for (const [options, kept] of cases) {
     it(`draws ${JSON.stringify(options)} as the softmax says, and would notice 5 %`, () => {
       const weights = TIED.map((logit) => Math.exp(logit / options.temperature!));
-      assert.ok(likelihood(TIED, options, weights, kept) > ALPHA);
+      assert.ok(pValue(TIED, options, weights, kept) > ALPHA);
       // every second token by rank is 5 % likelier
       const biased = weights.map((weight, id) => (kept.indexOf(id) % 2 === 0 ? 1.05 * weight : weight));
-      assert.ok(likelihood(TIED, options, biased, kept) < ALPHA, 'a planted bias');
+      assert.ok(pValue(TIED, options, biased, kept) < ALPHA, 'a planted bias');
     });
   }
 
