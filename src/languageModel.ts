@@ -75,8 +75,7 @@ export class LanguageModel {
    */
   async *generate(prompt: string, options: GenerateTextOptions = {}): AsyncGenerator<string, void, undefined> {
     const { ignoreEos = false, backend, onToken, ...rest } = options;
-    const { eosId } = this.tokenizer;
-    const stopIds = ignoreEos || eosId === undefined ? [] : [eosId];
+    const stopIds = ignoreEos ? [] : this.tokenizer.eosIds;
     const session = await this.openSession(backend);
     try {
       const made: number[] = [];

@@ -5,12 +5,12 @@ import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/read
 import type { TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { parseJson, type Folder } from '../folder/folder.js';
+import type { Folder } from '../folder/folder.js';
+import { readJsonFile } from '../folder/jsonFile.js';
 import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { readText } from './textFile.js';
 import { note, progressBar } from './output.js';
 
 /** The options of every command that loads a model. `--model` is opened before the command gets it. */
@@ -138,9 +138,9 @@ export async function textArgument(text: string): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-/** @throws InputError if the file does not exist, cannot be read or is no JSON. */
+/** @throws InputError if the file does not exist, cannot be read or is not JSON. */
 export async function requireJson(path: string): Promise<unknown> {
-  return parseJson(await readText(path), path, InputError);
+  return readJsonFile(path, InputError);
 }
 
 /** For commander: a finite number. */
