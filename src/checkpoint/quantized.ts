@@ -5,17 +5,17 @@ import { CheckpointError, ConfigError } from '../lib/errors.js';
 import { show } from '../../reference/lib/tensor.js';
 import { canonicalTensors } from './canonical.js';
 import type { TensorInfo } from './header.js';
-import { checkJson } from '../lib/json.js';
+import { checkJson, objectOf } from '../lib/json.js';
 import { plain, quote } from '../lib/quote.js';
 
 /** How a checkpoint is quantized: the method in the key `quantization` of config.json. */
 export type Quantization = 'int8' | 'int4';
 
-const QUANTIZED = v.looseObject({
-  quantization: v.nullish(
-    v.looseObject({ method: v.unknown(), group_size: v.unknown() }, 'must be an object with method and group_size'),
-  ),
-});
+const METHOD = objectOf(
+  { method: v.optional(v.unknown()), group_size: v.optional(v.unknown()) },
+  'must be an object with method and group_size',
+);
+const QUANTIZED = objectOf({ quantization: v.nullish(METHOD) }, 'must be a JSON object');
 
 /** The ending of the name of the tensor that contains another tensor's scales. */
 export const SCALES = '.scales';

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { EmergentError } from '../../reference/lib/errors.js';
 import { recognize } from './contents.js';
-import { isMapOf } from './guards.js';
+import { isMapOf, isObject } from './guards.js';
 import { nesting } from './jsonText.js';
 import { foreignMessage, quote } from './quote.js';
 
@@ -84,6 +84,15 @@ export function checkJson<S extends v.GenericSchema>(
   const place = keys.length === 0 ? 'it' : quote(keys.join('.'));
   const sentence = issue.input === undefined ? 'is missing' : `${issue.message}, got ${quote(issue.input)}`;
   throw new Fault(`${path}: ${place} ${sentence}`);
+}
+
+/** A schema of a JSON object with these keys and any others. valibot's own `looseObject` accepts lists. */
+export function objectOf<E extends v.ObjectEntries>(
+  entries: E,
+  message: string,
+): v.GenericSchema<v.InferInput<v.LooseObjectSchema<E, string>>> {
+  const isAnyObject = v.custom<v.InferInput<v.LooseObjectSchema<E, string>>>(isObject, message);
+  return v.pipe(isAnyObject, v.looseObject(entries, message)) as unknown as typeof isAnyObject;
 }
 
 /** A schema of a JSON object with any keys. valibot's own `record` leaves out keys such as `constructor`. */

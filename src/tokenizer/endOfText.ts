@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { checkJson, type JsonSource } from '../lib/json.js';
+import { checkJson, objectOf, type JsonSource } from '../lib/json.js';
 import { quote } from '../lib/quote.js';
 
 /** A token that a file names as the end of a text: the token itself, or its id. */
@@ -13,12 +13,12 @@ const TOKEN = 'must be a token or an object with its content';
 
 /** A token in `tokenizer_config.json` and `special_tokens_map.json`. Null is the same as absent. */
 export const TOKEN_SCHEMA: v.GenericSchema<string | { content: string } | null | undefined> = v.nullish(
-  v.union([v.string(), v.looseObject({ content: v.string() })], TOKEN),
+  v.union([v.string(), objectOf({ content: v.string(TOKEN) }, TOKEN)], TOKEN),
 );
 
-const NAMES = v.looseObject({ eos_token: TOKEN_SCHEMA }, 'must be a JSON object');
+const NAMES = objectOf({ eos_token: TOKEN_SCHEMA }, 'must be a JSON object');
 
-const IDS = v.looseObject(
+const IDS = objectOf(
   { eos_token_id: v.nullish(v.custom<number | number[]>(isIdOrIds, 'must be a token id or a list of token ids')) },
   'must be a JSON object',
 );

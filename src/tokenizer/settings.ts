@@ -1,16 +1,16 @@
 import * as v from 'valibot';
 import { TokenizerError } from '../lib/errors.js';
 import { isCount, isMapOf, isObject, isString } from '../lib/guards.js';
-import { checkJson, type JsonSource } from '../lib/json.js';
+import { checkJson, objectOf, type JsonSource } from '../lib/json.js';
 import { quote } from '../lib/quote.js';
 import { TOKEN_SCHEMA } from './endOfText.js';
 
 /** The models that `@huggingface/tokenizers` computes. It takes any other for a list of words. */
 const MODEL_TYPES: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', 'WordLevel', undefined];
 
-const TOKENIZER = v.looseObject(
+const TOKENIZER = objectOf(
   {
-    model: v.looseObject(
+    model: objectOf(
       {
         vocab: v.custom<object>(isVocabulary, 'must map tokens to ids'),
         merges: v.nullish(v.custom<unknown[]>(isMerges, 'must be a list of pairs of tokens')),
@@ -23,7 +23,7 @@ const TOKENIZER = v.looseObject(
     ),
     added_tokens: v.nullish(
       v.array(
-        v.looseObject(
+        objectOf(
           { id: v.custom<number>(isCount, 'must be a token id'), content: v.string('must be a token') },
           'must be an object with id and content',
         ),
@@ -34,7 +34,7 @@ const TOKENIZER = v.looseObject(
   'must be a JSON object',
 );
 
-const CONFIG = v.looseObject({ eos_token: TOKEN_SCHEMA }, 'must be a JSON object');
+const CONFIG = objectOf({ eos_token: TOKEN_SCHEMA }, 'must be a JSON object');
 
 /** A map from tokens to ids, or a list of tokens and their scores. */
 function isVocabulary(vocab: unknown): boolean {

@@ -3,7 +3,7 @@ import type { SafetensorsFile } from '../checkpoint/reader.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CheckpointError } from '../lib/errors.js';
 import { isCount, isObject } from '../lib/guards.js';
-import { checkJson, mapOf, parseJsonText } from '../lib/json.js';
+import { checkJson, mapOf, objectOf, parseJsonText } from '../lib/json.js';
 import { plain, quote } from '../lib/quote.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
@@ -32,7 +32,7 @@ export interface GoldenHeader {
   float32_distance?: Record<string, number> | undefined;
 }
 
-const HEADER: v.GenericSchema<GoldenHeader> = v.looseObject(
+const HEADER: v.GenericSchema<GoldenHeader> = objectOf(
   {
     format: v.literal(GOLDEN_FORMAT),
     producer: v.string('must be a string'),
@@ -41,7 +41,7 @@ const HEADER: v.GenericSchema<GoldenHeader> = v.looseObject(
     weights_sha256: v.optional(v.pipe(v.string(SHA256), v.regex(/^[0-9a-f]{64}$/, SHA256))),
     sampled: v.optional(mapOf(isSample, 'must map activations to a shape, a step of at least 1 and a norm')),
     synthetic: v.optional(
-      v.looseObject(
+      objectOf(
         { preset: v.string('must be a string'), seed: v.custom<number>(Number.isSafeInteger, 'must be an integer') },
         'must be an object with preset and seed',
       ),
