@@ -92,7 +92,7 @@ export function objectOf<E extends v.ObjectEntries>(
   message: string,
 ): v.GenericSchema<v.InferInput<v.LooseObjectSchema<E, string>>> {
   const isAnyObject = v.custom<v.InferInput<v.LooseObjectSchema<E, string>>>(isObject, message);
-  return v.pipe(isAnyObject, v.looseObject(entries, message)) as unknown as typeof isAnyObject;
+  return v.pipe(isAnyObject, v.looseObject(entries, message));
 }
 
 /** A schema of a JSON object with any keys. valibot's own `record` leaves out keys such as `constructor`. */

@@ -61,7 +61,10 @@ describe('JSON files', () => {
           name: file,
           size: 2 ** 40,
           readInto: () => Promise.reject(new Error('was read')),
-          close: () => Promise.resolve(void closed++),
+          close: () => {
+            closed++;
+            return Promise.resolve();
+          },
         }),
     };
     await assert.rejects(readJson(folder, 'x.json', ConfigError), /^ConfigError: a\/x\.json is larger than 16 MiB/);
