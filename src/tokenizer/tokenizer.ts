@@ -77,10 +77,18 @@ export class Tokenizer {
     throw new TokenizerError(`${this.#source}: no token for ${quote(tokens[unknown])}, and no unk_token`);
   }
 
-  /** Decodes ids. Omits special tokens unless `specialTokens` is true. */
+  /**
+   * Decodes ids. Omits special tokens unless `specialTokens` is true.
+   *
+   * @throws TokenizerError if the decoder of the file fails.
+   */
   decode(ids: readonly number[], { specialTokens = false }: { specialTokens?: boolean } = {}): string {
     if (ids.length === 0) return '';
-    return this.#tokenizer.decode([...ids], { skip_special_tokens: !specialTokens });
+    try {
+      return this.#tokenizer.decode([...ids], { skip_special_tokens: !specialTokens });
+    } catch (error) {
+      throw new TokenizerError(`${this.#source}: cannot decode ${ids.length} ids: ${foreignMessage(error)}`);
+    }
   }
 
   /** The token of an id, exactly as in the vocabulary. */

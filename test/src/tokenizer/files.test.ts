@@ -184,6 +184,11 @@ describe('tokenizer settings', () => {
     assert.throws(() => words.encode('a b'), /^TokenizerError: t\.json: no token for "b", and no unk_token$/);
   });
 
+  it('name the file when its decoder fails', () => {
+    const tokenizer = new Tokenizer({ ...TOKENIZER, decoder: { type: 'Sequence', decoders: [null] } }, {}, 't.json');
+    assert.throws(() => tokenizer.decode([65]), /^TokenizerError: t\.json: cannot decode 1 ids: /);
+  });
+
   it('take a text of any length', () => {
     const tokenizer = new Tokenizer(TOKENIZER);
     assert.equal(tokenizer.encode('c'.repeat(200_000)).length, 200_000);
