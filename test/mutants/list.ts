@@ -20,7 +20,9 @@ const SIMD = ['test/accel/simd/*.test.ts', 'test/src/backend.test.ts'];
 const GPU = ['ops', 'layerNorm', 'device', 'recorder']
   .map((name) => `test/accel/gpu/${name}.test.ts`)
   .concat('test/src/backend.test.ts');
-const TEXT = ['generate', 'languageModel', 'textStream', 'perplexity', 'lens'].map((name) => `test/src/${name}.test.ts`);
+const TEXT = ['generate', 'languageModel', 'textStream', 'perplexity', 'lens'].map(
+  (name) => `test/src/${name}.test.ts`,
+);
 const PACK = ['test/reference/lib/pack.test.ts', 'test/accel/simd/pack.test.ts', 'test/src/checkpoint/convert.test.ts'];
 
 function bugsIn(
