@@ -35,6 +35,14 @@ export async function saveConfig(
   assumed: readonly string[] = [],
 ): Promise<void> {
   await makeFolder(folder);
-  const json = `${JSON.stringify({ ...formatConfig(config, assumed), ...more }, null, 2)}\n`;
-  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+  await writeFileWhole(join(folder, 'config.json'), [encodeConfig(config, more, assumed)]);
+}
+
+/** The bytes of a `config.json`; the arguments are those of {@link saveConfig}. */
+export function encodeConfig(
+  config: ModelConfig,
+  more: Readonly<Record<string, unknown>> = {},
+  assumed: readonly string[] = [],
+): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ ...formatConfig(config, assumed), ...more }, null, 2)}\n`);
 }
