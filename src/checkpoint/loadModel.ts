@@ -6,7 +6,7 @@ import { describeModel, readModel, type LoadOptions, type LoadReport } from './r
 export type { LoadOptions, LoadReport } from './readModel.js';
 
 /**
- * Loads a model by name: {@link readModel} on a folder on disk or a model on the Hugging Face Hub.
+ * Loads a model by name, from a folder on disk or from the Hugging Face Hub.
  *
  * @param model a folder, or `org/name` or `org/name@revision`
  * @throws ConfigError, CheckpointError or HubError with a one-line message that names the file and the fault.
@@ -19,8 +19,7 @@ export async function loadModel(
 }
 
 /**
- * Describes a model by name without reading its weights: {@link describeModel} on a folder on disk or a model on the
- * Hugging Face Hub.
+ * Describes a model by name without reading its weights, from a folder on disk or from the Hugging Face Hub.
  *
  * @throws as {@link loadModel}
  */

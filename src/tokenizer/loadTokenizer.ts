@@ -4,7 +4,7 @@ import { readTokenizer } from './readTokenizer.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /**
- * Loads a tokenizer by model name: {@link readTokenizer} on a folder on disk or a model on the Hugging Face Hub.
+ * Loads a tokenizer by model name, from a folder on disk or from the Hugging Face Hub.
  *
  * @throws TokenizerError that names the file and the fault, or CheckpointError or HubError if the model cannot be opened.
  */
