@@ -27,6 +27,8 @@ export interface Fault {
   body?: string;
   /** Never answers but keeps the connection open. */
   silent?: boolean;
+  /** Answers in any other way. */
+  answer?: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export interface Seen {
@@ -130,6 +132,10 @@ export class FakeHub {
     // the fault of a large file applies on the other host
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);
     if (fault.silent) return null;
+    if (fault.answer) {
+      fault.answer(request, response);
+      return null;
+    }
     if (fault.status === undefined && fault.body === undefined) return fault;
     const { status = 200, body = 'a fault', headers: extra } = fault;
     response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...extra }).end(body);

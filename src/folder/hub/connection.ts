@@ -1,6 +1,7 @@
 import { setTimeout as timer } from 'node:timers/promises';
 import { HubError } from '../../lib/errors.js';
 import { InputError } from '../../../reference/lib/errors.js';
+import { cancelBody } from '../absence.js';
 import { describeFetchError, isTransient } from '../fetchFault.js';
 import { readToken, variable, type Token } from './environment.js';
 import { fetchThroughProxies } from './proxy.js';
@@ -200,11 +201,6 @@ export class Connection {
 
 /** A server that sends nothing. */
 class SilenceError extends Error {}
-
-/** Ends a response that nobody reads. Otherwise its connection would keep the process alive. */
-export async function cancelBody({ body }: Response): Promise<void> {
-  await body?.cancel().catch(() => undefined);
-}
 
 function signalOf({ signal }: HubOptions): { signal?: AbortSignal } {
   return signal ? { signal } : {};

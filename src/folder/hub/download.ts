@@ -4,9 +4,10 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
+import { cancelBody } from '../absence.js';
 import { makeFolder } from '../outputFile.js';
 import { exists, withWriteErrors } from './cache.js';
-import { MAX_ATTEMPTS, cancelBody, type Connection } from './connection.js';
+import { MAX_ATTEMPTS, type Connection } from './connection.js';
 import { claimPartial, releasePartial, removePartials } from './partial.js';
 
 /** A file as the Hub lists it. */

@@ -4,7 +4,7 @@ import { listFiles, modelInfo } from '@huggingface/hub';
 import { openFolder } from '../diskFolder.js';
 import { openFile } from '../nodeFile.js';
 import { HubError } from '../../lib/errors.js';
-import { messageOf } from '../../../reference/lib/errors.js';
+import { EmergentError, messageOf } from '../../../reference/lib/errors.js';
 import type { Folder } from '../folder.js';
 import { boundedFetch } from './answer.js';
 import { RepoCache, SMALL_FILES, UnwritableError } from './cache.js';
@@ -106,7 +106,7 @@ async function listCommit(
     return { commit, files };
   } catch (error) {
     connection.options.signal?.throwIfAborted();
-    if (error instanceof HubError) throw error;
+    if (error instanceof EmergentError) throw error;
     const fault = messageOf(error).replaceAll('\n', ' ');
     throw new HubError(`${id.repo}: ${host} does not respond like the Hub: ${fault}`, { unreachable: true });
   }

@@ -26,7 +26,8 @@ export async function fetchThroughProxies(): Promise<typeof fetch> {
   if (!proxies) return fetch;
   const { Agent, ProxyAgent, fetch: undiciFetch } = await import('undici');
   const agents = new Map<string, Dispatcher>();
-  for (const url of Object.values(proxies.urls)) agents.set(url, new ProxyAgent(url));
+  // without `proxyTunnel: false` even http goes through CONNECT, which most proxies allow for https only
+  for (const url of Object.values(proxies.urls)) agents.set(url, new ProxyAgent({ uri: url, proxyTunnel: false }));
   const dispatcher = (new Agent() as UndiciAgent).compose((direct) => (options, handler) => {
     const proxy = proxyFor(new URL(String(options.origin)), proxies);
     return proxy === null ? direct(options, handler) : agents.get(proxy)!.dispatch(options, handler);
