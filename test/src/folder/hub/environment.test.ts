@@ -183,8 +183,8 @@ describe('as huggingface_hub', () => {
         const { hostname, port } = new URL(hub.url);
         const { headers, method } = request;
         const onward = sendRequest({ hostname, port, path: pathname + search, headers, method }, (answer) => {
-          const link = answer.headers.link?.replace(hub.url, 'http://hub.test');
-          response.writeHead(answer.statusCode ?? 500, { ...answer.headers, ...(link && { link }) });
+          const link = String(answer.headers.link ?? '').replace(hub.url, 'http://hub.test');
+          response.writeHead(answer.statusCode ?? 500, { ...answer.headers, ...(link !== '' && { link }) });
           answer.pipe(response);
         });
         onward.end();
