@@ -104,7 +104,9 @@ async function isCurrent(parts: KeptParts, path: string, signal: AbortSignal | u
 /** Asks for the headers of a file; null if the server cannot be reached in time. */
 async function requestHead(path: string, signal: AbortSignal | undefined): Promise<Response | null> {
   const ended = new AbortController();
-  const end = (): void => ended.abort();
+  const end = (): void => {
+    ended.abort();
+  };
   const timeout = setTimeout(end, MAX_HEAD_MS);
   signal?.addEventListener('abort', end);
   try {

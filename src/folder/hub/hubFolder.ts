@@ -5,6 +5,7 @@ import { openFolder } from '../diskFolder.js';
 import { openFile } from '../nodeFile.js';
 import { HubError } from '../../lib/errors.js';
 import { EmergentError, messageOf } from '../../../reference/lib/errors.js';
+import { quote, visible } from '../../lib/quote.js';
 import type { Folder } from '../folder.js';
 import { boundedFetch } from './answer.js';
 import { RepoCache, SMALL_FILES, UnwritableError } from './cache.js';
@@ -96,18 +97,18 @@ async function listCommit(
   try {
     const info = await modelInfo({ name: id.repo, revision: id.revision, additionalFields: ['sha'], ...access });
     const commit = info.sha;
-    if (!isCommit(commit)) throw new Error(`${JSON.stringify(commit)} is not a commit hash`);
+    if (!isCommit(commit)) throw new Error(`${quote(commit)} is not a commit hash`);
     for await (const { type, path, size, oid, lfs } of listFiles({ repo: id.repo, revision: commit, ...access })) {
       if (type !== 'file') continue;
       const file = { path, size, hash: lfs?.oid ?? oid ?? '' };
-      if (!isValid(file)) throw new Error(`the list of files has an invalid entry for ${JSON.stringify(path)}`);
+      if (!isValid(file)) throw new Error(`the list of files has an invalid entry for ${quote(path)}`);
       files.set(path, file);
     }
     return { commit, files };
   } catch (error) {
     connection.options.signal?.throwIfAborted();
     if (error instanceof EmergentError) throw error;
-    const fault = messageOf(error).replaceAll('\n', ' ');
+    const fault = visible(messageOf(error).slice(0, 300)); // it may quote the answer
     throw new HubError(`${id.repo}: ${host} does not respond like the Hub: ${fault}`, { unreachable: true });
   }
 }

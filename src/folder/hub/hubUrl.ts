@@ -45,9 +45,10 @@ export function parseHubPage(text: string, endpoint?: string): NamedModel | null
   if (url.username || url.password) fail('must not be used with a user name or password (set HF_TOKEN instead)');
   const segments = segmentsOf(url, endpoint) ?? fail('is not a page of the Hugging Face Hub');
   if (segments[0] === 'models') segments.shift();
-  const [account, repo, page, ...location] = segments;
-  if (account !== undefined && Object.hasOwn(OTHER_PAGES, account)) fail(`is ${OTHER_PAGES[account]}, not a model`);
-  if (repo === undefined) fail('does not name a model');
+  const [account, repo] = segments;
+  const [page, ...location] = segments.slice(2) as [string?, ...string[]];
+  if (segments.length > 0 && Object.hasOwn(OTHER_PAGES, account)) fail(`is ${OTHER_PAGES[account]}, not a model`);
+  if (segments.length < 2) fail('does not name a model');
   const at = repo.indexOf('@');
   const inName = at < 0 ? undefined : repo.slice(at + 1);
   const id = `${account}/${(at < 0 ? repo : repo.slice(0, at)).replace(/\.git$/, '')}`;

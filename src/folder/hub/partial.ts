@@ -69,7 +69,7 @@ function ownerOf(name: string, blob: string): string | null {
 /** Whether the owner released the file, or was a process of this machine that no longer runs. */
 function isGone(owner: string): boolean {
   if (owner === 'free') return true;
-  const [, host, pid] = /^(.+)-(\d+)-[0-9a-f]+$/.exec(owner) ?? [];
+  const [, host, pid] = (/^(.+)-(\d+)-[0-9a-f]+$/.exec(owner) ?? []) as (string | undefined)[];
   if (host?.slice(0, 40) !== HOST) return false;
   try {
     process.kill(Number(pid), 0);

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Agent as UndiciAgent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { InputError } from '../../../reference/lib/errors.js';
 
 /*
@@ -28,15 +28,16 @@ export async function fetchThroughProxies(): Promise<typeof fetch> {
   const agents = new Map<string, Dispatcher>();
   // without `proxyTunnel: false` even http goes through CONNECT, which most proxies allow for https only
   for (const url of Object.values(proxies.urls)) agents.set(url, new ProxyAgent({ uri: url, proxyTunnel: false }));
-  const dispatcher = (new Agent() as UndiciAgent).compose((direct) => (options, handler) => {
+  const dispatcher = new Agent().compose((direct) => (options, handler) => {
     const proxy = proxyFor(new URL(String(options.origin)), proxies);
-    return proxy === null ? direct(options, handler) : agents.get(proxy)!.dispatch(options, handler);
+    const agent = proxy === null ? undefined : agents.get(proxy);
+    return agent ? agent.dispatch(options, handler) : direct(options, handler);
   });
-  return (async (url: string, { headers, ...init }: RequestInit = {}) => {
-    // undici's types differ from those of its copy in Node
+  const send = (url: string, { headers, ...init }: RequestInit = {}): ReturnType<typeof undiciFetch> => {
     const options = { ...init, headers: [...new Headers(headers)], dispatcher } as Parameters<typeof undiciFetch>[1];
-    return (await undiciFetch(url, options)) as unknown as Response;
-  }) as typeof fetch;
+    return undiciFetch(url, options);
+  };
+  return send as unknown as typeof fetch; // undici's types differ from those of its copy in Node
 }
 
 /** The proxy to use for a URL; null for none. */
@@ -47,12 +48,12 @@ function proxyFor(url: URL, { urls, exceptions }: Proxies): string | null {
 
 /** Whether an entry of NO_PROXY covers a URL: `a.org` with its subdomains, `.a.org` without, `a.org:80`, `http://a.org`. */
 function isExcepted(url: URL, exception: string): boolean {
-  const [, scheme, rest] = /^(?:(\w+):\/\/)?(.*)$/.exec(exception.toLowerCase())!;
-  if (scheme !== undefined && scheme !== 'all' && `${scheme}:` !== url.protocol) return false;
+  const [, scheme = 'all', rest = ''] = /^(?:(\w+):\/\/)?(.*)$/.exec(exception.toLowerCase()) ?? [];
+  if (scheme !== 'all' && `${scheme}:` !== url.protocol) return false;
   const [, host, port] = isIPv6(rest) ? [rest, `[${rest}]`, ''] : /^(.*?)(?::(\d+))?$/.exec(rest)!;
   const defaultPort = url.protocol === 'https:' ? '443' : '80';
   if (port && port !== (url.port || defaultPort)) return false;
-  const isExact = scheme !== undefined || host === 'localhost' || isIPv4(host) || host.startsWith('[');
+  const isExact = exception.includes('://') || host === 'localhost' || isIPv4(host) || host.startsWith('[');
   if (isExact) return url.hostname === host;
   return url.hostname === host || url.hostname.endsWith(host.startsWith('.') ? host : `.${host}`);
 }

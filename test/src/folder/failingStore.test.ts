@@ -180,6 +180,11 @@ describe('a store that fails', () => {
   });
 });
 
+/** A function that resolves to a value. */
+function given<T>(value: T): () => Promise<T> {
+  return () => Promise.resolve(value);
+}
+
 describe('openStore', () => {
   const browser = globalThis as Record<string, unknown>;
   const NAMES = ['navigator', 'caches', 'FileSystemFileHandle'];
@@ -202,17 +207,14 @@ describe('openStore', () => {
     ['navigator.storage throws', insecure],
     ['getDirectory throws', () => ({ storage: { getDirectory: insecure } })],
     ['getDirectory rejects', () => ({ storage: { getDirectory: refusal } })],
-    [
-      'getDirectoryHandle rejects',
-      () => ({ storage: { getDirectory: async () => ({ getDirectoryHandle: refusal }) } }),
-    ],
+    ['getDirectoryHandle rejects', () => ({ storage: { getDirectory: given({ getDirectoryHandle: refusal }) } })],
   ];
   for (const [what, navigator] of ROOTS) {
     it(`takes the Cache API if ${what}, and nothing if that fails, too`, async () => {
       give('FileSystemFileHandle', asPrototype);
       give('navigator', navigator);
       const cache = { match: refusal, put: refusal, delete: refusal };
-      give('caches', () => ({ open: async () => cache }));
+      give('caches', () => ({ open: given(cache) }));
       assert.ok(await openStore());
       for (const caches of [insecure, () => ({ open: refusal }), () => ({ open: insecure }), () => undefined]) {
         give('caches', caches);
@@ -223,14 +225,15 @@ describe('openStore', () => {
 
   it('frees the copy of what could not be written', async () => {
     let aborted = 0;
-    const abort = (): Promise<void> => Promise.resolve(void aborted++);
-    const handle = { createWritable: async () => ({ write: refusal, close: refusal, abort }), getFile: refusal };
+    const abort = (): Promise<void> => {
+      aborted++;
+      return Promise.resolve();
+    };
+    const handle = { createWritable: given({ write: refusal, close: refusal, abort }), getFile: refusal };
     give('FileSystemFileHandle', asPrototype);
-    give('navigator', () => ({
-      storage: {
-        getDirectory: async () => ({ getDirectoryHandle: async () => ({ getFileHandle: async () => handle }) }),
-      },
-    }));
+    const folder = { getFileHandle: given(handle) };
+    const root = { getDirectoryHandle: given(folder) };
+    give('navigator', () => ({ storage: { getDirectory: given(root) } }));
     const store = (await openStore())!;
     await assert.rejects(store.put('x', new Blob(['x'])), DOMException);
     assert.equal(aborted, 1);

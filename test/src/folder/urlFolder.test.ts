@@ -34,7 +34,7 @@ function mapStore(): Store {
 }
 
 /** A model in two shards. */
-async function sharded(model: ReturnType<typeof tinyModel>): Promise<Files> {
+function sharded(model: ReturnType<typeof tinyModel>): Files {
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
   const files: Files = { 'config.json': encode(JSON.stringify(formatConfig(model.config))) };
   const tensors = Object.entries(namedTensors(model.weights));
@@ -42,7 +42,7 @@ async function sharded(model: ReturnType<typeof tinyModel>): Promise<Files> {
   for (const [n, part] of [tensors.slice(0, 5), tensors.slice(5)].entries()) {
     const name = `model-0000${n + 1}-of-00002.safetensors`;
     const pieces: Uint8Array[] = [];
-    for await (const piece of encodeSafetensors(Object.fromEntries(part))) pieces.push(piece.slice());
+    for (const piece of encodeSafetensors(Object.fromEntries(part))) pieces.push(piece.slice());
     files[name] = Buffer.concat(pieces);
     for (const [tensor] of part) map[tensor] = name;
   }
@@ -55,7 +55,7 @@ describe('a host that does not answer 404', () => {
   const model = tinyModel();
   before(async () => {
     await hub.open();
-    hub.commit('org/sharded', await sharded(model));
+    hub.commit('org/sharded', sharded(model));
   });
   after(() => hub.close());
   beforeEach(() => hub.reset());

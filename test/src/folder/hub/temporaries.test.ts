@@ -50,7 +50,7 @@ describe('temporaries of a download', () => {
     const handle = await open(join(here.home, 'any'), 'w');
     const prototype = Object.getPrototypeOf(handle) as FileHandle;
     await handle.close();
-    const { appendFile } = prototype;
+    const appendFile = prototype.appendFile; // eslint-disable-line @typescript-eslint/unbound-method -- called on handles below
     let room = 30_000;
     prototype.appendFile = async function (this: FileHandle, data, options) {
       room -= (data as Uint8Array).length;
