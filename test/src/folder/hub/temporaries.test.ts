@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, open, readdir, readFile, utimes, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { claimPartial, releasePartial } from '../../../../src/folder/hub/partial.js';
 import { HubError } from '../../../../src/lib/errors.js';
 import { noise } from '../../../support/arbitraries.js';
 import { sha256 } from '../../../support/hub.js';
@@ -36,14 +37,26 @@ describe('temporaries of a download', () => {
     assert.deepEqual(await leftovers(), []);
   });
 
-  it('never replace a longer one', async () => {
-    await fetchWeights(); // so that the folders exist
+  it('are given back after a failure', async () => {
     hub.fail(WEIGHTS, { times: Infinity, dropAfter: 0 });
-    await writeFile(blob(), '');
     await plant('free', 5000);
     await assert.rejects(fetchWeights(), HubError); // takes it over, gets nothing more, and gives it back
     assert.deepEqual(await leftovers(), [`${sha256(weights)}.free.incomplete`]);
     assert.equal((await readFile(`${blob()}.free.incomplete`)).length, 5000);
+  });
+
+  it('never replace a longer one that another process gives back', async () => {
+    for (const [ours, theirs] of [
+      [1000, 5000],
+      [5000, 1000],
+    ]) {
+      await plant('free', ours);
+      const mine = await claimPartial(blob());
+      await plant('free', theirs);
+      await releasePartial(mine, blob());
+      assert.deepEqual(await leftovers(), [`${sha256(weights)}.free.incomplete`]);
+      assert.equal((await readFile(`${blob()}.free.incomplete`)).length, 5000);
+    }
   });
 
   it('stay on a full disk: one line, and the next attempt resumes', async () => {
