@@ -53,9 +53,9 @@ function isLocal(settings: TokenizerSettings, config: unknown): boolean {
   const { model, normalizer, post_processor: postProcessor, added_tokens: added = [] } = settings;
   const { remove_space, do_lowercase_and_remove_accent } = config as Record<string, unknown>;
   if (model?.type !== 'BPE' && model?.type !== 'WordPiece') return false;
-  if (normalizer || remove_space || do_lowercase_and_remove_accent || model.fuse_unk) return false;
+  if ([normalizer, remove_space, do_lowercase_and_remove_accent, model.fuse_unk].some(Boolean)) return false;
   if (postProcessor && postProcessor.type !== 'ByteLevel') return false; // others add tokens at both ends
-  return !added.some(({ lstrip, rstrip }) => lstrip || rstrip);
+  return !added.some(({ lstrip, rstrip }) => [lstrip, rstrip].some(Boolean));
 }
 
 function hasSuffix(model: NonNullable<TokenizerSettings['model']>): boolean {

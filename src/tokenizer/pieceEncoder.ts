@@ -2,10 +2,10 @@ import { TokenizerError } from '../lib/errors.js';
 import type { IsCut } from './cuts.js';
 
 /**
- * The longest text that is encoded at once, in UTF-16 units, when it arrives in chunks. It takes about 0.5 GB and 10 s.
- * Prose has a cut every few characters; only unusual text or an unusual tokenizer comes near this limit.
+ * The longest text without a cut, in UTF-16 units, when the text arrives in chunks. It can take a minute and 1 GB. Prose has
+ * a cut every few characters; only unusual texts and tokenizers come near this limit.
  */
-const MAX_UNCUT = 2 ** 22;
+const MAX_UNCUT = 2 ** 21;
 
 /** Remember the ids of pieces up to this length; longer ones rarely recur. */
 const MAX_REMEMBERED_LENGTH = 32;
