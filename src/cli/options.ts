@@ -149,16 +149,6 @@ function downloadBar(): (file: string, done: number, total: number) => void {
   };
 }
 
-/** A text argument, or standard input for `-`, without the final newline that shells add. */
-export async function textArgument(text: string): Promise<string> {
-  if (text !== '-') return text;
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
-}
-
 /** @throws InputError if the file does not exist, cannot be read or is not JSON. */
 export async function requireJson(path: string): Promise<unknown> {
   return readJsonFile(path, InputError);

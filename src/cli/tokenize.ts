@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { addModelName, openModelFolderOf, textArgument, type ModelFlags } from './options.js';
+import { addModelName, openModelFolderOf, type ModelFlags } from './options.js';
 import { table } from './output.js';
+import { textArgument } from './textFile.js';
 
 export function tokenizeCommand(): Command {
   return addModelName(new Command('tokenize'))
