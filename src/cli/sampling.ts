@@ -82,7 +82,7 @@ export async function runGenerate(
   const speed = speedOf(made.times);
 
   if (flags.json) {
-    const stop = stopReason(made, flags.ignoreEos ? undefined : model.tokenizer.eosId);
+    const stop = stopReason(made, flags.ignoreEos ? [] : model.tokenizer.eosIds);
     const result = { prompt: read, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
     process.stdout.write(`${JSON.stringify(result)}\n`);
     return;
@@ -141,10 +141,11 @@ async function generate(
   return made;
 }
 
-/** Why generation stopped. `eosId` is undefined if no token ends the text. */
-function stopReason({ tokens, aborted }: Generation, eosId: number | undefined): 'aborted' | 'eos' | 'length' {
+/** Why generation stopped, given the tokens that end a text. */
+function stopReason({ tokens, aborted }: Generation, eosIds: readonly number[]): 'aborted' | 'eos' | 'length' {
   if (aborted) return 'aborted';
-  return eosId !== undefined && tokens.at(-1) === eosId ? 'eos' : 'length';
+  const last = tokens.at(-1);
+  return last !== undefined && eosIds.includes(last) ? 'eos' : 'length';
 }
 
 /** The time to the first token, prompt included, and the rate of the tokens after it. */
