@@ -38,6 +38,9 @@ const MAX_CAUSES = 4;
 /** Multiplications that the search for combinations may cost: some seconds. */
 const MAX_COST = 3e9;
 
+/** Multiplications that the search for single hypotheses may cost: some minutes. Beyond it, only the configuration is varied. */
+const MAX_SINGLE_COST = 1e11;
+
 /** An answer whose rms error is this many times the best one's fits only because the bound is wide. */
 const CLEARLY_WORSE = 4;
 
@@ -52,13 +55,13 @@ export async function explain(model: Model, golden: Golden, backend: string): Pr
   const search = new Search(model, golden);
   const causes: Cause[] = [];
   while (causes.length < MAX_CAUSES) {
-    const fault = search.mismatches()[0];
+    const fault = search.mismatches().at(0);
     const cause = fault && search.explain(fault);
     if (!cause) break;
     causes.push(cause);
   }
   if (causes.length === 0) return null;
-  const rest = search.mismatches()[0] ?? (await whole(model, golden, backend, search, causes));
+  const rest = search.mismatches().at(0) ?? (await whole(model, golden, backend, search, causes));
   return { causes, rest: rest ? { upTo: search.before(rest.name), name: rest.name, op: rest.op } : null };
 }
 
@@ -109,7 +112,7 @@ class Search {
 
   whole(): Row | null {
     if (this.random.size > 0) return null; // a pass cannot repeat random numbers
-    return new Recomputation(this.model, this.golden, this.assumed, null, false).mismatches()[0] ?? null;
+    return new Recomputation(this.model, this.golden, this.assumed, null, false).mismatches().at(0) ?? null;
   }
 
   /** Finds and assumes what explains a mismatch. */
@@ -129,7 +132,13 @@ class Search {
   private combinations(fault: Row, size: number): Combination[] {
     const suspects = this.current.suspects(fault.name);
     let single = this.assumptionsAbout(suspects);
-    if (size === 1) return single.map((it) => [it]);
+    if (size === 1) {
+      const all = [...single, ...this.inOneLayer(single, suspects)];
+      const isCheap = all.length * this.costOf(suspects) <= MAX_SINGLE_COST;
+      return (isCheap ? all : single.filter(({ hypothesis, role }) => hypothesis.change && role === null)).map((it) => [
+        it,
+      ]);
+    }
     if (size === 3) {
       if (!suspects.some(({ op }) => op === 'rope' || op === 'softmax' || op === 'attention')) return [];
       single = single.filter((it) => it.role === null && ATTENTION_KINDS.includes(it.hypothesis.kind));
@@ -152,9 +161,18 @@ class Search {
       const reached = suspects.filter((node) => concerns(general, node));
       if (reached.length === 0) return [];
       const roles = hypothesis.perRole ? [...new Set(reached.map(({ name }) => roleOf(name)))] : [];
+      if (hypothesis.perRole && reached.some(({ name }) => name !== roleOf(name))) roles.push('blocks');
       const particular = roles.map((role) => ({ hypothesis, role, layer: null }));
       return hypothesis.change || !hypothesis.perRole ? [general, ...particular] : [...particular, general];
     });
+  }
+
+  /** The assumptions about one activation, for each layer alone, if several layers may be at fault. */
+  private inOneLayer(single: readonly Assumption[], suspects: readonly GraphNode[]): Assumption[] {
+    const layers = new Set(suspects.filter(({ name }) => name.startsWith('layers.')).map(({ layer }) => layer));
+    if (layers.size < 2) return [];
+    const particular = single.filter(({ role }) => role !== null && role !== 'blocks' && MODULES[role]);
+    return particular.flatMap((it) => [...layers].map((layer) => ({ ...it, layer })));
   }
 
   private isUsual({ change, choices }: Hypothesis): boolean {
@@ -179,17 +197,23 @@ class Search {
     const { layer } = this.current.nodes.get(fault.name)!;
     const isRepeated = this.model.config.nLayer > 1 && fault.name.startsWith('layers.');
     const scoped = agreeing.flatMap((all) =>
-      isRepeated && all.every(({ hypothesis }) => !hypothesis.change?.normPosition)
+      isRepeated && all.every((it) => it.layer === null && !it.hypothesis.change?.normPosition)
         ? [all, all.map((it) => ({ ...it, layer }))]
         : [all],
     );
+    const before = new Set(this.mismatches().map(({ name }) => name));
     const rated = scoped.map((combination) => {
       const tried = this.with(combination);
-      const left = tried.mismatches().filter(({ name }) => !this.random.has(name)).length;
-      return { combination, left, rms: tried.row(fault.name).difference?.rms ?? Infinity };
+      const names = tried.mismatches().map(({ name }) => name);
+      const left = names.filter((name) => !this.random.has(name));
+      const broken = left.filter((name) => !before.has(name)); // a hypothesis that reaches too far
+      const rms = tried.row(fault.name).difference?.rms ?? Infinity;
+      return { combination, left: left.length, broken: broken.length, rms };
     });
-    const fewest = Math.min(...rated.map(({ left }) => left));
-    const best = rated.filter(({ left }) => left === fewest);
+    const leastBroken = Math.min(...rated.map(({ broken }) => broken));
+    const sound = rated.filter(({ broken }) => broken === leastBroken);
+    const fewest = Math.min(...sound.map(({ left }) => left));
+    const best = sound.filter(({ left }) => left === fewest);
     const rms = Math.min(...best.map((it) => it.rms));
     const equal = best.filter((it) => it.rms <= CLEARLY_WORSE * rms);
     const distinct = equal.filter(
@@ -212,9 +236,11 @@ class Search {
   private placeOf({ hypothesis, role, layer }: Assumption): Place {
     const L = this.model.config.nLayer;
     const at = layer === null ? '' : `layers.${layer}`;
-    if (role === null) {
+    const isOfBlocks = role === 'blocks';
+    if (role === null || isOfBlocks) {
       const all = hypothesis.ops.includes('layerNorm') ? 'every norm' : 'every linear layer';
-      return { everywhere: layer === null, name: layer === null ? all : hypothesis.perRole ? `${all} of ${at}` : at };
+      const where = layer !== null ? ` in ${at}` : isOfBlocks ? ' of the blocks' : '';
+      return { everywhere: layer === null, name: hypothesis.perRole ? all + where : at };
     }
     const module = MODULES[role] ?? role;
     const isOutside = role === 'logits' || role === 'final_norm';
@@ -225,7 +251,7 @@ class Search {
 
   /** Dropout is random, so what it made is taken from the file. */
   private findDropout(fault: Row): Cause | null {
-    const found = [fault, ...this.mismatches()].flatMap(({ name }) => {
+    const found = this.mismatches().flatMap(({ name }) => {
       const node = this.current.nodes.get(name)!;
       if (this.current.suspects(name).length > 1) return [];
       const { data, shape } = this.golden.tensors.get(name)!;
@@ -237,8 +263,8 @@ class Search {
     if (found[0]?.name !== fault.name) return null;
     const same = found.filter(({ name, p }) => p === found[0].p && roleOf(name) === roleOf(fault.name));
     for (const { name } of same) this.random.add(name);
-    const more = same.length > 2 ? ' and its like in other layers' : '';
-    const words = `dropout of p = ${found[0].p} was left on at ${fault.name}${more}, which is not reproducible from these weights`;
+    const names = same.map(({ name }) => name).join(', ');
+    const words = `dropout of p = ${found[0].p} was left on at ${names}, which is not reproducible from these weights`;
     return { answers: [{ words, change: null }] };
   }
 }

@@ -27,7 +27,7 @@ import { compareRow, type Row } from './verify.js';
 /** A hypothesis and where it holds. */
 export interface Assumption {
   hypothesis: Hypothesis;
-  /** The activations within a layer that it concerns; null for all of its ops. */
+  /** The activation within a layer that it concerns, `blocks` for all in layers, null for all of its ops. */
   role: string | null;
   /** null for every layer */
   layer: number | null;
@@ -142,7 +142,7 @@ export class Recomputation {
       return embedding(golden.header.tokens, choices.rounded ? round(table, choices.rounded) : table);
     }
     if (op === 'add') return this.residual(node, choices);
-    const [x, y, z] = node.inputs.map((input) => this.input(input));
+    const [x, y, z] = node.inputs.map((input) => this.input(input)) as [Tensor, Tensor, Tensor?];
     if (op === 'repeatInterleave') return choices.expand ? tile(x, C / E) : repeatInterleave(x, C / E);
     if (op === 'layerNorm') {
       const source = choices.weightsOf?.[role] ?? role;
@@ -184,7 +184,7 @@ export function concerns({ hypothesis, role, layer }: Assumption, node: GraphNod
   const name = roleOf(node.name);
   return (
     hypothesis.ops.includes(node.op) &&
-    (role === null || role === name) &&
+    (role === null || role === name || (role === 'blocks' && name !== node.name)) &&
     (hypothesis.roles?.includes(name) ?? true) &&
     (layer === null || layer === node.layer)
   );

@@ -2,7 +2,7 @@ import { configKey } from '../checkpoint/config.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { show } from '../../reference/lib/tensor.js';
 import { unravel } from './compare.js';
-import type { Answer, Cause, Explanation } from './explain.js';
+import type { Cause, Explanation } from './explain.js';
 import type { Row, VerifyReport } from './verify.js';
 
 /** A change of the configuration in the spelling of config.json. */
