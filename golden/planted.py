@@ -279,6 +279,11 @@ BUGS = {
     "residual from the norm": bug(during=[block(add_ffn=lambda x, normed, y: normed + y)]),
     "bias of q": bug(change=in_every_block(drop_bias("self_attn.q_proj"))),
     "bias of one ffn.0": bug(change=drop_bias("transformer_layers.1.ffn.0")),
+    "biases of q, v, ffn.0 and ffn.2": bug(
+        change=lambda model: [
+            in_every_block(drop_bias(path))(model) for path in ("self_attn.q_proj", "self_attn.v_proj", "ffn.0", "ffn.2")
+        ]
+    ),
     "bias of the head": bug(change=drop_bias("lm_head")),
     "tiled codes": bug(during=[tiled()]),
     "q and k swapped": bug(change=swap("self_attn.q_proj", "self_attn.k_proj")),

@@ -154,8 +154,7 @@ class Search {
   }
 
   private assumptionsAbout(suspects: readonly GraphNode[]): Assumption[] {
-    const taken = new Set(this.assumed.map(({ hypothesis }) => hypothesis));
-    return HYPOTHESES.filter((it) => !taken.has(it) && !this.isUsual(it)).flatMap((hypothesis) => {
+    return HYPOTHESES.filter((it) => !this.isUsual(it)).flatMap((hypothesis) => {
       if (hypothesis.change?.normPosition) return [{ hypothesis, role: null, layer: null }];
       const general = { hypothesis, role: null, layer: null };
       const reached = suspects.filter((node) => concerns(general, node));
