@@ -17,6 +17,7 @@ from constants import EMBEDDING_WIDTHS
 from outputs import BadInput
 
 GOLDEN = Path(__file__).resolve().parent
+PLANTED = GOLDEN / "fixtures-planted"
 HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 
 
@@ -51,6 +52,8 @@ def parse(argv):
     record.add_argument("--out", type=path, required=True, metavar="FILE", help="golden file to write")
     check = add("check", "compute the fixtures again and compare them", run_check, check_check)
     check.add_argument("--fixtures", type=path, default=GOLDEN / "fixtures", help="folder of the fixtures")
+    planted = "plant bugs in the PyTorch model and record them in golden/fixtures-planted"
+    add("planted", planted, run_planted, check_planted)
     add("check-hf", "prove `record` on golden/standin", run_check_hf)
     demo = add("train-demo", "train the demo model", run_train_demo, check_train_demo)
     add_out(demo, GOLDEN.parent / "models/demo")
@@ -153,6 +156,17 @@ def run_check(arguments):
     from check import check
 
     check(arguments.fixtures)
+
+
+def check_planted(arguments):
+    outputs.check_folder(PLANTED, outputs.planted_fault)
+
+
+def run_planted(arguments):
+    from planted import export_planted
+
+    with outputs.replacing_folder(PLANTED) as new:
+        export_planted(new)
 
 
 def run_check_hf(arguments):

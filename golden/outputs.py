@@ -7,6 +7,7 @@ loses nothing. Imports no package, so that outputs are checked before PyTorch is
 import itertools
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,17 @@ def conventions_fault(folder):
         return "it holds no model of train-conventions"
     files = {f"{name}/{file}" for name in names for file in ("config.json", "model.safetensors")}
     return foreign_file_fault(folder, lambda name: name in files or name == "text.txt")
+
+
+def planted_fault(folder):
+    """Why a folder does not consist of the files of planted.py alone, or None."""
+    if read_json(folder / "config.json").get("model_type") != "planted":
+        return "its config.json is not that of the planted model"
+
+    def is_own(name):
+        return name in ("config.json", "model.safetensors") or re.fullmatch(r"truth/[A-Za-z0-9-]+\.safetensors", name)
+
+    return foreign_file_fault(folder, is_own)
 
 
 def demo_fault(folder):

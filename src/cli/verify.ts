@@ -5,7 +5,7 @@ import { explain } from '../verify/explain.js';
 import { checkWeights } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';
 import { renderHtml } from '../verify/html.js';
-import { cells, COLUMNS, describeChange, summarize } from '../verify/report.js';
+import { cells, COLUMNS, describeExplanation, summarize } from '../verify/report.js';
 import { verify } from '../verify/verify.js';
 import {
   addBackendOption,
@@ -54,7 +54,7 @@ Examples:
       if (flags.html !== undefined) await writePage(flags.html, renderHtml(report, explanation));
       if (flags.json) {
         const { rows, first, backend, precision, notCompared } = report;
-        const explained = explanation && describeChange(explanation);
+        const explained = explanation && describeExplanation(explanation);
         const header = { ...golden.header, float32_distance: undefined };
         process.stdout.write(
           `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, notCompared, rows })}\n`,

@@ -1,5 +1,5 @@
-import type { ModelConfig } from '../../reference/lib/config.js';
 import { escapeHtml, page } from '../lib/html.js';
+import type { Explanation } from './explain.js';
 import { cells, COLUMNS, summarize } from './report.js';
 import type { Row, VerifyReport } from './verify.js';
 
@@ -7,7 +7,7 @@ import type { Row, VerifyReport } from './verify.js';
  * Renders a report as one self-contained page without scripts: a logarithmic chart of the errors with the bounds and the
  * errors of PyTorch float32, a heat map of the worst activation, and the table.
  */
-export function renderHtml(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
+export function renderHtml(report: VerifyReport, explanation: Explanation | null): string {
   const { rows, golden, worst } = report;
   const title = `${report.first ? report.first.status : 'OK'}: ${golden.name}`;
   const style = `pre { border-left: 4px solid ${report.first ? '#c62828' : '#2e7d32'}; }

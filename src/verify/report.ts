@@ -2,6 +2,7 @@ import { configKey } from '../checkpoint/config.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { show } from '../../reference/lib/tensor.js';
 import { unravel } from './compare.js';
+import type { Cause, Explanation } from './explain.js';
 import type { Row, VerifyReport } from './verify.js';
 
 /** A change of the configuration in the spelling of config.json. */
@@ -11,15 +12,46 @@ export function describeChange(change: Partial<ModelConfig>): string {
     .join(', ');
 }
 
+/** What was found, in words or as a change of the configuration. */
+export function describeExplanation({ causes, rest }: Explanation): string {
+  const found = describeCauses(causes);
+  return rest ? `${found}; with that everything agrees${describeRest(rest)}` : found;
+}
+
+function describeCauses(causes: readonly Cause[]): string {
+  if (!isChange(causes)) return causes.map(describeCause).join('; ');
+  return causes.map(({ answers }) => answers.map(({ change }) => describeChange(change!)).join(' or ')).join(', ');
+}
+
+function isChange(causes: readonly Cause[]): boolean {
+  return causes.every(({ answers }) => answers.every(({ change }) => change !== null));
+}
+
+function describeCause({ answers }: Cause): string {
+  const words = answers.map(({ words }) => words);
+  return words.length === 1 ? words[0] : `either ${words.join(' or ')}`;
+}
+
+function describeRest({ upTo, name, op }: NonNullable<Explanation['rest']>): string {
+  return `${upTo === null ? '' : ` up to ${upTo}`}, then the next mismatch is ${name} (${op})`;
+}
+
+/** The line of the summary that names the cause. */
+function explained({ causes, rest }: Explanation): string {
+  const found = describeCauses(causes);
+  const agrees = `everything agrees${rest ? describeRest(rest) : ''}`;
+  return isChange(causes) ? `explained: with ${found} ${agrees}` : `explained: ${found}; with that ${agrees}`;
+}
+
 /** Summarizes a report in a few lines. */
-export function summarize(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
+export function summarize(report: VerifyReport, explanation: Explanation | null): string {
   const { backend, notCompared } = report;
   const verdict = summarizeRows(report, explanation);
   if (notCompared.length === 0) return verdict;
   return `not compared: ${notCompared.length} attn_weights, which ${backend} cannot trace (reference can)\n${verdict}`;
 }
 
-function summarizeRows(report: VerifyReport, explanation: Partial<ModelConfig> | null): string {
+function summarizeRows(report: VerifyReport, explanation: Explanation | null): string {
   const { golden, backend, rows, first, worst } = report;
   const against = `${golden.header.producer} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
   if (!first) {
@@ -39,8 +71,9 @@ function summarizeRows(report: VerifyReport, explanation: Partial<ModelConfig> |
   }
   lines.push(
     explanation
-      ? `explained: with ${describeChange(explanation)} everything agrees`
-      : 'no single change of rotary pairing, GELU, norm placement, eps or theta makes it agree',
+      ? explained(explanation)
+      : 'not explained: no known change of conventions, biases or weights makes it agree; ' +
+          'the file may not be reproducible from these weights',
   );
   return lines.join('\n');
 }

@@ -99,7 +99,8 @@ export async function verify(
   return { golden, backend, precision, rows, notCompared, first, worst: worst! };
 }
 
-function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
+/** Compares one activation with its truth. */
+export function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
   const common = { name, op, shape: actual.shape, bound, origin: null };
   if (show(actual.shape) !== show(truth.shape)) {
     return { ...common, status: 'SHAPE', share: Infinity, difference: null, ours: NaN, truth: NaN };
