@@ -5,6 +5,7 @@
 import { keptFolder } from './folder/keptFolder.js';
 import { openStore } from './folder/store.js';
 import type { LoadOptions } from './checkpoint/readModel.js';
+import { requireKnownOptions } from './lib/options.js';
 import { urlFolder, type UrlFolderOptions } from './folder/urlFolder.js';
 import { readLanguageModel, type LanguageModel } from './languageModel.js';
 
@@ -18,14 +19,26 @@ export interface UrlLoadOptions extends UrlFolderOptions, Pick<LoadOptions, 'dty
   keep?: boolean | undefined;
 }
 
+/** Every name in {@link UrlLoadOptions}. */
+const LOAD_OPTIONS: readonly string[] = Object.keys({
+  backend: true,
+  dtype: true,
+  tensorMap: true,
+  keep: true,
+  onProgress: true,
+  signal: true,
+} satisfies Record<keyof UrlLoadOptions, true>);
+
 /**
  * Loads a model folder by URL: `config.json`, `tokenizer.json`, `model.safetensors` or its shards.
  *
  * @param url the folder; in a browser it may be relative to the page. For a model on the Hugging Face Hub, use
  *   `hubUrl('org/name')`.
+ * @throws InputError for an unknown option.
  * @throws CheckpointError, ConfigError or TokenizerError with a one-line message that names the file and the fault.
  */
 export async function load(url: string | URL, options: UrlLoadOptions = {}): Promise<LanguageModel> {
+  requireKnownOptions(options, LOAD_OPTIONS);
   const { keep } = options;
   const store = keep ? await openStore() : null;
   const folder = store ? keptFolder(url, store, options) : urlFolder(url, options);

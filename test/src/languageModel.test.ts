@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { DeviceError } from '../../accel/errors.js';
+import { forward } from '../../reference/index.js';
 import { InputError } from '../../reference/lib/errors.js';
+import { openSession } from '../../src/backend.js';
+import { calibrate } from '../../src/calibrate.js';
 import { askPrompt, LanguageModel, type GenerateTextOptions } from '../../src/languageModel.js';
+import { logitLens, positions } from '../../src/lens.js';
 import { load } from '../../src/load.js';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.js';
 
@@ -61,4 +66,151 @@ describe('languageModel', () => {
   it('refuses an empty prompt', async () => {
     await assert.rejects(pieces(''), InputError);
   });
+
+  it('aborts with the reason of the signal', async () => {
+    const abort = new AbortController();
+    const reason = new Error('enough');
+    await assert.rejects(
+      pieces('Question:', { signal: abort.signal, onToken: () => abort.abort(reason) }),
+      (error: unknown) => error === reason,
+    );
+  });
+
+  describe('after dispose()', () => {
+    for (const backend of ['reference', 'simd']) {
+      it(`neither generates nor opens sessions, on ${backend}`, async () => {
+        const model = await load(undefined, { backend });
+        await model.generate('Hi', { maxNewTokens: 1 }).next();
+        await model.dispose();
+        await model.dispose();
+        await assert.rejects(model.generate('Hi').next(), isDisposed);
+        await assert.rejects(model.openSession(), isDisposed);
+        await assert.rejects(model.openSession('reference'), isDisposed);
+      });
+
+      it(`a running generation ends with an error, on ${backend}`, async () => {
+        const model = await load(undefined, { backend });
+        const ids: number[] = [];
+        await assert.rejects(
+          async () => {
+            const options = { ignoreEos: true, maxNewTokens: 1000, onToken: (id: number) => ids.push(id) };
+            for await (const piece of model.generate('Question:', options)) {
+              assert.ok(piece.length > 0);
+              if (ids.length >= 3) await model.dispose();
+            }
+          },
+          (error: unknown) => error instanceof InputError || error instanceof DeviceError,
+        );
+        assert.ok(ids.length < 10, 'at its next step');
+      });
+    }
+
+    it('a generation that was opening its backend ends with an error', async () => {
+      const model = await load(undefined, { backend: 'simd' });
+      const first = model.generate('Hi').next();
+      await model.dispose();
+      await assert.rejects(first, (error: unknown) => error instanceof InputError || error instanceof DeviceError);
+    });
+
+    it('also if a backend could not be opened', async () => {
+      const model = await load();
+      await assert.rejects(model.openSession('toaster'), InputError);
+      const refused = assert.rejects(model.openSession('gpu:none'));
+      await model.dispose();
+      await refused;
+    });
+
+    function isDisposed(error: unknown): boolean {
+      assert.ok(error instanceof InputError);
+      assert.equal(error.message, 'the model has been disposed');
+      return true;
+    }
+  });
+
+  // What TypeScript would not let pass, and plain JavaScript does.
+  const wrong: [string, (model: LanguageModel) => Promise<unknown>, RegExp][] = [
+    [
+      'a misspelled option',
+      (m) => m.generate('Hi', { temprature: 1 } as object).next(),
+      /^unknown option 'temprature'; choose from: .*ignoreEos.*temperature/,
+    ],
+    [
+      'an option of generateIds',
+      (m) => m.generate('Hi', { stopIds: [1] } as object).next(),
+      /^unknown option 'stopIds'/,
+    ],
+    [
+      'an option in another style',
+      (m) => m.generate('Hi', { max_new_tokens: 1 } as object).next(),
+      /^unknown option 'max_new_tokens'/,
+    ],
+    ['options that are none', (m) => m.generate('Hi', 3 as never).next(), /^options must be an object, got 3$/],
+    [
+      'a number in quotes',
+      (m) => m.generate('Hi', { maxNewTokens: '3' as never }).next(),
+      /^the number of new tokens must be .*, got '3'$/,
+    ],
+    [
+      'a callback that is none',
+      (m) => m.generate('Hi', { onToken: 'x' as never }).next(),
+      /^onToken must be a function, got 'x'$/,
+    ],
+    [
+      'a prompt that is none',
+      (m) => m.generate({ prompt: 'Hi' } as never).next(),
+      /^the prompt must be a string or a list of token ids, got an object$/,
+    ],
+    [
+      'a prompt that is missing',
+      (m) => m.generate(undefined as never).next(),
+      /^the prompt must be .*, got undefined$/,
+    ],
+    [
+      'options for openSession',
+      (m) => m.openSession({ backend: 'simd' } as never),
+      /^the backend must be a name such as 'simd', got an object$/,
+    ],
+    [
+      'a misspelled option of load',
+      () => load(undefined, { dtpye: 'int8' } as object),
+      /^unknown option 'dtpye'; choose from: .*dtype/,
+    ],
+    [
+      'options as the first argument of load',
+      () => load({ backend: 'simd' } as never),
+      /^the model must be a folder or an id on the Hub, got an object$/,
+    ],
+    [
+      'a model for logits',
+      (m) => Promise.resolve().then(() => forward([1], m as never)),
+      /^expected a Model; this object has one: pass its \.model$/,
+    ],
+    [
+      'a model for a session',
+      (m) => openSession(m as never, 'reference'),
+      /^expected a Model; this object has one: pass its \.model$/,
+    ],
+    ['a model for calibrate', (m) => calibrate(m as never, [1, 2]), /pass its \.model$/],
+    ['a model for logitLens', (m) => logitLens(m as never, [1]), /pass its \.model$/],
+    ['a model for positions', (m) => positions(m as never, ['a', 'b'], () => [1]), /pass its \.model$/],
+    [
+      'no model at all',
+      () => Promise.resolve().then(() => forward([1], undefined as never)),
+      /^expected a Model; pass \{ config, weights \}$/,
+    ],
+    [
+      'weights without a config',
+      () => Promise.resolve().then(() => forward([1], { weights: {} } as never)),
+      /^expected a Model; pass/,
+    ],
+  ];
+  for (const [what, call, message] of wrong) {
+    it(`refuses ${what}`, async () => {
+      await assert.rejects(call(demo), (error: unknown) => {
+        assert.ok(error instanceof InputError, String(error));
+        assert.match(error.message, message);
+        return true;
+      });
+    });
+  }
 });
