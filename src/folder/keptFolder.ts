@@ -95,10 +95,15 @@ async function downloadAgain(lost: KeptParts, wanted: Wanted): Promise<ByteSourc
 /** Whether the store has the whole file, in the version that the server has as far as we can find out. */
 async function isCurrent(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<boolean> {
   if (!parts.isComplete) return false;
-  if (/\/resolve\/[0-9a-f]{40}\//.test(path)) return true; // files of a Hub commit never change
+  if (isOfCommit(path)) return true;
   const response = await requestHead(path, signal);
   if (!response || isWebPage(response)) return true; // a web page comes from a network that wants a login
   return response.ok ? isSameVersion(response, parts) : response.status !== 404;
+}
+
+/** Whether a URL is of a commit on the Hub, whose files never change. */
+function isOfCommit(path: string): boolean {
+  return /\/resolve\/[0-9a-f]{40}\//.test(path);
 }
 
 /** Asks for the headers of a file; null if the server cannot be reached in time. */
@@ -123,6 +128,7 @@ async function requestHead(path: string, signal: AbortSignal | undefined): Promi
 async function download(parts: KeptParts, wanted: Wanted): Promise<boolean> {
   const { path } = wanted;
   const { firstWait = 500 } = wanted.options;
+  if (parts.version === ABSENT && isOfCommit(path)) return false;
   let furthest = parts.length;
   let fault = '';
   for (let failures = 0; failures < MAX_TRIES;) {
@@ -158,7 +164,10 @@ async function attempt(parts: KeptParts, { file, path, absence, options }: Wante
   if (!response.ok && !isPastEnd) {
     await cancelBody(response);
     const fault = `cannot be read: HTTP ${response.status}`;
-    if (TRANSIENT_STATUSES.includes(response.status)) return { fault: `${fault}, ${MAX_TRIES} times in a row` };
+    if (TRANSIENT_STATUSES.includes(response.status)) {
+      // what an earlier visit found out stands while the server cannot say
+      return parts.version === ABSENT ? 'absent' : { fault: `${fault}, ${MAX_TRIES} times in a row` };
+    }
     throw new CheckpointError(`${path} ${fault}`);
   }
   const from = parts.length;

@@ -160,6 +160,7 @@ describe('package', () => {
     const kilobytes = Object.entries(sizes).map(([part, size]) => `${part} ${(size / 1e3).toFixed(0)} kB`);
     const packed = ((await stat(tarball)).size / 1e3).toFixed(0);
     console.log(`      ${files.length} files, ${kilobytes.join(', ')}; the tarball ${packed} kB`);
-    assert.ok(sizes.code < 800e3 && sizes.documents < 400e3);
+    // code: 130 kB of kernels, and 100 kB each for verdicts and for checks of what others write
+    assert.ok(sizes.code < 1000e3 && sizes.documents < 450e3);
   });
 });

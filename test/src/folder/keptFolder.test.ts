@@ -64,6 +64,10 @@ describe('kept folder', () => {
   it('works offline, and remembers that a file does not exist', async () => {
     await read();
     assert.equal(await folder().open('nothing.json'), null);
+    hub.fail('', { times: Infinity, status: 503 });
+    assert.equal(await folder().open('nothing.json'), null);
+    await assert.rejects(folder().open('never seen.json'), /HTTP 503, 5 times in a row$/);
+    hub.reset();
     await hub.close();
     assert.deepEqual(await read(), Buffer.from(file));
     assert.equal(await folder().open('nothing.json'), null);
@@ -74,8 +78,10 @@ describe('kept folder', () => {
   it('never requests a file of a commit twice', async () => {
     const kept = folder(commit);
     assert.deepEqual(await readAll(kept, URL_END), Buffer.from(file));
+    assert.equal(await kept.open('nothing.json'), null);
     hub.seen.length = 0;
     assert.deepEqual(await readAll(kept, URL_END), Buffer.from(file));
+    assert.equal(await kept.open('nothing.json'), null);
     assert.deepEqual(hub.seen, []);
   });
 
