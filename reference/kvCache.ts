@@ -3,11 +3,11 @@ import { rows, tensor, type Tensor } from './lib/tensor.js';
 
 /**
  * The keys and values of all tokens so far, for every layer. A token's key and value never change, because it cannot see
- * the tokens after it. Keeping them saves running the whole sequence again for each new token.
+ * the tokens after it. Keeping them saves running the whole sequence again for each new token. The memory grows with use.
  *
  * @example Token 1 of the example of attention, computed alone: T = 1, S = 2.
  * ```ts
- * const cache = new KvCache({ nLayer: 1, blockSize: 4, dModel: 1 });
+ * const cache = new KvCache({ nLayer: 1, dModel: 1 });
  * cache.append(0, matrix([[0]]), matrix([[4]])); // layer 0, token 0
  * cache.advance(1);
  * const [keys, values] = cache.append(0, matrix([[1]]), matrix([[8]])); // token 1
@@ -18,12 +18,12 @@ import { rows, tensor, type Tensor } from './lib/tensor.js';
 export class KvCache {
   /** Number of tokens held. */
   length = 0;
-  readonly #keys: Tensor[]; // L of [block_size, C]
+  readonly #keys: Tensor[]; // L of [capacity, C]
   readonly #values: Tensor[];
 
-  constructor({ nLayer: L, blockSize, dModel: C }: Pick<ModelConfig, 'nLayer' | 'blockSize' | 'dModel'>) {
-    this.#keys = Array.from({ length: L }, () => tensor([blockSize, C]));
-    this.#values = Array.from({ length: L }, () => tensor([blockSize, C]));
+  constructor({ nLayer: L, dModel: C }: Pick<ModelConfig, 'nLayer' | 'dModel'>) {
+    this.#keys = Array.from({ length: L }, () => tensor([0, C]));
+    this.#values = Array.from({ length: L }, () => tensor([0, C]));
   }
 
   /**
@@ -35,13 +35,27 @@ export class KvCache {
    */
   append(layer: number, k: Tensor, v: Tensor): [k: Tensor, v: Tensor] {
     const [T, C] = k.shape;
-    this.#keys[layer].data.set(k.data, this.length * C);
-    this.#values[layer].data.set(v.data, this.length * C);
-    return [rows(this.#keys[layer], 0, this.length + T), rows(this.#values[layer], 0, this.length + T)];
+    const S = this.length + T;
+    const keys = withCapacity(this.#keys[layer], S);
+    const values = withCapacity(this.#values[layer], S);
+    keys.data.set(k.data, this.length * C);
+    values.data.set(v.data, this.length * C);
+    this.#keys[layer] = keys;
+    this.#values[layer] = values;
+    return [rows(keys, 0, S), rows(values, 0, S)];
   }
 
   /** Counts T tokens as held, once every layer has stored them. */
   advance(T: number): void {
     this.length += T;
   }
+}
+
+/** A matrix with at least this many rows: itself, or a copy twice as long. */
+function withCapacity(x: Tensor, capacity: number): Tensor {
+  const [held, C] = x.shape;
+  if (held >= capacity) return x;
+  const grown = tensor([Math.max(capacity, 2 * held), C]);
+  grown.data.set(x.data);
+  return grown;
 }

@@ -50,7 +50,10 @@ export async function measureSpeed(
   const session = backend.openSession();
   const speed: Speed = { prefill_tok_s: {}, decode_ms: {} };
   let done = 0;
-  const advance = (count: number): void => onProgress?.((done += count), total);
+  const advance = (count: number): void => {
+    done += count;
+    onProgress?.(done, total);
+  };
   try {
     await read(session, tokens.slice(0, 5)); // a chunk of four tokens and a single one
     for (const length of lengths) {

@@ -1,6 +1,7 @@
 import type { Session } from './backend.js';
 import { InputError } from '../reference/lib/errors.js';
-import { createSampler, type SampleOptions } from './sample.js';
+import { requireKnownOptions, requireOption } from './lib/options.js';
+import { createSampler, SAMPLE_OPTIONS, type SampleOptions } from './sample.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 
 export interface GenerateOptions extends SampleOptions {
@@ -8,9 +9,17 @@ export interface GenerateOptions extends SampleOptions {
   maxNewTokens?: number | undefined;
   /** Tokens that end the text. They are yielded as well. */
   stopIds?: readonly number[] | undefined;
-  /** Ends generation between two tokens, without an error. */
+  /** Aborts between two chunks of the prompt or two tokens: the generator then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
+
+const GENERATE_OPTIONS: readonly string[] = [
+  ...Object.keys({ maxNewTokens: true, stopIds: true, signal: true } satisfies Record<
+    Exclude<keyof GenerateOptions, keyof SampleOptions>,
+    true
+  >),
+  ...SAMPLE_OPTIONS,
+];
 
 /**
  * Continues a sequence of tokens, yielding each new one as soon as it is known.
@@ -19,26 +28,32 @@ export interface GenerateOptions extends SampleOptions {
  * positions and lose their oldest context, so the cache is useless and each further token costs a full pass.
  *
  * @param session is reset first
- * @throws InputError for an empty prompt, an id outside the vocabulary or an option out of range.
+ * @throws InputError for an empty prompt, an id outside the vocabulary, an unknown option or one out of range; the signal's
+ *   reason if it is aborted before the last token.
  */
 export async function* generateIds(
   session: Session,
   { blockSize }: ModelConfig,
   prompt: readonly number[],
-  { maxNewTokens = 128, stopIds = [], signal, ...sampling }: GenerateOptions = {},
+  options: GenerateOptions = {},
 ): AsyncGenerator<number, void, undefined> {
-  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0) {
-    throw new InputError(`the number of new tokens must be an integer of at least 0, got ${maxNewTokens}`);
-  }
+  requireKnownOptions(options, GENERATE_OPTIONS);
+  const { maxNewTokens = 128, stopIds = [], signal, ...sampling } = options;
+  requireOption(
+    Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 0,
+    'the number of new tokens',
+    'an integer of at least 0',
+    maxNewTokens,
+  );
   if (prompt.length === 0) throw new InputError('the prompt is empty: the model needs at least one token');
   const sample = createSampler(sampling);
   const ids = [...prompt];
+  signal?.throwIfAborted();
 
   session.reset();
   let unseen = ids.slice(-blockSize);
   for (let n = 0; n < maxNewTokens; n++) {
     const logits = await lastLogits(session, unseen, signal);
-    if (!logits) return;
     const id = sample(logits, ids);
     ids.push(id);
     yield id;
@@ -52,17 +67,18 @@ export async function* generateIds(
   }
 }
 
-/** Runs tokens through the session chunk by chunk. Returns null if the signal aborts. */
+/** Runs tokens through the session chunk by chunk. */
 async function lastLogits(
   session: Session,
   ids: readonly number[],
   signal: AbortSignal | undefined,
-): Promise<Float32Array | null> {
-  let logits: Float32Array | null = null;
+): Promise<Float32Array> {
+  let logits: Float32Array = new Float32Array(0);
   for (let start = 0; start < ids.length; start += session.chunk) {
     await yieldToEventLoop();
-    if (signal?.aborted) return null;
+    signal?.throwIfAborted();
     logits = (await session.forward(ids.slice(start, start + session.chunk))).data;
+    signal?.throwIfAborted(); // a device may have computed for long
   }
   return logits;
 }

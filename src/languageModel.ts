@@ -79,8 +79,7 @@ export class LanguageModel {
     options: GenerateTextOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     const { ignoreEos = false, backend, onToken, ...rest } = options;
-    const { eosId } = this.tokenizer;
-    const stopIds = ignoreEos || eosId === undefined ? [] : [eosId];
+    const stopIds = ignoreEos ? [] : this.tokenizer.eosIds;
     const promptIds = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : prompt;
     const text = new TextStream(this.tokenizer);
     const session = await this.openSession(backend);

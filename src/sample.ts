@@ -1,6 +1,8 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { mersenne } from 'pure-rand/generator/mersenne';
 import { EmergentError, InputError } from '../reference/lib/errors.js';
+import { Candidates } from './candidates.js';
+import { requireKnownOptions, requireOption } from './lib/options.js';
 
 export interface SampleOptions {
   /** 0, the default, always takes the likeliest token; 1 follows the model's own distribution. */
@@ -15,37 +17,61 @@ export interface SampleOptions {
   seed?: number | undefined;
 }
 
+/** Every name in {@link SampleOptions}. */
+export const SAMPLE_OPTIONS: readonly string[] = Object.keys({
+  temperature: true,
+  topK: true,
+  topP: true,
+  repetitionPenalty: true,
+  seed: true,
+} satisfies Record<keyof SampleOptions, true>);
+
 /** Chooses the next token from logits [V], given the tokens so far. */
 export type Sampler = (logits: Float32Array, history: readonly number[]) => number;
 
+/** Within it, no float32 logit leaves the range of float64, nor does the difference of two. */
+const MAX_PENALTY = 1e269;
+
 /**
  * Makes a sampler. As in Hugging Face transformers, the repetition penalty comes first (Keskar et al. 2019, arXiv
- * 1909.05858), then temperature, top-k and top-p (Holtzman et al. 2019, arXiv 1904.09751).
+ * 1909.05858), then temperature, top-k and top-p (Holtzman et al. 2019, arXiv 1904.09751). Of equal logits, the first
+ * tokens are kept.
  *
- * @throws InputError for an option out of range.
+ * A logit of Infinity beats every finite one; several share the probability equally, and greedy takes the first. A logit
+ * of -Infinity is never chosen.
+ *
+ * @throws InputError for an option that is unknown or out of range. The sampler throws EmergentError for logits that are
+ *   NaN or all -Infinity.
  */
 export function createSampler(options: SampleOptions = {}): Sampler {
+  requireKnownOptions(options, SAMPLE_OPTIONS);
   const { temperature = 0, topK = 0, topP = 1, repetitionPenalty = 1, seed = 0 } = options;
-  demand(temperature >= 0 && Number.isFinite(temperature), 'temperature', 'a number of at least 0', temperature);
-  demand(Number.isSafeInteger(topK) && topK >= 0, 'top-k', 'an integer of at least 0', topK);
-  demand(topP > 0 && topP <= 1, 'top-p', 'a number above 0 and at most 1', topP);
-  demand(
-    repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
+  requireOption(Number.isFinite(temperature) && temperature >= 0, 'temperature', 'a number of at least 0', temperature);
+  requireOption(Number.isSafeInteger(topK) && topK >= 0, 'top-k', 'an integer of at least 0', topK);
+  requireOption(Number.isFinite(topP) && topP > 0 && topP <= 1, 'top-p', 'a number above 0 and at most 1', topP);
+  requireOption(
+    Number.isFinite(repetitionPenalty) && repetitionPenalty >= 1 / MAX_PENALTY && repetitionPenalty <= MAX_PENALTY,
     'repetition penalty',
-    'a number above 0',
+    `a number from ${1 / MAX_PENALTY} to ${MAX_PENALTY}`,
     repetitionPenalty,
   );
-  demand(Number.isSafeInteger(seed), 'seed', 'an integer', seed);
+  requireOption(Number.isSafeInteger(seed), 'seed', 'an integer', seed);
 
   const random = mersenne(seed);
+  const penalize = createPenalty(repetitionPenalty);
+  let candidates = new Candidates(0);
   return (logits, history) => {
-    const scores = penalize(logits, history, repetitionPenalty);
-    const best = argmax(scores);
+    if (temperature === 0 && repetitionPenalty === 1) return requireChoice(logits, argmax(logits));
+
+    if (candidates.scores.length !== logits.length) candidates = new Candidates(logits.length);
+    const { scores } = candidates;
+    scores.set(logits);
+    penalize(scores, history);
+    const best = requireChoice(scores, argmax(scores));
     if (temperature === 0) return best;
 
-    const weights = scores.map((score) => Math.exp((score - scores[best]) / temperature));
-    const candidates = nucleus(scores, weights, topK, topP);
-    return pick(candidates, weights, uniformFloat64(random));
+    candidates.select(scores[best], temperature, topK, topP);
+    return candidates.pick(uniformFloat64(random));
   };
 }
 
@@ -63,41 +89,24 @@ export function argmax(logits: Float32Array | Float64Array): number {
   return best;
 }
 
-function penalize(logits: Float32Array, history: readonly number[], penalty: number): Float64Array {
-  const scores = Float64Array.from(logits);
-  if (penalty === 1) return scores;
-  for (const id of new Set(history)) scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty;
-  return scores;
+/** @throws InputError without logits, EmergentError if even the largest is -Infinity. */
+function requireChoice(logits: Float32Array | Float64Array, best: number): number {
+  if (logits.length === 0) throw new InputError('there are no logits to choose a token from');
+  if (logits[best] === -Infinity) throw new EmergentError("all of the model's logits are -Infinity");
+  return best;
 }
 
-/** The ids that top-k and top-p leave, likeliest first where they had to be sorted. */
-function nucleus(scores: Float64Array, weights: Float64Array, topK: number, topP: number): Uint32Array {
-  const ids = Uint32Array.from(weights.keys());
-  if ((topK === 0 || topK >= ids.length) && topP === 1) return ids;
-
-  ids.sort((a, b) => scores[b] - scores[a] || a - b); // by score: weights that differ little may round to one number
-  const kept = topK === 0 ? ids : ids.subarray(0, topK);
-  const limit = topP * sum(kept, weights);
-  let covered = 0;
-  let count = 0;
-  while (count < kept.length && covered < limit) covered += weights[kept[count++]];
-  return kept.subarray(0, count);
-}
-
-/** The candidate at the share `u` of the candidates' total weight, 0 ≤ u < 1. */
-function pick(candidates: Uint32Array, weights: Float64Array, u: number): number {
-  let left = u * sum(candidates, weights);
-  for (const id of candidates) {
-    left -= weights[id];
-    if (left < 0) return id;
-  }
-  return candidates[candidates.length - 1]; // u · total can round up to the total
-}
-
-function sum(ids: Uint32Array, weights: Float64Array): number {
-  return ids.reduce((total, id) => total + weights[id], 0);
-}
-
-function demand(holds: boolean, name: string, wanted: string, got: number): void {
-  if (!holds) throw new InputError(`${name} must be ${wanted}, got ${got}`);
+/** Penalizes each token of the history once, however often it occurs. */
+function createPenalty(penalty: number): (scores: Float64Array, history: readonly number[]) => void {
+  let seen = new Uint8Array(0);
+  return (scores, history) => {
+    if (penalty === 1) return;
+    if (seen.length !== scores.length) seen = new Uint8Array(scores.length);
+    for (const id of history) {
+      if (seen[id] !== 0) continue; // also ids outside the vocabulary
+      seen[id] = 1;
+      scores[id] = scores[id] > 0 ? scores[id] / penalty : scores[id] * penalty;
+    }
+    for (const id of history) seen[id] = 0;
+  };
 }

@@ -5,7 +5,7 @@ import { block } from './block.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Traced } from './feedForward.js';
 import type { KvCache } from './kvCache.js';
-import type { DeviceModel } from './upload.js';
+import { ropeTablesFor, type DeviceModel } from './upload.js';
 
 /** Maximum number of tokens per pass. With more, intermediate tensors would exceed the buffer limit of many devices. */
 export const CHUNK = 128;
@@ -51,17 +51,20 @@ export async function forward(
 /** Appends T tokens and writes the logits of the last n of them to `scores` [n, V]. */
 async function pass(
   ids: readonly number[],
-  { model: { config }, device, ops, blocks, finalNorm, tables }: DeviceModel,
+  model: DeviceModel,
   cache: KvCache,
   scores: Tensor,
   trace?: Trace,
 ): Promise<void> {
+  const { device, ops, blocks, finalNorm } = model;
+  const { config } = model.model;
   const { dModel: C, nEmbed: E, vocabSize: V } = config;
   const T = ids.length;
   const past = cache.length;
   const traced = (name: string, x: DeviceTensor): Promise<DeviceTensor> => report(device, name, x, trace);
 
   await cache.reserve(T);
+  const tables = await ropeTablesFor(model, past + T);
   await device.scope(async () => {
     const codes = await traced(
       'embedding',

@@ -43,8 +43,11 @@ export interface DeviceModel {
   ops: Ops;
   blocks: DeviceBlock[];
   finalNorm: DeviceLayerNorm | null;
-  tables: DeviceRopeTables; // for all positions
+  tables: DeviceRopeTables; // of the first positions; {@link ropeTablesFor} grows them
 }
+
+/** Positions that the rotary tables cover at first. */
+const FIRST_POSITIONS = 1024;
 
 /** Uploads a model's weights and makes its ops. */
 export async function uploadModel(model: Model, device: Device): Promise<DeviceModel> {
@@ -78,5 +81,20 @@ export async function uploadModel(model: Model, device: Device): Promise<DeviceM
     lmHead: await lmHead(device, weights.lmHead),
   };
   const finalNorm = weights.finalNorm && (await norm(weights.finalNorm));
-  return { model, device, ops, blocks, finalNorm, tables: await ropeTables(device, D, config.ropeTheta, blockSize) };
+  const tables = await ropeTables(device, D, config.ropeTheta, Math.min(FIRST_POSITIONS, blockSize));
+  return { model, device, ops, blocks, finalNorm, tables };
+}
+
+/** The rotary tables of a model, grown if they cover fewer than `positions`: with use, not with block_size. */
+export async function ropeTablesFor(uploaded: DeviceModel, positions: number): Promise<DeviceRopeTables> {
+  const { device, tables } = uploaded;
+  const { dModel: C, nHead: H, ropeTheta, blockSize } = uploaded.model.config;
+  const [covered] = tables.cos.shape;
+  if (covered < positions) {
+    const wanted = Math.min(Math.max(positions, 2 * covered), blockSize);
+    uploaded.tables = await ropeTables(device, C / H, ropeTheta, wanted);
+    device.free(tables.cos);
+    device.free(tables.sin);
+  }
+  return uploaded.tables;
 }

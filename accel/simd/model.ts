@@ -4,7 +4,7 @@ import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
 import type { KvCache } from './kvCache.js';
 import { Pass, type Activation } from './pass.js';
-import type { SimdModel } from './upload.js';
+import { ropeTablesFor, type SimdModel } from './upload.js';
 
 /** The number of prompt tokens that a session processes best at once. */
 export const CHUNK = 128;
@@ -27,11 +27,12 @@ export async function forward(
   logits: 'all' | 'last',
   trace?: Trace,
 ): Promise<Tensor> {
-  const { config, engine, blocks, finalNorm, tables } = model;
+  const { config, engine, blocks, finalNorm } = model;
   const { dModel: C, nEmbed: E, vocabSize: V } = config;
   const T = ids.length;
   checkTokens(ids, cache.length, config);
   cache.reserve(T);
+  const tables = ropeTablesFor(model, cache.length + T);
 
   const pass = new Pass(engine, T);
   const idsAt = engine.place('ids', 4 * T);

@@ -22,10 +22,11 @@ export interface SimdLayerNorm {
   eps: number;
 }
 
-/** Cosines and sines of all positions, [block_size, D/2]. */
+/** Cosines and sines of the first positions, [positions, D/2] each. */
 export interface SimdRopeTables {
   cos: number;
   sin: number;
+  positions: number;
   H: number;
   interleaved: boolean;
 }
@@ -72,7 +73,7 @@ export function uploadModel({ config, weights }: Model, engine: Engine): SimdMod
     })),
     finalNorm: weights.finalNorm && norm(weights.finalNorm),
     lmHead: linear(weights.lmHead),
-    tables: uploadRopeTables(config, engine),
+    tables: uploadRopeTables(config, engine, Math.min(FIRST_POSITIONS, config.blockSize)),
   };
 }
 
@@ -103,15 +104,30 @@ export function uploadLayerNorm({ weight, bias }: LayerNormWeights, eps: number,
   return { weight: engine.upload(weight.data), bias: bias ? engine.upload(bias.data) : 0, eps };
 }
 
+/** Positions that the rotary tables cover at first. */
+const FIRST_POSITIONS = 1024;
+
+/** Tables of at least `positions` positions, in place of earlier ones: they grow with use, not with block_size. */
 export function uploadRopeTables(
-  { dModel: C, nHead: H, ropeTheta, ropePairing, blockSize }: ModelConfig,
+  { dModel: C, nHead: H, ropeTheta, ropePairing }: ModelConfig,
   engine: Engine,
+  positions: number,
 ): SimdRopeTables {
-  const { cos, sin } = ropeTables(C / H, ropeTheta, 0, blockSize);
-  return {
-    cos: engine.upload(Float32Array.from(cos)),
-    sin: engine.upload(Float32Array.from(sin)),
-    H,
-    interleaved: ropePairing === 'interleaved',
-  };
+  const { cos, sin } = ropeTables(C / H, ropeTheta, 0, positions);
+  function put(name: string, values: Float64Array): number {
+    const address = engine.place(name, 4 * values.length);
+    engine.memory.floats(address, values.length).set(values);
+    return address;
+  }
+  return { cos: put('cos', cos), sin: put('sin', sin), positions, H, interleaved: ropePairing === 'interleaved' };
+}
+
+/** The rotary tables of a model, grown if they cover fewer than `positions`. */
+export function ropeTablesFor(model: SimdModel, positions: number): SimdRopeTables {
+  const { config, engine, tables } = model;
+  if (tables.positions < positions) {
+    const wanted = Math.max(positions, 2 * tables.positions);
+    model.tables = uploadRopeTables(config, engine, Math.min(wanted, config.blockSize));
+  }
+  return model.tables;
 }

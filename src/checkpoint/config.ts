@@ -1,5 +1,7 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { ConfigError } from '../lib/errors.js';
+import { isObject } from '../lib/guards.js';
+import { quote } from '../lib/quote.js';
 
 /** A configuration, and which of its values did not come from the file. */
 export interface ConfigReport {
@@ -16,6 +18,9 @@ const DEFAULTS = {
   layer_norm_eps: 1e-5,
   pad_id: 57344,
 } as const;
+
+/** Rotary angles are products in float32, which represents every position up to this one. */
+const MAX_BLOCK_SIZE = 2 ** 24;
 
 /**
  * Parses a `config.json` in the format of the published models: snake case, `n_embed` or `n_embd`. It may also contain
@@ -43,6 +48,9 @@ export function parseConfig(json: unknown, source = 'config.json'): ConfigReport
     normPosition: fields.choice('norm_position', ['pre', 'post']),
     layerNormEps: fields.positive('layer_norm_eps'),
   };
+  if (config.blockSize > MAX_BLOCK_SIZE) {
+    fields.fail('block_size', `must be at most ${MAX_BLOCK_SIZE}, got ${config.blockSize}: positions are float32`);
+  }
   const { dModel: C, nHead: H, nEmbed: E } = config;
   if (C % H !== 0) fields.fail('n_head', `must divide d_model: ${H} heads, width ${C}`);
   if ((C / H) % 2 !== 0) {
@@ -60,10 +68,8 @@ class ConfigFields {
   readonly #source: string;
 
   constructor(json: unknown, source: string) {
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-      throw new ConfigError(`${source}: expected a JSON object`);
-    }
-    this.#fields = json as Record<string, unknown>;
+    if (!isObject(json)) throw new ConfigError(`${source}: expected a JSON object`);
+    this.#fields = json;
     this.#source = source;
   }
 
@@ -77,7 +83,7 @@ class ConfigFields {
     const otherValue = this.#fields[other];
     if (value === undefined) return otherValue;
     if (otherValue !== undefined && otherValue !== value) {
-      this.fail(key, `is ${JSON.stringify(value)} but ${other} is ${JSON.stringify(otherValue)}`);
+      this.fail(key, `is ${quote(value)} but ${other} is ${quote(otherValue)}`);
     }
     return value;
   }
@@ -91,38 +97,40 @@ class ConfigFields {
 
   string(key: string, fallback: string): string {
     const value = this.#fields[key] ?? fallback;
-    if (typeof value !== 'string') this.fail(key, `must be a string, got ${JSON.stringify(value)}`);
+    if (typeof value !== 'string') this.fail(key, `must be a string, got ${quote(value)}`);
     return value;
   }
 
   integer(key: string, minimum: number, value: unknown = this.#fields[key]): number {
     if (value === undefined) this.fail(key, 'is missing');
-    if (!Number.isSafeInteger(value) || (value as number) < minimum) {
-      this.fail(key, `must be an integer of at least ${minimum}, got ${JSON.stringify(value)}`);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum) {
+      this.fail(key, `must be an integer of at least ${minimum}, got ${quote(value)}`);
     }
-    return value as number;
+    return value;
   }
 
   positive(key: 'rope_theta' | 'layer_norm_eps'): number {
     const value = this.orDefault(key);
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-      this.fail(key, `must be a positive number, got ${JSON.stringify(value)}`);
+      this.fail(key, `must be a positive number, got ${quote(value)}`);
     }
     return value;
   }
 
   choice<T extends string>(key: keyof typeof DEFAULTS, options: readonly T[]): T {
     const value = this.orDefault(key);
-    if (!options.includes(value as T)) {
-      this.fail(key, `must be one of ${options.join(', ')}, got ${JSON.stringify(value)}`);
-    }
-    return value as T;
+    const option = options.find((name) => name === value);
+    return option ?? this.fail(key, `must be one of ${options.join(', ')}, got ${quote(value)}`);
   }
 }
 
-/** Formats a configuration with the published keys and ours. {@link parseConfig} reads it back unchanged. */
-export function formatConfig(config: ModelConfig): Record<string, unknown> {
-  return {
+/**
+ * Formats a configuration with the published keys and ours. {@link parseConfig} reads it back unchanged.
+ *
+ * @param assumed keys to leave out, because their values were assumed: a reader then assumes them again, and says so
+ */
+export function formatConfig(config: ModelConfig, assumed: readonly string[] = []): Record<string, unknown> {
+  const keys = {
     architectures: ['BVVForCausalLM'],
     model_type: config.modelType,
     vocab_size: config.vocabSize,
@@ -139,6 +147,7 @@ export function formatConfig(config: ModelConfig): Record<string, unknown> {
     norm_position: config.normPosition,
     layer_norm_eps: config.layerNormEps,
   };
+  return Object.fromEntries(Object.entries(keys).filter(([key]) => !assumed.includes(key)));
 }
 
 const FAMILY = {

@@ -1,9 +1,9 @@
 import { CheckpointError } from '../lib/errors.js';
-import { messageOf } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { DTYPE_BITS } from './dtype.js';
-import { duplicateKey, nesting } from './jsonText.js';
-import { quote, visible } from '../lib/quote.js';
+import { isCount, isMapOf, isObject, isString } from '../lib/guards.js';
+import { duplicateKey, hasLoneSurrogate, nesting } from '../lib/jsonText.js';
+import { foreignMessage, quote } from '../lib/quote.js';
 
 /** The largest header that the format allows, in bytes. */
 export const MAX_HEADER = 100_000_000;
@@ -62,26 +62,23 @@ function parseJson(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   }
   // JSON.parse takes half a minute for a large header of nothing but brackets.
   if (nesting(text) > MAX_NESTING) fail(`the header nests lists or objects more than ${MAX_NESTING} deep`);
-  let json: Record<string, unknown>;
+  let json: unknown;
   try {
-    json = JSON.parse(text) as Record<string, unknown>;
+    json = JSON.parse(text);
   } catch (error) {
-    return fail(`the header is not JSON: ${visible(messageOf(error))}`);
+    return fail(`the header is not JSON: ${foreignMessage(error)}`);
   }
+  if (!isObject(json)) return fail('the header is not a JSON object');
   const duplicate = duplicateKey(text);
   if (duplicate !== null) fail(`the header has ${quote(duplicate)} twice`);
   return json;
 }
 
 function parseMetadata(entry: unknown, fail: Fail): Record<string, string> {
-  if (!isObject(entry) || Object.values(entry).some((value) => typeof value !== 'string')) {
-    fail('__metadata__ must map strings to strings');
-  }
-  const broken = Object.entries(entry)
-    .flat()
-    .find((text) => hasLoneSurrogate(text as string));
+  if (!isMapOf(entry, isString)) return fail('__metadata__ must map strings to strings');
+  const broken = Object.entries(entry).flat().find(hasLoneSurrogate);
   if (broken !== undefined) fail(`__metadata__ has ${quote(broken)}, which is not valid Unicode`);
-  return entry as Record<string, string>;
+  return entry;
 }
 
 function parseEntry(name: string, entry: unknown, dataBytes: number, fail: Fail): TensorInfo {
@@ -123,12 +120,8 @@ function checkLayout(tensors: TensorInfo[], dataBytes: number, fail: Fail): void
   if (covered !== dataBytes) fail(`${dataBytes - covered} bytes after ${previous} are not covered by any tensor`);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && (n as number) >= 0 && !Object.is(n, -0));
+  return Array.isArray(value) && value.every((n) => isCount(n) && !Object.is(n, -0));
 }
 
 /** Whether the bit count overflows at any step of the product, even if a later size of 0 would reset it. */
@@ -139,9 +132,4 @@ function overflows(shape: readonly number[]): boolean {
     if (!Number.isSafeInteger(bits)) return true;
   }
   return false;
-}
-
-/** Whether the text contains half of a surrogate pair, which JSON can express but UTF-8 cannot. */
-export function hasLoneSurrogate(text: string): boolean {
-  return /\p{Surrogate}/u.test(text);
 }

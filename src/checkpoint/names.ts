@@ -4,6 +4,7 @@ import { show } from '../../reference/lib/tensor.js';
 import { bufferKind } from './buffers.js';
 import { canonicalTensors, type CanonicalTensor } from './canonical.js';
 import { checkComplete, enumerate, type Claim } from './complete.js';
+import { isObject } from '../lib/guards.js';
 import { plain, quote } from '../lib/quote.js';
 import { guessRole, surveyLayer, type Module } from './roles.js';
 
@@ -61,7 +62,7 @@ export function resolveNames(
     else unidentified.push({ name, shape });
   }
   const guessed = guessAll(unidentified, targets, config);
-  resolved.push(...guessed.resolved);
+  for (const claim of guessed.resolved) resolved.push(claim);
 
   if (guessed.leftOver.length > 0) {
     const list = guessed.leftOver.map(({ name, shape }) => `${plain(name)} ${show(shape)}`);
@@ -172,16 +173,17 @@ function checkMap(
   canonical: ReadonlyMap<string, CanonicalTensor>,
   source: string,
 ): Map<string, string | null> {
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+  if (!isObject(map)) {
     throw new CheckpointError('tensor map: expected a JSON object from tensor names to canonical names or null');
   }
   const names = new Set(tensors.map(({ name }) => name));
-  const targets = new Map(Object.entries(map as TensorMap));
-  for (const [name, target] of targets) {
+  const targets = new Map<string, string | null>();
+  for (const [name, target] of Object.entries(map)) {
     if (!names.has(name)) throw new CheckpointError(`tensor map: ${source} has no tensor ${quote(name)}`);
-    if (target !== null && !canonical.has(target)) {
+    if (target !== null && !(typeof target === 'string' && canonical.has(target))) {
       throw new CheckpointError(`tensor map: ${quote(target)}, given for ${quote(name)}, is not a canonical name`);
     }
+    targets.set(name, target);
   }
   return targets;
 }

@@ -1,13 +1,21 @@
+import * as v from 'valibot';
 import { GROUP, rowLayout } from '../../reference/lib/compactTensor.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CheckpointError, ConfigError } from '../lib/errors.js';
 import { show } from '../../reference/lib/tensor.js';
 import { canonicalTensors } from './canonical.js';
 import type { TensorInfo } from './header.js';
-import { plain } from '../lib/quote.js';
+import { checkJson, objectOf } from '../lib/json.js';
+import { plain, quote } from '../lib/quote.js';
 
 /** How a checkpoint is quantized: the method in the key `quantization` of config.json. */
 export type Quantization = 'int8' | 'int4';
+
+const METHOD = objectOf(
+  { method: v.optional(v.unknown()), group_size: v.optional(v.unknown()) },
+  'must be an object with method and group_size',
+);
+const QUANTIZED = objectOf({ quantization: v.nullish(METHOD) }, 'must be a JSON object');
 
 /** The ending of the name of the tensor that contains another tensor's scales. */
 export const SCALES = '.scales';
@@ -18,15 +26,15 @@ export const SCALES = '.scales';
  * @throws ConfigError if the method or group size is not supported.
  */
 export function parseQuantization(json: unknown, source: string): Quantization | null {
-  const { quantization } = json as { quantization?: { method?: unknown; group_size?: unknown } | null };
-  if (quantization === undefined || quantization === null) return null;
+  const { quantization } = checkJson(QUANTIZED, json, { path: source, Fault: ConfigError });
+  if (quantization == null) return null;
   const { method, group_size } = quantization;
   if (method !== 'int8' && method !== 'int4') {
-    throw new ConfigError(`${source}: quantization.method must be int8 or int4, got ${JSON.stringify(method)}`);
+    throw new ConfigError(`${source}: quantization.method must be int8 or int4, got ${quote(method)}`);
   }
   if (group_size !== GROUP[method]) {
     const expected = `${GROUP[method]} for ${method}`;
-    throw new ConfigError(`${source}: quantization.group_size must be ${expected}, got ${JSON.stringify(group_size)}`);
+    throw new ConfigError(`${source}: quantization.group_size must be ${expected}, got ${quote(group_size)}`);
   }
   return method;
 }

@@ -17,7 +17,7 @@ import {
   type ResolvedTensor,
   type TensorMap,
 } from './names.js';
-import { plain } from '../lib/quote.js';
+import { plain, quote } from '../lib/quote.js';
 import { isFloatDtype } from './dtype.js';
 import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
@@ -137,7 +137,7 @@ async function withCheckpoint<T>(
 /** @throws InputError for a dtype that does not exist, which JavaScript callers can pass. */
 function checkDtypeName(dtype: Dtype | undefined): void {
   if (dtype === undefined || DTYPES.includes(dtype)) return;
-  throw new InputError(`unknown dtype ${JSON.stringify(dtype)}; choose one of: ${DTYPES.join(', ')}`);
+  throw new InputError(`unknown dtype ${quote(dtype)}; choose one of: ${DTYPES.join(', ')}`);
 }
 
 /** A quantized checkpoint cannot be quantized again. */

@@ -3,6 +3,7 @@ import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
 import type { ByteSource } from '../folder/byteSource.js';
 import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
 import { MAX_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
+import { recognize, RECOGNIZED_BYTES } from '../lib/contents.js';
 import { quote } from '../lib/quote.js';
 import type { TensorStore } from './tensorStore.js';
 
@@ -121,7 +122,12 @@ export class SafetensorsFile implements TensorStore {
  */
 export async function readSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
-    if (source.size < 8) throw new CheckpointError(`${source.name}: ${source.size} bytes are too few for safetensors`);
+    if (source.size < 8) {
+      const empty = source.size === 0 ? ': the file is empty, download or copy it again' : '';
+      throw new CheckpointError(`${source.name}: ${source.size} bytes are too few for safetensors${empty}`);
+    }
+    const known = await recognizeSource(source);
+    if (known !== null) throw new CheckpointError(`${source.name}: ${known}`);
     const prefix = new Uint8Array(8);
     await source.readInto(prefix, 0);
     const length = new DataView(prefix.buffer).getBigUint64(0, true);
@@ -141,4 +147,12 @@ export async function readSafetensors(source: ByteSource): Promise<SafetensorsFi
     await source.close();
     throw error;
   }
+}
+
+/** What a file is that is called safetensors but is something else well known; null otherwise. */
+async function recognizeSource(source: ByteSource): Promise<string | null> {
+  const start = new Uint8Array(Math.min(RECOGNIZED_BYTES, source.size));
+  await source.readInto(start, 0);
+  const hasHeader = start[8] === 0x7b; // every header begins with {, whatever its length looks like
+  return hasHeader ? null : recognize(start, source.size);
 }

@@ -9,10 +9,15 @@ import { writeSafetensors } from './safetensors.js';
 /**
  * Writes a model folder: `config.json`, and `model.safetensors` with canonical names in float32.
  *
+ * @param assumed keys to leave out of `config.json`, such as a load report's `assumedKeys`
  * @throws CheckpointError if a file cannot be written.
  */
-export async function saveModel(folder: string, { config, weights }: Model): Promise<void> {
-  await saveConfig(folder, config);
+export async function saveModel(
+  folder: string,
+  { config, weights }: Model,
+  assumed: readonly string[] = [],
+): Promise<void> {
+  await saveConfig(folder, config, {}, assumed);
   await writeSafetensors(join(folder, 'model.safetensors'), namedTensors(weights), { format: 'pt' });
 }
 
@@ -20,14 +25,24 @@ export async function saveModel(folder: string, { config, weights }: Model): Pro
  * Creates a model folder and writes its `config.json`.
  *
  * @param more further keys for the file
+ * @param assumed keys to leave out, as in {@link formatConfig}
  * @throws CheckpointError if the folder or the file cannot be written.
  */
 export async function saveConfig(
   folder: string,
   config: ModelConfig,
   more: Readonly<Record<string, unknown>> = {},
+  assumed: readonly string[] = [],
 ): Promise<void> {
   await makeFolder(folder);
-  const json = `${JSON.stringify({ ...formatConfig(config), ...more }, null, 2)}\n`;
-  await writeFileWhole(join(folder, 'config.json'), [new TextEncoder().encode(json)]);
+  await writeFileWhole(join(folder, 'config.json'), [encodeConfig(config, more, assumed)]);
+}
+
+/** The bytes of a `config.json`; the arguments are those of {@link saveConfig}. */
+export function encodeConfig(
+  config: ModelConfig,
+  more: Readonly<Record<string, unknown>> = {},
+  assumed: readonly string[] = [],
+): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ ...formatConfig(config, assumed), ...more }, null, 2)}\n`);
 }

@@ -1,5 +1,6 @@
 import { CheckpointError } from '../lib/errors.js';
 import { readJson, type Folder } from '../folder/folder.js';
+import { isMapOf, isObject } from '../lib/guards.js';
 import { plain, quote } from '../lib/quote.js';
 import type { TensorInfo } from './header.js';
 import { readSafetensors, type SafetensorsFile } from './reader.js';
@@ -53,16 +54,16 @@ export async function openSharded(folder: Folder, indexName: string): Promise<Te
 }
 
 function parseWeightMap(json: unknown, path: string): Record<string, string> {
-  const map = (json as { weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== 'object' || map === null || Array.isArray(map) || Object.keys(map).length === 0) {
-    throw new CheckpointError(`${path}: weight_map must map each tensor to its file`);
-  }
-  for (const [tensor, file] of Object.entries(map)) {
-    if (typeof file !== 'string' || !/^[^/\\\p{C}]+\.safetensors$/u.test(file)) {
-      throw new CheckpointError(
-        `${path}: tensor ${quote(tensor)} is mapped to ${quote(file)}, which is not a file in this folder`,
-      );
-    }
-  }
-  return map as Record<string, string>;
+  const map = isObject(json) ? json.weight_map : null;
+  const entries = isObject(map) ? Object.entries(map) : [];
+  if (entries.length === 0) throw new CheckpointError(`${path}: weight_map must map each tensor to its file`);
+  if (isMapOf(map, isFileName)) return map;
+  const [tensor, file] = entries.find(([, value]) => !isFileName(value))!;
+  throw new CheckpointError(
+    `${path}: tensor ${quote(tensor)} is mapped to ${quote(file)}, which is not a file in this folder`,
+  );
+}
+
+function isFileName(value: unknown): value is string {
+  return typeof value === 'string' && /^[^/\\\p{C}]+\.safetensors$/u.test(value);
 }

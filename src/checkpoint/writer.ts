@@ -1,7 +1,8 @@
 import { EmergentError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { DTYPE_BITS, LITTLE_ENDIAN } from './dtype.js';
-import { hasLoneSurrogate, MAX_HEADER } from './header.js';
+import { MAX_HEADER } from './header.js';
+import { hasLoneSurrogate } from '../lib/jsonText.js';
 import { quote } from '../lib/quote.js';
 
 /** A tensor in memory that can be written: float32 as F32, float64 as F64. */

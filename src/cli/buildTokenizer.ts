@@ -1,9 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { InputError, messageOf } from '../../reference/lib/errors.js';
+import { InputError } from '../../reference/lib/errors.js';
 import { buildTokenizer, BVV241, compactLayout } from '../tokenizer/build.js';
+import { writeFolderWhole, type Pieces } from '../folder/outputFile.js';
 import { parseInteger, requireJson } from './options.js';
+import { checkModelFolder } from './outputs.js';
 
 interface BuildTokenizerFlags {
   ngrams: string;
@@ -11,6 +11,7 @@ interface BuildTokenizerFlags {
   layout: 'bvv241' | 'compact';
   vocabSize: number;
   top: number;
+  force?: boolean;
 }
 
 export function buildTokenizerCommand(): Command {
@@ -25,6 +26,7 @@ export function buildTokenizerCommand(): Command {
     )
     .option('--vocab-size <n>', 'size of the compact vocabulary', parseInteger, 1024)
     .option('--top <n>', 'n-grams of each length to take from each language', parseInteger, BVV241.top)
+    .option('--force', 'overwrite the tokenizer of an existing folder')
     .addHelpText(
       'after',
       `
@@ -32,21 +34,19 @@ Examples:
   emergent build-tokenizer --ngrams ngrams-2-3.json --out bvv241-2-3
   emergent build-tokenizer --ngrams counts.json --layout compact --vocab-size 1024 --top 400 --out small`,
     )
-    .action(async ({ ngrams, out, layout, vocabSize, top }: BuildTokenizerFlags) => {
+    .action(async ({ ngrams, out, layout, vocabSize, top, force }: BuildTokenizerFlags) => {
       if (top < 1) throw new InputError(`--top must be at least 1, got ${top}`);
+      await checkModelFolder(out, force);
       const files = buildTokenizer(
         await requireJson(ngrams),
         layout === 'compact' ? compactLayout(vocabSize, top) : { ...BVV241, top },
         ngrams,
       );
-      try {
-        await mkdir(out, { recursive: true });
-        for (const [name, content] of Object.entries(files)) {
-          await writeFile(join(out, name), `${JSON.stringify(content, null, 1)}\n`);
-        }
-      } catch (error) {
-        throw new InputError(`${out} cannot be written: ${messageOf(error)}`);
-      }
+      const encoded = Object.entries(files).map(([name, content]): [name: string, pieces: Pieces] => [
+        name,
+        [new TextEncoder().encode(`${JSON.stringify(content, null, 1)}\n`)],
+      ]);
+      await writeFolderWhole(out, encoded, ['special_tokens_map.json']); // which would override the new tokens
       process.stderr.write(`wrote ${Object.keys(files).join(' and ')} to ${out}\n`);
     });
 }

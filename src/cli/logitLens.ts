@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/outputFile.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import type { LanguageModel } from '../languageModel.js';
@@ -13,6 +12,7 @@ import {
   type ModelFlags,
 } from './options.js';
 import { table } from './output.js';
+import { checkOutputs, writePage } from './outputs.js';
 
 interface LensFlags extends ModelFlags, BackendFlags {
   json?: boolean;
@@ -24,7 +24,7 @@ export function logitLensCommand(): Command {
     .description('Show what the model would predict at each token if it stopped after each layer.')
     .argument('<text>', 'the text, or - to read it from standard input')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write an HTML page that shades predictions by probability')
+    .option('--html <file>', 'write an HTML page that shades predictions by probability; - for standard output')
     .addHelpText(
       'after',
       `
@@ -34,15 +34,13 @@ Answer: Tokyo"
   emergent logit-lens --html lens.html "Question: Is Chad landlocked?"`,
     )
     .action(async (argument: string, flags: LensFlags) => {
+      await checkOutputs([flags.html], [flags.model, flags.tensorMap]);
       const model = await openLanguageModel(flags);
       const text = await textArgument(argument);
       const ids = model.tokenizer.encode(text);
       if (ids.length === 0) throw new InputError('the text is empty: the model needs at least one token');
       const layers = await logitLens(model.model, ids, model.backend);
-      if (flags.html !== undefined) {
-        await writeFileWhole(flags.html, [new TextEncoder().encode(render(model, text, ids, layers))]);
-        process.stderr.write(`wrote ${flags.html}\n`);
-      }
+      if (flags.html !== undefined) await writePage(flags.html, render(model, text, ids, layers));
       const token = (id: number) => model.tokenizer.token(id);
       if (flags.json) {
         const named = layers.map((guesses) => guesses.map((guess) => ({ ...guess, token: token(guess.id) })));

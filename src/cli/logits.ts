@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
-import { writeSafetensors } from '../checkpoint/safetensors.js';
 import {
   addBackendOption,
   addModelOptions,
@@ -10,6 +9,7 @@ import {
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
+import { checkOutputs, writeTensors } from './outputs.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
 interface LogitsFlags extends ModelFlags, BackendFlags, TokenFlags {
@@ -19,7 +19,7 @@ interface LogitsFlags extends ModelFlags, BackendFlags, TokenFlags {
 export function logitsCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('logits'))))
     .description('Write the logits of every position to a file: one tensor `logits`, F32 [T, V].')
-    .requiredOption('--out <file>', 'safetensors file to write')
+    .requiredOption('--out <file>', 'safetensors file to write, or - for standard output')
     .addHelpText(
       'after',
       `
@@ -28,12 +28,12 @@ Examples:
   emergent logits --text "Question: What is the capital of Japan?" --out logits.safetensors`,
     )
     .action(async (flags: LogitsFlags) => {
+      await checkOutputs([flags.out], [flags.model, flags.tensorMap]);
       const backend = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
       const { model } = await openModel(folder, flags, backend);
       const ids = await tokensOf(flags, folder, model.config);
       const logits = await withSession(model, backend.name, (session) => session.forward(ids, { logits: 'all' }));
-      await writeSafetensors(flags.out, { logits });
-      process.stderr.write(`wrote logits [${logits.shape.join(', ')}] to ${flags.out}\n`);
+      await writeTensors(flags.out, { logits }, undefined, `logits [${logits.shape.join(', ')}]`);
     });
 }

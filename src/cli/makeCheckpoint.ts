@@ -1,13 +1,12 @@
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { saveConfig } from '../checkpoint/saveModel.js';
-import { writeFileWhole } from '../folder/outputFile.js';
+import { encodeConfig } from '../checkpoint/saveModel.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';
 import { PRESETS } from '../checkpoint/config.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
 import { parseInteger } from './options.js';
 import { counted, formatBytes } from './output.js';
+import { checkModelFolder, writeModelFolder } from './outputs.js';
 
 export function makeCheckpointCommand(): Command {
   return new Command('make-checkpoint')
@@ -17,6 +16,7 @@ export function makeCheckpointCommand(): Command {
     .addOption(new Option('--preset <name>', 'model of the family').choices(Object.keys(PRESETS)).makeOptionMandatory())
     .requiredOption('--out <dir>', 'folder for config.json and model.safetensors')
     .option('--seed <n>', 'the same seed gives the same bytes on every machine', parseInteger, 1)
+    .option('--force', 'overwrite an existing model')
     .addHelpText(
       'after',
       `
@@ -24,13 +24,16 @@ Examples:
   emergent make-checkpoint --preset model_64_float --seed 1 --out checkpoints/64-float
   emergent logits --model checkpoints/64-float --tokens 1,2,3 --out logits.safetensors`,
     )
-    .action(async ({ preset, out, seed }: { preset: string; out: string; seed: number }) => {
+    .action(async ({ preset, out, seed, force }: { preset: string; out: string; seed: number; force?: boolean }) => {
+      await checkModelFolder(out, force);
       const config = PRESETS[preset];
       const tensors = syntheticTensors(config, seed);
       const total = tensors.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
-      await saveConfig(out, config);
       const begun = performance.now();
-      await writeFileWhole(join(out, 'model.safetensors'), counted(encodeLazily(tensors, { format: 'pt' }), total));
+      await writeModelFolder(out, [
+        ['model.safetensors', counted(encodeLazily(tensors, { format: 'pt' }), total)],
+        ['config.json', [encodeConfig(config)]],
+      ]);
       const seconds = (performance.now() - begun) / 1000;
       process.stderr.write(`wrote ${formatBytes(total)} to ${out} in ${seconds.toFixed(1)} s\n`);
     });

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/outputFile.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import { CARRIER, nearest, positions, type Neighbor } from '../lens.js';
@@ -12,6 +11,7 @@ import {
   type ModelFlags,
 } from './options.js';
 import { table } from './output.js';
+import { checkOutputs, writePage } from './outputs.js';
 import { readText } from './textFile.js';
 
 interface NeighborsFlags extends ModelFlags, BackendFlags {
@@ -32,7 +32,7 @@ export function neighborsCommand(): Command {
     .option('--layer <n>', 'show only this layer: 0 is the table, 1 is after the first layer, ...', parseInteger)
     .option('--count <n>', 'how many neighbors', parseInteger, 8)
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write an HTML page')
+    .option('--html <file>', 'write an HTML page; - for standard output')
     .addHelpText(
       'after',
       `
@@ -41,6 +41,8 @@ Examples:
   emergent neighbors Japan --among countries.txt --layer 4 --html neighbors.html`,
     )
     .action(async (text: string, flags: NeighborsFlags) => {
+      if (flags.count < 1) throw new InputError(`--count must be at least 1, got ${flags.count}`);
+      await checkOutputs([flags.html], [flags.model, flags.tensorMap, flags.among]);
       const texts = [text, ...(await lines(flags.among)).filter((line) => line !== text)];
       const { model, tokenizer, backend } = await openLanguageModel(flags);
       const { layer, count } = flags;
@@ -53,10 +55,7 @@ Examples:
         neighbors: nearest(vectors, texts, 0).slice(0, count),
       }));
       const shown = layer === undefined ? all : [all[layer]];
-      if (flags.html !== undefined) {
-        await writeFileWhole(flags.html, [new TextEncoder().encode(render(text, flags.carrier, shown))]);
-        process.stderr.write(`wrote ${flags.html}\n`);
-      }
+      if (flags.html !== undefined) await writePage(flags.html, render(text, flags.carrier, shown));
       if (flags.json) process.stdout.write(`${JSON.stringify({ text, carrier: flags.carrier, layers: shown })}\n`);
       else
         process.stdout.write(

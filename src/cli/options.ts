@@ -5,12 +5,12 @@ import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/read
 import type { TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { parseJson, type Folder } from '../folder/folder.js';
+import type { Folder } from '../folder/folder.js';
+import { readJsonFile } from '../folder/jsonFile.js';
 import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { readText } from './textFile.js';
 import { note, progressBar } from './output.js';
 
 /** Which model, and how to load it. */
@@ -161,7 +161,7 @@ export async function textArgument(text: string): Promise<string> {
 
 /** @throws InputError if the file does not exist, cannot be read or is not JSON. */
 export async function requireJson(path: string): Promise<unknown> {
-  return parseJson(await readText(path), path, InputError);
+  return readJsonFile(path, InputError);
 }
 
 /** Parses a finite number, for commander. */

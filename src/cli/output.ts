@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import { visible } from '../lib/quote.js';
 
 /** The progress bar on the terminal. */
 let shown: SingleBar | null = null;
@@ -12,7 +13,7 @@ export function endProgress(): void {
 /** Prints one line to stderr, apart from the result on stdout. */
 export function note(line: string): void {
   endProgress();
-  process.stderr.write(`emergent: ${line}\n`);
+  process.stderr.write(`emergent: ${visible(line)}\n`);
 }
 
 /** Formats a number of bytes, such as `1.09 GB`. */
@@ -25,8 +26,11 @@ export function formatBytes(bytes: number): string {
 
 /** Aligns cells in columns. Numbers are aligned on the right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-  return rows
+  const shown = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : visible(cell))));
+  const widths = rows[0].map((_, column) =>
+    shown.reduce((width, row) => Math.max(width, String(row[column]).length), 0),
+  );
+  return shown
     .map((row) =>
       row
         .map((cell, column) =>

@@ -87,7 +87,7 @@ export async function runGenerate(
 function samplingOf({ temperature, topK, topP, seed }: GenerateFlags): GenerateTextOptions {
   const asked = [topK, topP, seed].some((option) => option !== undefined);
   const sampled = temperature ?? (asked ? 1 : 0);
-  if (sampled === 0) return {};
+  if (sampled === 0) return { topK, topP }; // checked, though greedy decoding ignores them
   return { temperature: sampled, topK, topP, seed: seed ?? randomInt(2 ** 31) };
 }
 
@@ -122,6 +122,8 @@ async function generate(
     for await (const piece of model.generate(prompt, { ...options, onToken, signal: abort.signal })) {
       made.text += show(piece, made.text);
     }
+  } catch (error) {
+    if (error !== abort.signal.reason) throw error; // Ctrl-C keeps what there is
   } finally {
     await model.dispose();
   }

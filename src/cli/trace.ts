@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
-import { writeSafetensors } from '../checkpoint/safetensors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
 import {
@@ -12,6 +11,7 @@ import {
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
+import { checkOutputs, writeTensors } from './outputs.js';
 import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 
 interface TraceFlags extends ModelFlags, BackendFlags, TokenFlags {
@@ -24,7 +24,7 @@ export function traceCommand(): Command {
     .description(
       'Write all named activations to a file: embedding, expanded, layers.0.attn_norm, ..., final_norm, logits.',
     )
-    .requiredOption('--out <file>', 'safetensors file to write')
+    .requiredOption('--out <file>', 'safetensors file to write, or - for standard output')
     .option('--attn-weights', 'write the attention weights as well (needs --backend reference)')
     .addHelpText(
       'after',
@@ -35,6 +35,7 @@ Examples:
   emergent trace --tokens 1,2,3 --backend reference --attn-weights --out trace.safetensors`,
     )
     .action(async (flags: TraceFlags) => {
+      await checkOutputs([flags.out], [flags.model, flags.tensorMap]);
       const backend = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
       const { model } = await openModel(folder, flags, backend);
@@ -55,7 +56,7 @@ Examples:
         precision: 'float32',
         tokens: ids,
       };
-      await writeSafetensors(flags.out, activations, { emergent: JSON.stringify(header) });
-      process.stderr.write(`wrote ${Object.keys(activations).length} activations to ${flags.out}\n`);
+      const what = `${Object.keys(activations).length} activations`;
+      await writeTensors(flags.out, activations, { emergent: JSON.stringify(header) }, what);
     });
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
-import { writeFileWhole } from '../folder/outputFile.js';
 import { explain } from '../verify/explain.js';
 import { checkWeights } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';
@@ -18,6 +17,7 @@ import {
   type ModelFlags,
 } from './options.js';
 import { table } from './output.js';
+import { checkOutputs, writePage } from './outputs.js';
 
 interface VerifyFlags extends ModelFlags, BackendFlags {
   golden: string;
@@ -32,7 +32,7 @@ export function verifyCommand(): Command {
     .requiredOption('--golden <file>', 'file from golden/run.sh or `emergent trace`')
     .option('--any-weights', 'compare even if the golden file was made from other weights')
     .option('--json', 'print one JSON object')
-    .option('--html <file>', 'write an HTML page with charts')
+    .option('--html <file>', 'write an HTML page with charts; - for standard output')
     .addHelpText(
       'after',
       `
@@ -43,6 +43,7 @@ Examples:
   emergent verify --model path/to/model --golden trace.safetensors --html report.html`,
     )
     .action(async (flags: VerifyFlags) => {
+      await checkOutputs([flags.html], [flags.model, flags.tensorMap, flags.golden]);
       const chosen = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
       const golden = await readGolden(flags.golden);
@@ -50,10 +51,7 @@ Examples:
       if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
       const report = await verify(model, golden, chosen.name);
       const explanation = report.first && (await explain(model, golden, chosen.name));
-      if (flags.html !== undefined) {
-        await writeFileWhole(flags.html, [new TextEncoder().encode(renderHtml(report, explanation))]);
-        process.stderr.write(`wrote ${flags.html}\n`);
-      }
+      if (flags.html !== undefined) await writePage(flags.html, renderHtml(report, explanation));
       if (flags.json) {
         const { rows, first, backend, precision, notCompared } = report;
         const explained = explanation && describeChange(explanation);

@@ -1,6 +1,6 @@
 import type { ByteSource } from './byteSource.js';
 import { CheckpointError } from '../lib/errors.js';
-import { messageOf, type EmergentError } from '../../reference/lib/errors.js';
+import { checkJsonSize, MAX_JSON, parseJson, type JsonSource } from '../lib/json.js';
 
 /**
  * A model folder, wherever it is: on disk, behind a URL or on the Hugging Face Hub.
@@ -25,19 +25,37 @@ export interface Folder {
 }
 
 /**
- * Reads a JSON file from a folder; undefined if the file does not exist.
+ * Reads a JSON file from a folder; undefined if the file does not exist. Its size is checked before it is read.
  *
  * @param Fault the class of the error to throw if the file cannot be read or is not JSON
  */
 export async function readJson(
   folder: Folder,
   file: string,
-  Fault: new (message: string) => EmergentError,
+  Fault: JsonSource['Fault'],
+  maxBytes: number = MAX_JSON,
 ): Promise<unknown> {
-  const bytes = await readWhole(folder, file).catch((error: unknown) => {
+  const source = { path: folder.pathOf(file), Fault };
+  const bytes = await readLimited(folder, file, source, maxBytes).catch((error: unknown) => {
     throw error instanceof CheckpointError ? new Fault(error.message) : error;
   });
-  return bytes === null ? undefined : parseJson(new TextDecoder().decode(bytes), folder.pathOf(file), Fault);
+  return bytes === null ? undefined : parseJson(bytes, source, maxBytes);
+}
+
+async function readLimited(
+  folder: Folder,
+  file: string,
+  source: JsonSource,
+  maxBytes: number,
+): Promise<Uint8Array | null> {
+  const opened = await folder.open(file);
+  if (!opened) return null;
+  try {
+    checkJsonSize(opened.size, maxBytes, source);
+    return await readAll(opened);
+  } finally {
+    await opened.close();
+  }
 }
 
 /** Reads a whole file from a folder; null if the file does not exist. */
@@ -45,23 +63,14 @@ export async function readWhole(folder: Folder, file: string): Promise<Uint8Arra
   const source = await folder.open(file);
   if (!source) return null;
   try {
-    const bytes = new Uint8Array(source.size);
-    await source.readInto(bytes, 0);
-    return bytes;
+    return await readAll(source);
   } finally {
     await source.close();
   }
 }
 
-/**
- * Parses the text of a JSON file. A leading byte order mark is skipped.
- *
- * @param path the name of the file to use in messages
- */
-export function parseJson(text: string, path: string, Fault: new (message: string) => EmergentError): unknown {
-  try {
-    return JSON.parse(text.replace(/^\ufeff/, '')) as unknown;
-  } catch (error) {
-    throw new Fault(`${path} is not JSON: ${messageOf(error).replaceAll('\n', ' ')}`);
-  }
+async function readAll(source: ByteSource): Promise<Uint8Array> {
+  const bytes = new Uint8Array(source.size);
+  await source.readInto(bytes, 0);
+  return bytes;
 }

@@ -1,4 +1,6 @@
 import { TokenizerError } from '../lib/errors.js';
+import { isObject } from '../lib/guards.js';
+import { quote } from '../lib/quote.js';
 
 /** The n-gram counts of one language, as `[gram, count]`. */
 export interface NgramCounts {
@@ -24,7 +26,10 @@ export interface VocabularyLayout {
   top: number;
 }
 
-/** The vocabulary of the published models: the Basic Multilingual Plane, with n-grams at surrogates and private use. */
+/**
+ * The vocabulary of the published models: the Basic Multilingual Plane, with n-grams at surrogates and private use. It has
+ * no token for U+FFFF and for private use characters, which become `<unk>` as everything outside of the plane does.
+ */
 export const BVV241: VocabularyLayout = {
   vocabSize: 65536,
   codePoints: [
@@ -199,30 +204,31 @@ function longestThenCodePoints(a: string, b: string): number {
 function parseCounts(json: unknown, source: string): NgramCounts[] {
   const format = 'a list of {lang, bigrams: [[gram, count], ...], trigrams: [...]}';
   if (!Array.isArray(json) || json.length === 0) throw new TokenizerError(`${source}: expected ${format}`);
-  for (const [index, entry] of json.entries()) {
-    for (const [key, length] of GRAM_LENGTHS) {
-      const list: unknown = (entry as Partial<NgramCounts> | null)?.[key];
-      if (list === undefined && key === 'unigrams') continue;
+  return json.map((entry: unknown, index) => {
+    const fields = isObject(entry) ? entry : {};
+    function listOf(key: keyof typeof GRAM_LENGTHS): [string, number][] {
+      const list = fields[key];
       if (!Array.isArray(list)) throw new TokenizerError(`${source}: entry ${index} has no ${key}: expected ${format}`);
-      const bad: unknown = list.find((pair) => !isCount(pair, length));
-      if (bad !== undefined) {
-        throw new TokenizerError(
-          `${source}: entry ${index}, ${key}: ${JSON.stringify(bad)} is not [string of ${length}, count]`,
-        );
+      for (const pair of list) {
+        const fault = faultOf(pair, GRAM_LENGTHS[key]);
+        if (fault) throw new TokenizerError(`${source}: entry ${index}, ${key}: ${quote(pair)} ${fault}`);
       }
+      return list as [string, number][];
     }
-  }
-  return json as NgramCounts[];
+    const unigrams = fields.unigrams === undefined ? [] : listOf('unigrams');
+    return { lang: String(fields.lang), unigrams, bigrams: listOf('bigrams'), trigrams: listOf('trigrams') };
+  });
 }
 
-const GRAM_LENGTHS = [
-  ['unigrams', 1],
-  ['bigrams', 2],
-  ['trigrams', 3],
-] as const;
+const GRAM_LENGTHS = { unigrams: 1, bigrams: 2, trigrams: 3 } as const;
 
-function isCount(pair: unknown, length: number): boolean {
-  if (!Array.isArray(pair) || pair.length !== 2) return false;
-  const [gram, count] = pair as unknown[];
-  return typeof gram === 'string' && Array.from(gram).length === length && typeof count === 'number' && count >= 0;
+/** U+FFFF has no id in the layouts, and half of a surrogate pair has no UTF-8: no text would ever match. */
+const NO_CHARACTER = /[\p{Surrogate}\uffff]/u;
+
+/** What is wrong with a pair; null if nothing is. */
+function faultOf(pair: unknown, length: number): string | null {
+  const [gram, count] = Array.isArray(pair) && pair.length === 2 ? (pair as unknown[]) : [];
+  const isGram = typeof gram === 'string' && Array.from(gram.slice(0, 2 * length + 1)).length === length;
+  if (!isGram || typeof count !== 'number' || !(count >= 0)) return `is not [string of ${length}, count]`;
+  return NO_CHARACTER.test(gram) ? 'contains U+FFFF or half of a surrogate pair' : null;
 }

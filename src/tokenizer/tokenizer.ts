@@ -1,43 +1,94 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { messageOf } from '../../reference/lib/errors.js';
 import { TokenizerError } from '../lib/errors.js';
+import { isCount } from '../lib/guards.js';
+import { foreignMessage, quote } from '../lib/quote.js';
+import { endByName, resolveEnds, type EndOfText } from './endOfText.js';
+import { checkSettings } from './settings.js';
 
 /** Converts text to token ids and back, using a model folder's `tokenizer.json`. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
-  /** The id of the end-of-text token, if the tokenizer has one. */
-  readonly eosId: number | undefined;
+  /** The ids of all tokens that end a text. */
+  readonly eosIds: readonly number[];
+  /** What the files say that has no effect here, one line each. */
+  readonly warnings: readonly string[];
+  readonly #source: string;
 
   /**
    * @param tokenizerJson the parsed `tokenizer.json`
-   * @param tokenizerConfig the parsed `tokenizer_config.json`, if it exists; its `eos_token` defaults to `</s>`
+   * @param tokenizerConfig the parsed `tokenizer_config.json`, if it exists
    * @param source the name of the file to use in messages
-   * @throws TokenizerError if `@huggingface/tokenizers` cannot read it.
+   * @param ends end-of-text tokens that files beside `tokenizer_config.json` name; if no file names one, it is `</s>`
+   * @throws TokenizerError if the files are malformed or `@huggingface/tokenizers` cannot read them.
    */
-  constructor(tokenizerJson: unknown, tokenizerConfig: unknown = {}, source = 'tokenizer.json') {
-    const config = tokenizerConfig as { eos_token?: string | { content: string } };
+  constructor(
+    tokenizerJson: unknown,
+    tokenizerConfig: unknown = {},
+    source = 'tokenizer.json',
+    ends: readonly EndOfText[] = [],
+  ) {
+    this.#source = source;
+    const configSource = { path: source.replace(/tokenizer\.json$/, 'tokenizer_config.json'), Fault: TokenizerError };
+    const ignored = checkSettings(
+      tokenizerJson,
+      tokenizerConfig,
+      { path: source, Fault: TokenizerError },
+      configSource,
+    );
     try {
       // By default, the library removes spaces before punctuation when it decodes.
       this.#tokenizer = new HuggingFaceTokenizer(tokenizerJson as object, {
-        ...config,
+        ...(tokenizerConfig as object),
         clean_up_tokenization_spaces: false,
       });
     } catch (error) {
-      throw new TokenizerError(`${source}: cannot be read as a tokenizer: ${messageOf(error)}`);
+      throw new TokenizerError(`${source}: cannot be read as a tokenizer: ${foreignMessage(error)}`);
     }
-    const eos = typeof config.eos_token === 'object' ? config.eos_token.content : config.eos_token;
-    this.eosId = this.#tokenizer.token_to_id(eos ?? '</s>');
+    const { ids, warnings } = resolveEnds([...endByName(tokenizerConfig, configSource), ...ends], {
+      idOf: (token) => this.#tokenizer.token_to_id(token),
+      has: (id) => this.#tokenizer.id_to_token(id) !== undefined,
+    });
+    this.eosIds = ids;
+    this.warnings = [...ignored, ...warnings];
   }
 
-  /** Encodes a text. Adds no tokens at its start or end unless the tokenizer defines a post-processor. */
+  /** The first of {@link eosIds}. */
+  get eosId(): number | undefined {
+    return this.eosIds[0];
+  }
+
+  /**
+   * Encodes a text. Adds no tokens at its start or end unless the tokenizer defines a post-processor.
+   *
+   * @throws TokenizerError if the vocabulary cannot express the text.
+   */
   encode(text: string): number[] {
-    return this.#tokenizer.encode(text).ids;
+    let encoded: { ids: number[]; tokens: string[] };
+    try {
+      encoded = this.#tokenizer.encode(text);
+    } catch (error) {
+      throw new TokenizerError(
+        `${this.#source}: cannot encode a text of ${text.length} characters: ${foreignMessage(error)}`,
+      );
+    }
+    const { ids, tokens } = encoded;
+    const unknown = ids.findIndex((id) => !isCount(id));
+    if (unknown === -1) return ids;
+    throw new TokenizerError(`${this.#source}: no token for ${quote(tokens[unknown])}, and no unk_token`);
   }
 
-  /** Decodes ids. Omits special tokens unless `specialTokens` is true. */
+  /**
+   * Decodes ids. Omits special tokens unless `specialTokens` is true.
+   *
+   * @throws TokenizerError if the decoder of the file fails.
+   */
   decode(ids: readonly number[], { specialTokens = false }: { specialTokens?: boolean } = {}): string {
     if (ids.length === 0) return '';
-    return this.#tokenizer.decode([...ids], { skip_special_tokens: !specialTokens });
+    try {
+      return this.#tokenizer.decode([...ids], { skip_special_tokens: !specialTokens });
+    } catch (error) {
+      throw new TokenizerError(`${this.#source}: cannot decode ${ids.length} ids: ${foreignMessage(error)}`);
+    }
   }
 
   /** The token of an id, exactly as in the vocabulary. */

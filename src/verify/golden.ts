@@ -1,12 +1,19 @@
+import * as v from 'valibot';
 import type { SafetensorsFile } from '../checkpoint/reader.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CheckpointError } from '../lib/errors.js';
+import { isCount, isObject } from '../lib/guards.js';
+import { checkJson, mapOf, objectOf, parseJsonText } from '../lib/json.js';
+import { plain, quote } from '../lib/quote.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import type { GraphNode } from './graph.js';
 
 /** The version of the golden file format. */
 export const GOLDEN_FORMAT = 1;
+
+const TOKENS = 'must be the list of token ids that were run';
+const SHA256 = 'must be a SHA-256 of 64 hexadecimal digits';
 
 /** The header of a golden file: JSON under the key `emergent` of the file's metadata. */
 export interface GoldenHeader {
@@ -16,13 +23,48 @@ export interface GoldenHeader {
   precision: 'float64' | 'float32';
   tokens: number[];
   /** The hash of the weights file, if known. */
-  weights_sha256?: string;
+  weights_sha256?: string | undefined;
   /** For sampled tensors: the whole shape, the step between stored elements, and the Euclidean norm of the whole. */
-  sampled?: Record<string, { shape: number[]; step: number; norm: number }>;
+  sampled?: Record<string, { shape: number[]; step: number; norm: number }> | undefined;
   /** The synthetic checkpoint, if the weights are hashes. */
-  synthetic?: { preset: string; seed: number };
+  synthetic?: { preset: string; seed: number } | undefined;
   /** The relative L2 distance of PyTorch float32 from this truth, by activation. */
-  float32_distance?: Record<string, number>;
+  float32_distance?: Record<string, number> | undefined;
+}
+
+const HEADER: v.GenericSchema<GoldenHeader> = objectOf(
+  {
+    format: v.literal(GOLDEN_FORMAT),
+    producer: v.string('must be a string'),
+    precision: v.picklist(['float64', 'float32'], 'must be float64 or float32'),
+    tokens: v.custom<number[]>((ids) => isList(ids, Number.isInteger) && ids.length > 0, TOKENS),
+    weights_sha256: v.optional(v.pipe(v.string(SHA256), v.regex(/^[0-9a-f]{64}$/, SHA256))),
+    sampled: v.optional(mapOf(isSample, 'must map activations to a shape, a step of at least 1 and a norm')),
+    synthetic: v.optional(
+      objectOf(
+        { preset: v.string('must be a string'), seed: v.custom<number>(Number.isSafeInteger, 'must be an integer') },
+        'must be an object with preset and seed',
+      ),
+    ),
+    float32_distance: v.optional(mapOf(isMeasure, 'must map activations to numbers of at least 0')),
+  },
+  'must be an object',
+);
+
+type Sample = NonNullable<GoldenHeader['sampled']>[string];
+
+function isSample(value: unknown): value is Sample {
+  if (!isObject(value)) return false;
+  const { shape, step, norm } = value;
+  return isList(shape, isCount) && isCount(step) && step > 0 && isMeasure(norm);
+}
+
+function isMeasure(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+function isList(value: unknown, isItem: (item: unknown) => boolean): value is unknown[] {
+  return Array.isArray(value) && value.every(isItem);
 }
 
 /** The truth of one activation: all elements, or every `step`-th element and the norm of the whole. */
@@ -53,12 +95,13 @@ export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
   for (const name of file.tensors.keys()) {
     const { data, shape } = await file.readFloat64(name);
     const at = data.findIndex((value) => !Number.isFinite(value));
-    if (at !== -1)
-      throw new InputError(`${path}: ${name} contains ${data[at]} at element ${at}; the truth must be finite`);
-    const sample = header.sampled?.[name] ?? { shape, step: 1, norm: null };
+    if (at !== -1) {
+      throw new InputError(`${path}: ${plain(name)} contains ${data[at]} at element ${at}; the truth must be finite`);
+    }
+    const sample = sampleOf(header, name) ?? { shape, step: 1, norm: null };
     if (data.length === 0 || data.length !== Math.ceil(sizeOf(sample.shape) / sample.step)) {
       throw new InputError(
-        `${path}: ${name} has ${data.length} elements, which do not fit a sample of ${show(sample.shape)}`,
+        `${path}: ${plain(name)} has ${data.length} elements, which do not fit a sample of ${show(sample.shape)}`,
       );
     }
     tensors.set(name, { data, ...sample });
@@ -67,32 +110,25 @@ export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
   return { name: path, header, tensors };
 }
 
+function sampleOf({ sampled = {} }: GoldenHeader, name: string): Sample | undefined {
+  return Object.hasOwn(sampled, name) ? sampled[name] : undefined; // an activation may be called `constructor`
+}
+
 function parseHeader(text: string | undefined, path: string): GoldenHeader {
   if (text === undefined) {
     throw new InputError(
       `${path} is not a golden file: its metadata has no entry "emergent" (golden/run.sh record writes it)`,
     );
   }
-  let header: Partial<GoldenHeader> | null;
-  try {
-    header = JSON.parse(text) as Partial<GoldenHeader> | null;
-  } catch {
-    throw new InputError(`${path}: the entry "emergent" of its metadata is not JSON`);
-  }
-  if (header?.format !== GOLDEN_FORMAT) {
-    const found = JSON.stringify(header?.format);
+  const source = { path: `${path}: the entry "emergent" of its metadata`, Fault: InputError };
+  const header = parseJsonText(text, source);
+  const format = isObject(header) ? header.format : undefined;
+  if (format !== GOLDEN_FORMAT) {
     throw new InputError(
-      `${path} has golden format ${found}, but this version reads ${GOLDEN_FORMAT}; export it again`,
+      `${path} has golden format ${quote(format)}, but this version reads ${GOLDEN_FORMAT}; export it again`,
     );
   }
-  const { tokens, precision } = header;
-  if (!Array.isArray(tokens) || tokens.length === 0 || !tokens.every((id) => Number.isInteger(id))) {
-    throw new InputError(`${path}: "tokens" must be a list of token ids`);
-  }
-  if (precision !== 'float64' && precision !== 'float32') {
-    throw new InputError(`${path}: "precision" must be float64 or float32, got ${JSON.stringify(precision)}`);
-  }
-  return header as GoldenHeader;
+  return checkJson(HEADER, header, { path, Fault: InputError });
 }
 
 /**
@@ -106,7 +142,7 @@ export function checkGolden(golden: Golden, config: ModelConfig, graph: readonly
   if (unknown !== undefined) {
     const { nLayer: L, normPosition } = config;
     throw new InputError(
-      `${golden.name} is for another model: it contains ${unknown}, but this model has ${L} ${normPosition}-norm layers`,
+      `${golden.name} is for another model: it contains ${plain(unknown)}, but this model has ${L} ${normPosition}-norm layers`,
     );
   }
   const { tokens } = golden.header;

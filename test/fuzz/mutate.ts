@@ -80,7 +80,7 @@ function mutateEntry(random: Random, json: unknown): void {
       Reflect.deleteProperty(container, key);
       break;
     case 1:
-      container[pick(random, ['x', '__proto__', 'constructor', '', key + key])] = container[key];
+      put(container, pick(random, ['x', '__proto__', 'constructor', '', key + key]), container[key]);
       break;
     case 2:
       container[key] = container[other];
@@ -93,6 +93,11 @@ function mutateEntry(random: Random, json: unknown): void {
     default:
       container[key] = pick(random, HOSTILE);
   }
+}
+
+/** Sets a property, also `__proto__`, to which an assignment would change the prototype and not the JSON. */
+function put(container: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
 }
 
 /** The bytes of a JSON value, now and then broken as text: cut, flipped, with a mark or garbage before or after. */

@@ -3,14 +3,21 @@
  *
  *     npm run fuzz [-- --seconds 60 --seed 1 --only golden]
  *
- * A finding prints the target and the number of its case; `--only TARGET --case N` runs it alone.
+ * With a Python that has the packages safetensors and tokenizers (golden/.venv, python3 or EMERGENT_PYTHON), it also
+ * compares with them. A finding prints the target and the number of its case; `--only TARGET --case N` runs it alone.
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { mersenne } from 'pure-rand/generator/mersenne';
 import { EmergentError, messageOf } from '../../reference/lib/errors.js';
 import { visible } from '../../src/lib/quote.js';
+import { differentialTargets } from './differential.js';
 import { randomOf } from './mutate.js';
+import { findPython, startOracle } from './python.js';
 import { TARGETS } from './targets.js';
+
+const python = findPython();
+if (!python) console.log('fuzz: not compared with Python: no python3 has the packages safetensors and tokenizers');
+const targets = { ...TARGETS, ...(python ? differentialTargets(startOracle(python)) : {}) };
 
 /** A case that takes longer is a finding: no input here has more than a megabyte. */
 const MAX_MS = 3000;
@@ -24,23 +31,23 @@ function count(text: string): number {
 const options = new Command('fuzz')
   .option('--seconds <n>', 'how long to look', count, 30)
   .option('--seed <n>', 'repeats a run', count, Math.floor(Date.now() / 1000) % 1_000_000)
-  .option('--only <target>', `one of ${Object.keys(TARGETS).join(', ')}`)
+  .option('--only <target>', `one of ${Object.keys(targets).join(', ')}`)
   .option('--case <n>', 'runs one case of --only', count)
   .parse()
   .opts<{ seconds: number; seed: number; only?: string; case?: number }>();
 
-if (options.only !== undefined && !Object.hasOwn(TARGETS, options.only)) {
-  process.stderr.write(`fuzz: unknown target '${options.only}'; choose one of: ${Object.keys(TARGETS).join(', ')}\n`);
+if (options.only !== undefined && !Object.hasOwn(targets, options.only)) {
+  process.stderr.write(`fuzz: unknown target '${options.only}'; choose one of: ${Object.keys(targets).join(', ')}\n`);
   process.exit(2);
 }
-const names = options.only === undefined ? Object.keys(TARGETS) : [options.only];
+const names = options.only === undefined ? Object.keys(targets) : [options.only];
 
 /** What is wrong with how a target took case n; null if nothing is. Errors of the same text are one finding. */
 async function faultOf(name: string, n: number): Promise<{ text: string; stack: string } | null> {
   const random = randomOf(mersenne(options.seed * 1_000_003 + n));
   const begun = performance.now();
   try {
-    await TARGETS[name](random);
+    await targets[name](random);
   } catch (error) {
     const message = messageOf(error);
     const stack = error instanceof Error ? (error.stack ?? '') : '';

@@ -9,6 +9,9 @@ import { readSafetensors } from '../../src/checkpoint/reader.js';
 import { encodeSafetensors } from '../../src/checkpoint/writer.js';
 import { memorySource } from '../../src/folder/byteSource.js';
 import type { Folder } from '../../src/folder/folder.js';
+import { TokenizerError } from '../../src/lib/errors.js';
+import { parseJson } from '../../src/lib/json.js';
+import { buildTokenizer, compactLayout } from '../../src/tokenizer/build.js';
 import { readTokenizer } from '../../src/tokenizer/readTokenizer.js';
 import { TINY, tinyModel } from '../support/arbitraries.js';
 import { below, bytesOf, mutateJson, pick, type Random } from './mutate.js';
@@ -27,14 +30,14 @@ function folderOf(files: Files): Folder {
   };
 }
 
-async function joined(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
+export async function joined(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for await (const piece of pieces) parts.push(piece);
   return Buffer.concat(parts);
 }
 
 /** A safetensors file with another header, whose length is right. */
-function withHeader(file: Uint8Array, header: Uint8Array): Uint8Array {
+export function withHeader(file: Uint8Array, header: Uint8Array): Uint8Array {
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
   return Buffer.concat([length, header, file.subarray(8 + headerLength(file))]);
@@ -44,7 +47,7 @@ function headerLength(file: Uint8Array): number {
   return Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
 }
 
-function headerOf(file: Uint8Array): unknown {
+export function headerOf(file: Uint8Array): unknown {
   return JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + headerLength(file))));
 }
 
@@ -77,6 +80,27 @@ const goldenConfig = parseConfig(await jsonOf('../../golden/fixtures/models/tanh
 function encode(json: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(json));
 }
+
+const ngrams = [
+  {
+    lang: 'a',
+    unigrams: [['é', 3]],
+    bigrams: [
+      ['th', 9],
+      ['he', 8],
+    ],
+    trigrams: [['the', 5]],
+  },
+  {
+    lang: 'b',
+    bigrams: [['em', 1]],
+    trigrams: [
+      ['eme', 1],
+      ['日本語', 2],
+    ],
+  },
+];
+const smallTokenizer = encode(buildTokenizer(ngrams, compactLayout(256, 3))['tokenizer.json']);
 
 export const TARGETS: Record<string, Target> = {
   async safetensors(random) {
@@ -116,6 +140,29 @@ export const TARGETS: Record<string, Target> = {
     return describeModel(folderOf({ 'config.json': encode(config), 'model.safetensors': weights }), {
       tensorMap: mutateJson(random, map) as Record<string, string>,
     });
+  },
+
+  async ends(random) {
+    const homes = {
+      'special_tokens_map.json': { eos_token: { content: '</s>', lstrip: false }, pad_token: '<pad>' },
+      'generation_config.json': { eos_token_id: [130, 128], pad_token_id: 128 },
+      'config.json': { ...config, eos_token_id: 130 },
+    };
+    const files: Files = { 'tokenizer.json': smallTokenizer };
+    for (const [file, json] of Object.entries(homes)) files[file] = bytesOf(random, mutateJson(random, json));
+    const { eosIds } = await readTokenizer(folderOf(files));
+    if (!eosIds.every((id) => Number.isInteger(id) && id >= 0 && id < 256))
+      throw new Error(`eosIds are ${eosIds.join()}`);
+  },
+
+  async ngrams(random) {
+    const counts = parseJson(bytesOf(random, mutateJson(random, ngrams)), {
+      path: 'ngrams.json',
+      Fault: TokenizerError,
+    });
+    const built = buildTokenizer(counts, compactLayout(256, 3), 'ngrams.json');
+    const read = await readTokenizer(folderOf({ 'tokenizer.json': encode(built['tokenizer.json']) }));
+    if (read.decode(read.encode('the theme')) !== 'the theme') throw new Error('ASCII is not decoded as it was');
   },
 
   async tokenizer(random) {

@@ -72,6 +72,21 @@ function sessionTests(name: string, bitIdentical: boolean): void {
     }
   });
 
+  it('takes memory by use: block_size may be a billion, and caches and tables grow', async () => {
+    const long = tinyModel({ blockSize: 1e9, nLayer: 1 });
+    const text = Array.from({ length: 1100 }, (_, i) => (i * 7) % long.config.vocabSize); // tables begin with 1024
+    const opened = await openBackend(long, name);
+    const own = opened.openSession();
+    try {
+      for (let start = 0; start < 1099; start += own.chunk)
+        await own.forward(text.slice(start, Math.min(start + own.chunk, 1099)));
+      same(await own.forward(text.slice(1099)), forward(text, long, { logits: 'last' }));
+    } finally {
+      await own.dispose();
+      await opened.dispose();
+    }
+  });
+
   it('gives the logits of the last position, or of all', async () => {
     const whole = forward(ids, model);
     same(await session.forward(ids.slice(0, 5)), rows(whole, 4, 5));

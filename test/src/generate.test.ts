@@ -51,30 +51,102 @@ describe('generate', () => {
     assert.notDeepEqual(await collect([1, 2], options), await collect([1, 2], { ...options, seed: 4 }));
   });
 
-  it('ends cleanly when it is aborted, before the prompt and between tokens', async () => {
-    assert.deepEqual(await collect([1], { signal: AbortSignal.abort() }), []);
+  it("throws the signal's reason when it is aborted, before the prompt and between tokens", async () => {
+    const reason = new Error('enough');
+    await assert.rejects(collect([1], { signal: AbortSignal.abort(reason) }), reason);
+    await assert.rejects(collect([1], { signal: AbortSignal.abort(reason), maxNewTokens: 0 }), reason);
     const abort = new AbortController();
     const session = await openSession(model, 'reference');
     const ids: number[] = [];
-    for await (const id of generateIds(session, model.config, [1], { signal: abort.signal })) {
-      ids.push(id);
-      if (ids.length === 3) abort.abort();
-    }
+    const aborted = async () => {
+      for await (const id of generateIds(session, model.config, [1], { signal: abort.signal })) {
+        ids.push(id);
+        if (ids.length === 3) abort.abort();
+      }
+    };
+    await assert.rejects(aborted, { name: 'AbortError' });
     assert.equal(ids.length, 3);
     assertSame(
       await session.forward([2]),
       await afterReset(session, [1, ...ids.slice(0, 2), 2]),
       'the session lives on',
     );
+    await session.dispose();
+  });
+
+  it('throws when the abort comes while the session computes', async () => {
+    const abort = new AbortController();
+    const session = await openSession(model, 'reference');
+    const forward = session.forward.bind(session);
+    session.forward = (...args) => {
+      abort.abort();
+      return forward(...args);
+    };
+    await assert.rejects(generateIds(session, model.config, [1], { signal: abort.signal }).next(), {
+      name: 'AbortError',
+    });
+    await session.dispose();
+  });
+
+  it('aborts a long prompt between two chunks', async () => {
+    const abort = new AbortController();
+    const session = await openSession(model, 'reference');
+    const prompt = Array.from({ length: blockSize }, () => 1);
+    let chunks = 0;
+    const chunked: Session = Object.create(session, {
+      chunk: { value: 2 },
+      forward: {
+        value: (ids: number[]) => {
+          chunks++;
+          if (chunks === 2) {
+            setImmediate(() => {
+              abort.abort();
+            });
+          }
+          return session.forward(ids);
+        },
+      },
+      reset: {
+        value: () => {
+          session.reset();
+        },
+      },
+    }) as Session;
+    await assert.rejects(generateIds(chunked, model.config, prompt, { signal: abort.signal }).next(), {
+      name: 'AbortError',
+    });
+    assert.equal(chunks, 2);
+    await session.dispose();
+  });
+
+  it('finishes if the abort comes after the last token', async () => {
+    for (const options of [{ maxNewTokens: 3 }, { stopIds: [(await collect([1], { maxNewTokens: 3 }))[2]] }]) {
+      const abort = new AbortController();
+      const session = await openSession(model, 'reference');
+      const generator = generateIds(session, model.config, [1], { ...options, signal: abort.signal });
+      const expected = await collect([1], options);
+      for (const id of expected) assert.deepEqual(await generator.next(), { value: id, done: false });
+      abort.abort();
+      assert.deepEqual(await generator.next(), { value: undefined, done: true });
+      await session.dispose();
+    }
   });
 
   it('lets timers run between tokens, so that an abort can come at all', async () => {
     const abort = new AbortController();
+    let count = 0;
     setTimeout(() => {
       abort.abort();
     });
-    const ids = await collect([1], { signal: abort.signal, maxNewTokens: 1e6 });
-    assert.ok(ids.length < 1000);
+    const session = await openSession(model, 'reference');
+    const endless = async () => {
+      for await (const id of generateIds(session, model.config, [1], { signal: abort.signal, maxNewTokens: 1e6 })) {
+        assert.ok(id >= 0);
+        if (++count === 1000) return;
+      }
+    };
+    await assert.rejects(endless, { name: 'AbortError' });
+    await session.dispose();
   });
 
   it('refuses an empty prompt and options out of range', async () => {
@@ -82,6 +154,11 @@ describe('generate', () => {
     await assert.rejects(collect([1], { maxNewTokens: -1 }), InputError);
     await assert.rejects(collect([1], { maxNewTokens: 1.5 }), InputError);
     await assert.rejects(collect([1], { temperature: -1 }), InputError);
+    await assert.rejects(collect([1], { maxNewTokens: '3' as never }), /the number of new tokens must .*, got '3'$/);
+    await assert.rejects(
+      collect([1], { temprature: 1 } as GenerateOptions),
+      /^InputError: unknown option 'temprature'; choose from: maxNewTokens, stopIds, signal, temperature, /,
+    );
     await assert.rejects(collect([99], {}), /token id 99/);
   });
 });

@@ -29,7 +29,7 @@ describe('languageModel', () => {
     const { tokenizer } = demo;
     const encoded: string[] = [];
     const counting = Object.assign(Object.create(tokenizer) as Tokenizer, {
-      eosId: tokenizer.eosId,
+      eosIds: tokenizer.eosIds,
       encode: (text: string) => {
         encoded.push(text);
         return tokenizer.encode(text);

@@ -43,7 +43,7 @@ export function simdOps(engine: Engine): AcceleratedOps {
     rope: (x, H, past, ropePairing) =>
       result(x.shape[0], (pass) => {
         const config = { ...TINY, dModel: x.shape[1], nHead: H, ropePairing, blockSize: past + x.shape[0] };
-        return pass.rope('y', given('x', x), uploadRopeTables(config, engine), past);
+        return pass.rope('y', given('x', x), uploadRopeTables(config, engine, past + x.shape[0]), past);
       }),
     async softmax(scores, past) {
       const [T, H, S] = scores.shape;

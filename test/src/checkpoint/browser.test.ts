@@ -34,6 +34,7 @@ describe('in a browser', () => {
       '@huggingface/tokenizers',
       'pure-rand/distribution/uniformFloat64',
       'pure-rand/generator/mersenne',
+      'valibot',
     ]);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { formatConfig, parseConfig, PRESETS } from '../../../src/checkpoint/config.js';
+import { parseQuantization } from '../../../src/checkpoint/quantized.js';
 import { ConfigError } from '../../../src/lib/errors.js';
 
 /** The config.json of a published model, without the keys that those leave to their code. */
@@ -43,6 +44,53 @@ describe('config', () => {
     );
   });
 
+  it('leaves out what was assumed, so that it stays assumed', () => {
+    const { config, assumed } = parseConfig({ ...UPSTREAM, pad_id: undefined, rope_theta: 500 });
+    const written = formatConfig(config, assumed);
+    assert.deepEqual(
+      Object.keys(written).filter((key) => assumed.includes(key)),
+      [],
+    );
+    assert.deepEqual(parseConfig(written), { config, assumed });
+    assert.equal(written.rope_theta, 500);
+  });
+
+  it('accepts every block_size whose positions are exact in float32', () => {
+    assert.equal(Math.fround(2 ** 24), 2 ** 24);
+    assert.notEqual(Math.fround(2 ** 24 + 1), 2 ** 24 + 1);
+    assert.equal(parseConfig({ ...UPSTREAM, block_size: 2 ** 24 }).config.blockSize, 2 ** 24);
+  });
+
+  it('cuts a value before it is quoted', () => {
+    let deep: unknown = 0;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    for (const key of Object.keys(formatConfig(PRESETS.model_64_float))) {
+      if (key === 'architectures' || key === 'torch_dtype') continue;
+      assert.throws(
+        () => parseConfig({ ...UPSTREAM, [key]: deep }),
+        (error) => error instanceof ConfigError && error.message.startsWith(`config.json: ${key} must`),
+      );
+    }
+  });
+
+  it('checks the quantization', () => {
+    const ok = { quantization: { method: 'int8', group_size: 32, more: 1 } };
+    assert.equal(parseQuantization({ quantization: null }, 'c'), null);
+    assert.equal(parseQuantization({}, 'c'), null);
+    for (const quantization of [5, 'int8', [], true, [['int8']]]) {
+      assert.throws(
+        () => parseQuantization({ quantization }, 'c'),
+        /^ConfigError: c: "quantization" must be an object/,
+      );
+    }
+    for (const change of [{ method: null }, { method: {} }, { group_size: '32' }, { group_size: undefined }]) {
+      assert.throws(
+        () => parseQuantization({ quantization: { ...ok.quantization, ...change } }, 'c'),
+        /^ConfigError: c: quantization\.(method|group_size) must be/,
+      );
+    }
+  });
+
   const faults: [Record<string, unknown>, RegExp][] = [
     [{ vocab_size: undefined }, /vocab_size is missing/],
     [{ n_embed: undefined }, /n_embed is missing/],
@@ -59,6 +107,8 @@ describe('config', () => {
     [{ rope_theta: '1e4' }, /rope_theta must be a positive number/],
     [{ pad_id: -1 }, /pad_id must be an integer of at least 0/],
     [{ model_type: 3 }, /model_type must be a string/],
+    [{ block_size: 1e9 }, /block_size must be at most 16777216, got 1000000000: positions are float32/],
+    [{ block_size: 2 ** 24 + 1 }, /block_size must be at most 16777216/],
   ];
   for (const [change, message] of faults) {
     it(`rejects ${inspect(change)}`, () => {

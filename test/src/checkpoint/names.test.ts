@@ -443,4 +443,40 @@ describe('names', () => {
       .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     assert.equal(total, 272_844_800);
   });
+
+  it('takes a file of any number of tensors', () => {
+    const norms = Array.from({ length: 200_000 }, (_, n) => ({ name: `h.${n}.input_layernorm.weight`, shape: [C] }));
+    assert.throws(
+      () => resolveNames(norms, TINY),
+      (error) =>
+        error instanceof CheckpointError &&
+        error.message.includes('h.2.input_layernorm.weight is in layer 2, but n_layer is 2'),
+    );
+    const unknown = Array.from({ length: 200_000 }, (_, n) => ({ name: `odd.${n}`, shape: [n] }));
+    assert.throws(
+      () => resolveNames(unknown, TINY),
+      (error) => error instanceof CheckpointError && error.message.includes('and 199996 more'),
+    );
+  });
+
+  it('refuses a tensor map with anything but names and null, however large', () => {
+    const tensors = [
+      { name: 'a', shape: [C] },
+      { name: 'constructor', shape: [C] },
+      { name: 'b', shape: [C] },
+    ];
+    let deep: unknown = 0;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    for (const value of [5, true, {}, deep, 'x'.repeat(1e6), 'lm_head.weight\u0000', undefined]) {
+      for (const name of ['a', 'constructor']) {
+        assert.throws(
+          () => resolveNames(tensors, { ...TINY, nLayer: 1 }, { [name]: value } as never),
+          (error) =>
+            error instanceof CheckpointError &&
+            error.message.length < 300 &&
+            error.message.endsWith(`, given for "${name}", is not a canonical name`),
+        );
+      }
+    }
+  });
 });

@@ -267,6 +267,17 @@ describe('safetensors', () => {
       /takes 8 bytes, but its data_offsets span 4/,
     ],
     ['an overlap', fileOf({ a: entry(0, 8), b: entry(4, 12) }, 12), /tensor "b" overlaps tensor "a" by 4 bytes/],
+    [
+      'an overlap of exactly one byte',
+      fileOf(
+        {
+          a: { dtype: 'U8', shape: [4], data_offsets: [0, 4] },
+          b: { dtype: 'U8', shape: [4], data_offsets: [3, 7] },
+        },
+        7,
+      ),
+      /tensor "b" overlaps tensor "a" by 1 bytes/,
+    ],
     ['two tensors at the same place', fileOf({ a: entry(0, 4), b: entry(0, 4) }, 4), /overlaps/],
     [
       'a gap',
@@ -306,6 +317,51 @@ describe('safetensors', () => {
       });
     });
   }
+
+  it('decodes tensors that are longer than a slab, from any start', async () => {
+    const length = 2 ** 20 + 5; // several slabs of each dtype, and a part of one
+    /** From 1024 to 2047, exact in all three dtypes but BF16, which has 8 bits: there a multiple of 8. */
+    const valueOf = (i: number, step: number): number => 1024 + ((i * 7 + (i >> 12)) % (1024 / step)) * step;
+    const encodings = {
+      F16: {
+        bytes: 2,
+        step: 1,
+        put: (view: DataView, at: number, x: number) => view.setUint16(at, (25 << 10) | (x - 1024), true),
+      },
+      BF16: {
+        bytes: 2,
+        step: 8,
+        put: (view: DataView, at: number, x: number) => view.setUint16(at, 0x4480 | ((x - 1024) / 8), true),
+      },
+      F64: { bytes: 8, step: 1, put: (view: DataView, at: number, x: number) => view.setFloat64(at, x, true) },
+    };
+    for (const [dtype, { bytes, step, put }] of Object.entries(encodings)) {
+      const file = fileOf({ x: { dtype, shape: [length], data_offsets: [0, bytes * length] } }, bytes * length);
+      const view = new DataView(file.buffer, file.length - bytes * length);
+      for (let i = 0; i < length; i++) put(view, bytes * i, valueOf(i, step));
+      const opened = await read(file);
+      const { data } = await opened.readFloat32('x');
+      assert.equal(
+        data.findIndex((x, i) => x !== valueOf(i, step)),
+        -1,
+        dtype,
+      );
+      const start = 300_001;
+      const part = new Float32Array(length - start);
+      await opened.readFloats('x', part, start);
+      assert.equal(
+        part.findIndex((x, i) => x !== valueOf(start + i, step)),
+        -1,
+        `${dtype} from ${start}`,
+      );
+      const exact = await opened.readFloat64('x');
+      assert.equal(
+        exact.data.findIndex((x, i) => x !== valueOf(i, step)),
+        -1,
+        `${dtype} as float64`,
+      );
+    }
+  });
 
   it('either reads or cleanly rejects thousands of mutated files', async () => {
     const original = Buffer.concat([

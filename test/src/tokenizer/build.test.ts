@@ -103,13 +103,22 @@ describe('buildTokenizer', () => {
       ],
       [[{ lang: 'a', bigrams: [['ab', -1]], trigrams: [] }], /entry 0, bigrams/],
       [[{ lang: 'a', bigrams: ['ab'], trigrams: [] }], /entry 0, bigrams/],
+      [[null], /entry 0 has no bigrams/],
+      [[{ lang: 'a', bigrams: [], trigrams: [], unigrams: null }], /entry 0 has no unigrams/],
+      [[{ lang: 'a', bigrams: [['x'.repeat(1e6), 1]], trigrams: [] }], /entry 0, bigrams: \["x+… is not \[string of 2/],
+      [[{ lang: 'a', bigrams: [['a\uffff', 1]], trigrams: [] }], /contains U\+FFFF or half of a surrogate pair/],
+      [[{ lang: 'a', bigrams: [['\ud800b', 1]], trigrams: [] }], /"\\ud800b",1\] contains U\+FFFF or half/],
+      [[{ lang: 'a', bigrams: [], trigrams: [['ab\udc00', 1]] }], /entry 0, trigrams: .* contains U\+FFFF or half/],
+      [[{ lang: 'a', bigrams: [], trigrams: [], unigrams: [['\uffff', 1]] }], /entry 0, unigrams: .* contains/],
     ];
     for (const [counts, message] of bad) {
       assert.throws(
         () => buildTokenizer(counts, BVV241, 'ngrams.json'),
-        (error) => error instanceof TokenizerError && message.test(error.message),
+        (error) => error instanceof TokenizerError && message.test(error.message) && error.message.length < 300,
       );
     }
+    const pairs = [{ lang: 'a', bigrams: [['😀b', 1]], trigrams: [['\ufffe日b', 1]] }]; // whole pairs, other noncharacters
+    assert.ok(buildTokenizer(pairs, compactLayout(256, 1)));
     const many = Array.from({ length: 97 }, (_, i) => [String.fromCharCode(0x100 + i, 65), 1]);
     assert.throws(
       () => buildTokenizer([{ lang: 'a', bigrams: many, trigrams: [] }], compactLayout(256, 100)),
@@ -148,6 +157,7 @@ describe('buildTokenizer', () => {
         [97, 57347],
         'characters outside the Basic Multilingual Plane are <unk>',
       );
+      assert.deepEqual(tokenizer.encode('\ufffe\uffff'), [65534, 57347], 'U+FFFF has no token');
       assert.equal(tokenizer.eosId, 57346);
     });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { duplicateKey, nesting } from '../../../src/checkpoint/jsonText.js';
+import { duplicateKey, nesting } from '../../../src/lib/jsonText.js';
 
 /** The nesting depth of a parsed value. */
 function depth(value: unknown): number {

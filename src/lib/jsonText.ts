@@ -62,3 +62,8 @@ function isFollowedByColon(text: string, end: number): boolean {
   while (' \t\n\r'.includes(text.charAt(i)) && i < text.length) i++;
   return text.charCodeAt(i) === COLON;
 }
+
+/** Whether the text contains half of a surrogate pair, which JSON can express but UTF-8 cannot. */
+export function hasLoneSurrogate(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
+}
