@@ -16,7 +16,7 @@ import { serve, type Server } from './server.js';
 /** README's headers by name, in lower case. */
 const HEADERS: Record<string, string> = Object.fromEntries(
   blocksOf(read('README.md'))
-    .filter(({ language }) => language === 'http')
+    .filter(({ text }) => text.startsWith('Cross-Origin-'))
     .flatMap(({ text }) => [...text.matchAll(/^([\w-]+): (.+)$/gm)])
     .map(([, name, value]) => [name.toLowerCase(), value]),
 );
