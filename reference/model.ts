@@ -1,3 +1,4 @@
+import { checkModel } from './lib/checkModel.js';
 import { checkTokens } from './lib/checkTokens.js';
 import { rows, type Tensor } from './lib/tensor.js';
 import { noTrace, prefixed, traced, type Trace } from './lib/trace.js';
@@ -26,7 +27,7 @@ export interface ForwardOptions {
  *
  * @param ids T token ids, at most block_size together with those in the cache
  * @returns logits [T, V], or [1, V] for `logits: 'last'`; a softmax of a row gives the probabilities of the next token
- * @throws InputError for no tokens, too many, or an id outside the vocabulary
+ * @throws InputError for no tokens, too many, an id outside the vocabulary, or something that is not a model
  * @see golden `models`; `golden/model.py`
  *
  * @example A model without blocks predicts from each token's code alone. V = 2, E = 1, C = 2.
@@ -37,7 +38,9 @@ export interface ForwardOptions {
  * forward([0, 1], { config, weights }).data; // => [6, 8, 14, 12]
  * ```
  */
-export function forward(ids: readonly number[], { config, weights }: Model, options: ForwardOptions = {}): Tensor {
+export function forward(ids: readonly number[], model: Model, options: ForwardOptions = {}): Tensor {
+  checkModel(model);
+  const { config, weights } = model;
   const { cache, logits = 'all', trace = noTrace, attnWeights } = options;
   const { dModel: C, nEmbed: E, nHead: H } = config;
   const T = ids.length;

@@ -1,5 +1,6 @@
 import type { GpuBackend } from '../accel/gpu/device.js';
 import type { Backend, LoadedModel, Session, WeightsHome } from '../accel/session.js';
+import { checkModel } from '../reference/lib/checkModel.js';
 import { InputError } from '../reference/lib/errors.js';
 import { floatModel, unsharedModel } from './checkpoint/assemble.js';
 import { PRESETS } from './checkpoint/config.js';
@@ -65,6 +66,7 @@ export async function resolveBackend(name: string, note?: (line: string) => void
  * @throws InputError for an unknown name, DeviceError if the backend is missing or cannot hold the model.
  */
 export async function openBackend(model: LoadedModel, name = 'auto'): Promise<Backend> {
+  checkModel(model);
   const resolved = await resolveBackend(name);
   if (resolved === 'reference') {
     const floats = floatModel(model);

@@ -1,18 +1,21 @@
 import { withSession, type LoadedModel } from './backend.js';
 import type { ModelConfig } from '../reference/lib/config.js';
-import { mean, perplexity } from './perplexity.js';
+import { checkModel } from '../reference/lib/checkModel.js';
+import { EmergentError } from '../reference/lib/errors.js';
+import { CHECK_WEIGHTS, mean, surprisesOf } from './perplexity.js';
 
 /** The conventions that a checkpoint does not record. */
 export type Convention = Pick<ModelConfig, 'ropePairing' | 'geluApproximate' | 'normPosition' | 'layerNormEps'>;
 
 export interface Trial {
   convention: Convention;
+  /** NaN if the model computes no probabilities with this convention, Infinity if it is too large for float64. */
   perplexity: number;
   surprises: number[];
 }
 
 export interface Calibration {
-  /** Best first. */
+  /** Best first. Those without a finite perplexity are last. */
   trials: Trial[];
   verdicts: Verdict[];
 }
@@ -22,7 +25,7 @@ export interface Verdict {
   key: keyof Convention;
   best: string;
   other: string;
-  /** How much worse the other choice predicts, in nats per token. */
+  /** How much worse the other choice predicts, in nats per token. Infinity if it predicts nothing. */
   nats: number;
   /** The same difference in standard errors. */
   sigmas: number;
@@ -45,7 +48,7 @@ const EPS = [1e-5, 1e-6, 1e-12];
  *
  * A verdict compares two runs token by token: the mean difference of surprise, and its ratio to the standard error.
  *
- * @throws InputError for a text of fewer than two tokens
+ * @throws InputError for a text of fewer than two tokens, EmergentError if no combination gives a finite number
  */
 export async function calibrate(
   model: LoadedModel,
@@ -53,6 +56,7 @@ export async function calibrate(
   backend?: string,
   onTrial: (done: number, all: number) => void = () => undefined,
 ): Promise<Calibration> {
+  checkModel(model);
   const grid: Convention[] = [];
   for (const normPosition of ['pre', 'post'] as const) {
     for (const ropePairing of ['half', 'interleaved'] as const) {
@@ -65,28 +69,38 @@ export async function calibrate(
   const trials: Trial[] = [];
   async function attempt(convention: Convention): Promise<void> {
     const trial = { ...model, config: { ...model.config, ...convention } };
-    const result = await withSession(trial, backend, (session) => perplexity(session, model.config, ids));
-    trials.push({ convention, ...result });
-    trials.sort((a, b) => a.perplexity - b.perplexity);
+    const surprises = await withSession(trial, backend, (session) => surprisesOf(session, model.config, ids));
+    trials.push({ convention, perplexity: Math.exp(mean(surprises)), surprises });
+    trials.sort(bestFirst);
     onTrial(trials.length, all);
   }
   for (const convention of grid) await attempt(convention);
   const [winner] = trials;
+  if (!Number.isFinite(winner.perplexity))
+    throw new EmergentError(`no combination of conventions has a finite perplexity: ${CHECK_WEIGHTS}`);
   for (const layerNormEps of EPS) {
     if (layerNormEps !== model.config.layerNormEps) await attempt({ ...winner.convention, layerNormEps });
   }
   return { trials, verdicts: verdictsOf(trials) };
 }
 
+/** Orders trials by perplexity. A NaN counts as Infinity, or sorting would leave it anywhere. */
+function bestFirst(a: Trial, b: Trial): number {
+  const [x, y] = [a, b].map(({ perplexity }) => (Number.isNaN(perplexity) ? Infinity : perplexity));
+  return x === y ? 0 : x - y;
+}
+
 function verdictsOf(trials: readonly Trial[]): Verdict[] {
   const [best] = trials;
   return (Object.keys(best.convention) as (keyof Convention)[]).map((key) => {
     const rival = trials.find(({ convention }) => convention[key] !== best.convention[key])!;
+    const [chosen, other] = [best, rival].map(({ convention }) => String(convention[key]));
+    if (!Number.isFinite(rival.perplexity))
+      return { key, best: chosen, other, nats: Infinity, sigmas: Infinity, clear: true };
     const differences = rival.surprises.map((surprise, i) => surprise - best.surprises[i]);
     const average = mean(differences);
     const variance = mean(differences.map((d) => (d - average) ** 2));
     const sigmas = average === 0 ? 0 : average / Math.sqrt(variance / differences.length);
-    const [chosen, other] = [best, rival].map(({ convention }) => String(convention[key]));
     const clear = sigmas >= CLEAR_SIGMAS && average >= CLEAR_NATS;
     return { key, best: chosen, other, nats: average, sigmas, clear };
   });

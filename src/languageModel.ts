@@ -8,8 +8,11 @@ import {
 } from './backend.js';
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from '../reference/lib/config.js';
+import { InputError } from '../reference/lib/errors.js';
 import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
+import { requireKnownOptions, requireOption } from './lib/options.js';
+import { SAMPLE_OPTIONS, type SampleOptions } from './sample.js';
 import { TextStream } from './textStream.js';
 import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -22,6 +25,18 @@ export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
   /** Called with every new token, including the end-of-text token. */
   onToken?: ((id: number) => void) | undefined;
 }
+
+/** Every name in {@link GenerateTextOptions}. */
+const GENERATE_TEXT_OPTIONS: readonly string[] = [
+  ...Object.keys({
+    maxNewTokens: true,
+    signal: true,
+    ignoreEos: true,
+    backend: true,
+    onToken: true,
+  } satisfies Record<Exclude<keyof GenerateTextOptions, keyof SampleOptions>, true>),
+  ...SAMPLE_OPTIONS,
+];
 
 export interface LanguageModelOptions extends LoadOptions {
   /** Which backend computes (see {@link openBackend}). Default: `auto`. Weights are loaded into its memory. */
@@ -36,6 +51,7 @@ export class LanguageModel {
   /** The default backend. */
   readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
+  #isDisposed = false;
 
   constructor(model: LoadedModel, tokenizer: Tokenizer, report: LoadReport, backend = 'auto') {
     this.model = model;
@@ -50,41 +66,62 @@ export class LanguageModel {
 
   /**
    * Opens a session, for logits and activations. The backend is prepared once and kept until {@link dispose}.
+   *
+   * @throws InputError for an unknown backend, or after {@link dispose}.
    */
   async openSession(backend: string = this.backend): Promise<Session> {
+    requireOption(typeof backend === 'string', 'the backend', "a name such as 'simd'", backend);
+    this.#requireUsable();
     let opened = this.#backends.get(backend);
     if (!opened) {
       opened = openBackend(this.model, backend);
       this.#backends.set(backend, opened);
       opened.catch(() => this.#backends.delete(backend));
     }
-    return (await opened).openSession();
+    const ready = await opened;
+    this.#requireUsable(); // it may have been disposed of while the backend opened
+    return ready.openSession();
   }
 
-  /** Frees the memory that backends hold, such as that of a GPU. */
+  /**
+   * Frees the memory that backends hold, such as that of a GPU. Afterwards the model cannot generate or open sessions. A
+   * generation that is running throws InputError or DeviceError at its next step.
+   */
   async dispose(): Promise<void> {
-    const opened = [...this.#backends.values()];
+    this.#isDisposed = true;
+    const backends = [...this.#backends.values()];
     this.#backends.clear();
-    for (const backend of opened) await (await backend).dispose();
+    for (const result of await Promise.allSettled(backends))
+      if (result.status === 'fulfilled') await result.value.dispose();
+  }
+
+  #requireUsable(): void {
+    if (this.#isDisposed) throw new InputError('the model has been disposed');
   }
 
   /**
    * Continues a prompt, piece by piece.
    *
    * @param prompt text, or the token ids of a text
-   * @throws InputError for an empty prompt or an option out of range.
+   * @throws InputError for an empty prompt, an unknown option or one out of range, or if the model has been disposed of;
+   *   DeviceError if that happens while its backend computes; the reason of `signal` if it aborts before the last token.
    */
   async *generate(
     prompt: string | readonly number[],
     options: GenerateTextOptions = {},
   ): AsyncGenerator<string, void, undefined> {
+    requireKnownOptions(options, GENERATE_TEXT_OPTIONS);
     const { ignoreEos = false, backend, onToken, ...rest } = options;
+    requirePrompt(prompt);
+    const isCallback = onToken === undefined || typeof onToken === 'function';
+    requireOption(isCallback, 'onToken', 'a function', onToken);
     const stopIds = ignoreEos ? [] : this.tokenizer.eosIds;
     const promptIds = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : prompt;
     const text = new TextStream(this.tokenizer);
     const session = await this.openSession(backend);
     try {
       for await (const id of generateIds(session, this.config, promptIds, { ...rest, stopIds })) {
+        this.#requireUsable();
         onToken?.(id);
         const piece = text.push(id);
         if (piece !== '') yield piece;
@@ -95,6 +132,11 @@ export class LanguageModel {
       await session.dispose();
     }
   }
+}
+
+function requirePrompt(prompt: unknown): void {
+  const isIds = Array.isArray(prompt) || ArrayBuffer.isView(prompt);
+  requireOption(typeof prompt === 'string' || isIds, 'the prompt', 'a string or a list of token ids', prompt);
 }
 
 /**

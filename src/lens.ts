@@ -1,6 +1,9 @@
 import { layerNorm, lmHead } from '../reference/index.js';
 import { withSession, type Session } from './backend.js';
-import { InputError } from '../reference/lib/errors.js';
+import { CHECK_WEIGHTS } from './perplexity.js';
+import { checkModel } from '../reference/lib/checkModel.js';
+import { EmergentError, InputError } from '../reference/lib/errors.js';
+import { quote } from './lib/quote.js';
 import { rows, type Tensor } from '../reference/lib/tensor.js';
 import type { LoadedModel } from './backend.js';
 
@@ -30,21 +33,31 @@ export interface Guess {
  * final norm and head.
  *
  * @returns guesses [layer][token]; those of the last layer are the model's own predictions
+ * @throws EmergentError if logits are NaN, or all -Infinity
  */
 export async function logitLens(model: LoadedModel, ids: readonly number[], backend?: string): Promise<Guess[][]> {
+  checkModel(model);
   const { finalNorm, lmHead: head } = model.weights;
   const found = await withSession(model, backend, (session) => states(session, model, ids));
-  return found.map((x) => {
+  return found.map((x, n) => {
     const logits = lmHead(finalNorm ? layerNorm(x, finalNorm, model.config.layerNormEps) : x, head);
-    return ids.map((_, t) => bestGuess(rows(logits, t, t + 1).data));
+    return ids.map((_, t) => {
+      const guess = bestGuess(rows(logits, t, t + 1).data);
+      if (Number.isFinite(guess.probability)) return guess;
+      throw new EmergentError(
+        `the logits after layer ${n + 1}, position ${t}, give no probabilities: ${CHECK_WEIGHTS}`,
+      );
+    });
   });
 }
 
+/** The probability is NaN if a logit is NaN, or if all are -Infinity. */
 function bestGuess(logits: Float32Array): Guess {
   let id = 0;
   for (let v = 0; v < logits.length; v++) if (logits[v] > logits[id]) id = v;
-  const sum = logits.reduce((total, x) => total + Math.exp(x - logits[id]), 0);
-  return { id, probability: 1 / sum };
+  const best = logits[id];
+  const sum = logits.reduce((total, x) => total + (x === best ? 1 : Math.exp(x - best)), 0);
+  return { id, probability: best === -Infinity ? NaN : 1 / sum };
 }
 
 /** A text, and the cosine between its vector and another one's. */
@@ -53,7 +66,7 @@ export interface Neighbor {
   cosine: number;
 }
 
-/** The prompt around each text; `{}` marks the place of the text. */
+/** The prompt around each text; every `{}` is replaced by the text. */
 export const CARRIER = 'Question: Tell me about {}.\nAnswer:';
 
 /**
@@ -64,7 +77,8 @@ export const CARRIER = 'Question: Tell me about {}.\nAnswer:';
  *
  * @param encode tokenizes a text
  * @returns vectors [layer][text]; index 0 is the table
- * @throws InputError for fewer than two texts, an empty text, or a carrier without `{}`
+ * @throws InputError for fewer than two texts, an empty text, or a carrier without `{}`; EmergentError for a vector with NaN
+ *   or Infinity
  */
 export async function positions(
   model: LoadedModel,
@@ -73,19 +87,26 @@ export async function positions(
   carrier: string = CARRIER,
   backend?: string,
 ): Promise<Float64Array[][]> {
+  checkModel(model);
   if (texts.length < 2) throw new InputError('nothing to compare: give at least two texts');
-  if (!carrier.includes('{}')) throw new InputError(`the carrier ${JSON.stringify(carrier)} has no {} for the text`);
+  if (!carrier.includes('{}')) throw new InputError(`the carrier ${quote(carrier)} has no {} for the text`);
   const layers: Float64Array[][] = Array.from({ length: model.config.nLayer + 1 }, () => []);
   await withSession(model, backend, async (session) => {
     for (const text of texts) {
       const own = encode(text);
       if (own.length === 0) throw new InputError('one of the texts is empty: the model needs at least one token');
       layers[0].push(average(own.map((id) => rows(model.weights.embedding, id, id + 1).data)));
-      const ids = encode(carrier.replace('{}', text));
+      const ids = encode(carrier.replaceAll('{}', () => text));
       (await states(session, model, ids)).forEach((x, n) => {
         layers[n + 1].push(Float64Array.from(rows(x, ids.length - 1, ids.length).data));
       });
     }
+  });
+  layers.forEach((vectors, n) => {
+    const wrong = vectors.findIndex((vector) => !vector.every(Number.isFinite));
+    if (wrong === -1) return;
+    const place = n === 0 ? 'in the frozen table' : `after layer ${n}`;
+    throw new EmergentError(`the vector of ${quote(texts[wrong])} ${place} contains NaN or Infinity: ${CHECK_WEIGHTS}`);
   });
   return layers.map((vectors) => {
     const common = average(vectors);

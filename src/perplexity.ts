@@ -1,6 +1,6 @@
 import type { Session } from './backend.js';
 import type { ModelConfig } from '../reference/lib/config.js';
-import { InputError } from '../reference/lib/errors.js';
+import { EmergentError, InputError } from '../reference/lib/errors.js';
 
 export interface Perplexity {
   /** exp(mean surprise): 1 if every prediction is certain and right, V for uniform guesses. */
@@ -9,18 +9,40 @@ export interface Perplexity {
   surprises: number[];
 }
 
+/** What to do about numbers that are none. */
+export const CHECK_WEIGHTS = 'are the weights damaged, or the conventions in config.json wrong?';
+
 /**
  * Measures how well a model predicts a text: −ln p(token | earlier tokens), averaged over the text. The text is split into
  * independent windows of block_size tokens.
  *
  * @param session is reset before every window
- * @throws InputError for fewer than two tokens
+ * @throws InputError for fewer than two tokens, EmergentError if the result is not a finite number
  */
-export async function perplexity(
+export async function perplexity(session: Session, config: ModelConfig, ids: readonly number[]): Promise<Perplexity> {
+  const surprises = await surprisesOf(session, config, ids);
+  const wrong = surprises.findIndex((nats) => !Number.isFinite(nats));
+  if (wrong !== -1) {
+    const fault = Number.isNaN(surprises[wrong]) ? 'gives no probabilities' : 'gives the token there no probability';
+    throw new EmergentError(`prediction ${wrong + 1} of ${surprises.length} ${fault}: ${CHECK_WEIGHTS}`);
+  }
+  const nats = mean(surprises);
+  const value = Math.exp(nats);
+  if (value === Infinity) {
+    throw new EmergentError(`the perplexity is too large for a number: e^${nats.toPrecision(6)}; ${CHECK_WEIGHTS}`);
+  }
+  return { perplexity: value, surprises };
+}
+
+/**
+ * The surprises of {@link perplexity}. They are NaN where the logits are NaN or all -Infinity, and Infinity where a token
+ * has no probability.
+ */
+export async function surprisesOf(
   session: Session,
   { blockSize }: ModelConfig,
   ids: readonly number[],
-): Promise<Perplexity> {
+): Promise<number[]> {
   if (ids.length < 2) throw new InputError('perplexity needs a text of at least two tokens');
   const surprises: number[] = [];
   for (let start = 0; start < ids.length - 1; start += blockSize) {
@@ -32,14 +54,14 @@ export async function perplexity(
       surprises.push(surprise(data.subarray(t * shape[1], (t + 1) * shape[1]), window[t + 1]));
     }
   }
-  return { perplexity: Math.exp(mean(surprises)), surprises };
+  return surprises;
 }
 
-/** −ln softmax(logits)[id] = ln Σ e^(x − m) + m − x[id], in float64 */
-function surprise(logits: Float32Array, id: number): number {
+/** −ln softmax(logits)[id] = ln Σ e^(x − m) + m − x[id], in float64. Infinite logits share the probability. */
+export function surprise(logits: Float32Array, id: number): number {
   const maximum = logits.reduce((m, x) => Math.max(m, x), -Infinity);
-  const sum = logits.reduce((total, x) => total + Math.exp(x - maximum), 0);
-  return Math.log(sum) + maximum - logits[id];
+  const sum = logits.reduce((total, x) => total + (x === maximum ? 1 : Math.exp(x - maximum)), 0);
+  return logits[id] === Infinity ? Math.log(sum) : Math.log(sum) + maximum - logits[id];
 }
 
 export function mean(values: readonly number[]): number {

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { askPrompt } from '../languageModel.js';
-import { openLanguageModel, textArgument } from './options.js';
-import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
+import { InputError } from '../../reference/lib/errors.js';
+import { openLanguageModel } from './options.js';
+import { addGenerateOptions, KEPT_CHARACTERS, runGenerate, type GenerateFlags } from './sampling.js';
+import { textArgument } from './textFile.js';
 
 export function askCommand(): Command {
   return addGenerateOptions(new Command('ask'))
@@ -17,7 +19,8 @@ Examples:
     )
     .action(async (words: string[], flags: GenerateFlags) => {
       const model = await openLanguageModel(flags);
-      const question = (await textArgument(words.join(' '))).trim();
+      const question = (await textArgument(words.join(' '), KEPT_CHARACTERS)).trim();
+      if (question === '') throw new InputError('the question is empty: ask needs at least one character');
       await runGenerate(model, askPrompt(question), flags, { trimStart: true });
     });
 }

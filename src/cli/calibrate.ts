@@ -13,7 +13,7 @@ import {
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
-import { table } from './output.js';
+import { note, table } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
 interface CalibrateFlags extends ModelFlags, BackendFlags {
@@ -25,7 +25,7 @@ interface CalibrateFlags extends ModelFlags, BackendFlags {
 export function calibrateCommand(): Command {
   return addBackendOption(addModelOptions(new Command('calibrate')))
     .description('Find the conventions that a checkpoint does not record, by their perplexity on plain text.')
-    .requiredOption('--text <file>', 'plain text like the training data')
+    .requiredOption('--text <file>', 'plain text like the training data, in UTF-8, or - for standard input')
     .option(
       '--max-tokens <n>',
       'use at most this many tokens; every combination runs over all of them',
@@ -46,6 +46,10 @@ Examples:
       const ids = await tokensOfFile(flags.text, folder, flags.maxTokens);
       const { model } = await openModel(folder, flags, backend);
       const result = await calibrate(model, ids, backend.name, trialBar());
+      const failed = result.trials.filter(({ perplexity }) => !Number.isFinite(perplexity)).length;
+      if (failed > 0) {
+        note(`${failed} of ${result.trials.length} combinations have no finite perplexity; they rank last`);
+      }
       if (flags.json) {
         const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));
         process.stdout.write(`${JSON.stringify({ tokens: ids.length, trials, verdicts: result.verdicts })}\n`);
@@ -63,11 +67,13 @@ function keysOf(convention: Convention): Record<string, unknown> {
 function describe({ trials, verdicts }: Calibration): string {
   const [best] = trials;
   const rows = trials.map(({ convention, perplexity }) => [
-    perplexity.toPrecision(6),
+    Number.isFinite(perplexity) ? perplexity.toPrecision(6) : 'none',
     ...Object.values(convention).map(String),
   ]);
   const lines = verdicts.map(({ key, best: chosen, other, nats, sigmas, clear }) => {
-    const worse = `${other} is worse by ${nats.toPrecision(2)} nats per token, ${sigmas.toFixed(1)} standard errors`;
+    const worse = Number.isFinite(nats)
+      ? `${other} is worse by ${nats.toPrecision(2)} nats per token, ${sigmas.toFixed(1)} standard errors`
+      : `${other} has no finite perplexity`;
     return `${configKey(key)} ${chosen}: ${worse} (${clear ? 'clear' : 'not clear'})`;
   });
   const found = verdicts.filter(({ clear }) => clear).map(({ key }) => [key, best.convention[key]] as const);

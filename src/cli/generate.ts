@@ -1,6 +1,7 @@
 import { Command } from 'commander';
-import { openLanguageModel, textArgument } from './options.js';
-import { addGenerateOptions, runGenerate, type GenerateFlags } from './sampling.js';
+import { openLanguageModel } from './options.js';
+import { addGenerateOptions, KEPT_CHARACTERS, runGenerate, type GenerateFlags } from './sampling.js';
+import { textArgument } from './textFile.js';
 
 export function generateCommand(): Command {
   return addGenerateOptions(new Command('generate'))
@@ -16,7 +17,7 @@ Examples:
     )
     .action(async (text: string, flags: GenerateFlags) => {
       const model = await openLanguageModel(flags);
-      const prompt = await textArgument(text);
+      const prompt = await textArgument(text, KEPT_CHARACTERS);
       await runGenerate(model, prompt, flags);
     });
 }

@@ -3,16 +3,10 @@ import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import type { LanguageModel } from '../languageModel.js';
 import { logitLens, type Guess } from '../lens.js';
-import {
-  addBackendOption,
-  addModelOptions,
-  openLanguageModel,
-  textArgument,
-  type BackendFlags,
-  type ModelFlags,
-} from './options.js';
+import { addBackendOption, addModelOptions, openLanguageModel, type BackendFlags, type ModelFlags } from './options.js';
 import { table } from './output.js';
 import { checkOutputs, writePage } from './outputs.js';
+import { textArgument } from './textFile.js';
 
 interface LensFlags extends ModelFlags, BackendFlags {
   json?: boolean;

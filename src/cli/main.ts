@@ -14,6 +14,8 @@ import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
+import { removeTemporaries } from '../folder/outputFile.js';
+import { visible } from '../lib/quote.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
 import { tourCommand } from './tour.js';
@@ -78,6 +80,22 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(FAILURE);
 });
 
+// Notes and progress are extras: without a reader of stderr the result still comes.
+process.stderr.on('error', () => undefined);
+
+// Ctrl-C and the like leave no half-written file. Commands that stream text end by themselves.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  process.on(signal, () => {
+    removeTemporaries();
+    if (signal === 'SIGINT' && process.listenerCount(signal) > 1) return;
+    process.exit(code);
+  });
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -85,7 +103,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : BAD_INPUT; // already printed
   } else if (error instanceof EmergentError) {
-    process.stderr.write(`emergent: ${error.message}\n`);
+    process.stderr.write(`emergent: ${visible(error.message)}\n`);
     process.exitCode = BAD_INPUT;
   } else {
     process.stderr.write(`emergent: internal error: ${messageOf(error)} (please report; --debug shows the stack)\n`);

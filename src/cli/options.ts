@@ -11,6 +11,7 @@ import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import { note, progressBar } from './output.js';
 
 /** Which model, and how to load it. */
@@ -116,9 +117,16 @@ export async function openModel(
 export async function openLanguageModel(flags: ModelFlags & BackendFlags): Promise<LanguageModel> {
   const backend = await chooseBackend(flags);
   const folder = await openModelFolderOf(flags);
-  const tokenizer = await readTokenizer(folder);
+  const tokenizer = await openTokenizer(folder);
   const { model, report } = await openModel(folder, flags, backend);
   return new LanguageModel(model, tokenizer, report, backend.name);
+}
+
+/** Reads the tokenizer of a model and shows its warnings. */
+export async function openTokenizer(folder: Folder): Promise<Tokenizer> {
+  const tokenizer = await readTokenizer(folder);
+  for (const warning of tokenizer.warnings) note(`warning: ${warning}`);
+  return tokenizer;
 }
 
 /** The options for {@link readModel}. */
@@ -147,16 +155,6 @@ function downloadBar(): (file: string, done: number, total: number) => void {
     bars.set(file, bar);
     bar(done, total);
   };
-}
-
-/** A text argument, or standard input for `-`, without the final newline that shells add. */
-export async function textArgument(text: string): Promise<string> {
-  if (text !== '-') return text;
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
 }
 
 /** @throws InputError if the file does not exist, cannot be read or is not JSON. */

@@ -22,7 +22,7 @@ interface PerplexityFlags extends ModelFlags, BackendFlags {
 export function perplexityCommand(): Command {
   return addBackendOption(addModelOptions(new Command('perplexity')))
     .description('Measure how well the model predicts a text: 1 is perfect, the size of the vocabulary is chance.')
-    .requiredOption('--text <file>', 'plain text')
+    .requiredOption('--text <file>', 'plain text in UTF-8, or - for standard input')
     .option('--max-tokens <n>', 'use at most this many tokens', parseInteger, 8192)
     .option('--json', 'print one JSON object')
     .addHelpText(

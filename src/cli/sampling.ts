@@ -23,6 +23,12 @@ export interface GenerateFlags extends ModelFlags, BackendFlags {
   json?: boolean;
 }
 
+/** Only this much of the end of a prompt is tokenized, and counts for the repetition penalty. */
+const MAX_CHARACTERS = 2 ** 20;
+
+/** Enough of a longer prompt to find a place where its end can be cut off. */
+export const KEPT_CHARACTERS: number = 2 * MAX_CHARACTERS;
+
 /** What a run made: its text and tokens, and when each token came, in milliseconds. */
 interface Generation {
   text: string;
@@ -59,8 +65,12 @@ export async function runGenerate(
   { trimStart = false }: { trimStart?: boolean } = {},
 ): Promise<void> {
   const { blockSize } = model.config;
-  const ids = model.tokenizer.encode(prompt);
-  if (ids.length > blockSize) note(`the prompt has ${ids.length} tokens; the model reads only the last ${blockSize}`);
+  const isLong = prompt.length > MAX_CHARACTERS;
+  const read = isLong ? model.tokenizer.tail(prompt, MAX_CHARACTERS) : prompt;
+  const ids = model.tokenizer.encode(read);
+  const size = isLong ? `over ${MAX_CHARACTERS.toLocaleString('en-US')} characters` : `${ids.length} tokens`;
+  if (ids.length > blockSize)
+    note(`the prompt has ${size}; the model reads only the last ${blockSize}${isLong ? ' tokens' : ''}`);
 
   const sampling = samplingOf(flags);
   const made = await generate(model, ids, { ...sampling, ...limitsOf(flags) }, (piece, textBefore) => {
@@ -72,8 +82,8 @@ export async function runGenerate(
   const speed = speedOf(made.times);
 
   if (flags.json) {
-    const stop = stopReason(made, flags.ignoreEos ? undefined : model.tokenizer.eosId);
-    const result = { prompt, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
+    const stop = stopReason(made, flags.ignoreEos ? [] : model.tokenizer.eosIds);
+    const result = { prompt: read, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
     process.stdout.write(`${JSON.stringify(result)}\n`);
     return;
   }
@@ -131,10 +141,11 @@ async function generate(
   return made;
 }
 
-/** Why generation stopped. `eosId` is undefined if no token ends the text. */
-function stopReason({ tokens, aborted }: Generation, eosId: number | undefined): 'aborted' | 'eos' | 'length' {
+/** Why generation stopped, given the tokens that end a text. */
+function stopReason({ tokens, aborted }: Generation, eosIds: readonly number[]): 'aborted' | 'eos' | 'length' {
   if (aborted) return 'aborted';
-  return eosId !== undefined && tokens.at(-1) === eosId ? 'eos' : 'length';
+  const last = tokens.at(-1);
+  return last !== undefined && eosIds.includes(last) ? 'eos' : 'length';
 }
 
 /** The time to the first token, prompt included, and the rate of the tokens after it. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { addModelName, openModelFolderOf, textArgument, type ModelFlags } from './options.js';
+import { addModelName, openModelFolderOf, openTokenizer, type ModelFlags } from './options.js';
 import { table } from './output.js';
+import { textArgument } from './textFile.js';
 
 export function tokenizeCommand(): Command {
   return addModelName(new Command('tokenize'))
@@ -16,7 +16,7 @@ Examples:
   emergent tokenize --json --model bvv241-2-3 "hello the test"`,
     )
     .action(async (argument: string, flags: ModelFlags & { json?: boolean }) => {
-      const tokenizer = await readTokenizer(await openModelFolderOf(flags));
+      const tokenizer = await openTokenizer(await openModelFolderOf(flags));
       const ids = tokenizer.encode(await textArgument(argument));
       if (flags.json) process.stdout.write(`${JSON.stringify(ids)}\n`);
       else if (ids.length > 0)

@@ -4,6 +4,7 @@ import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import { parseIds } from './options.js';
+import { requireUtf8 } from './textFile.js';
 
 /** The input of a model: token ids, or text. */
 export interface TokenFlags {
@@ -28,7 +29,7 @@ export async function tokensOf(
   { blockSize }: ModelConfig,
 ): Promise<number[]> {
   if (tokens === undefined && text === undefined) throw new InputError('give --tokens 1,2,3 or --text "..."');
-  const ids = tokens ?? (await readTokenizer(folder)).encode(text ?? '');
+  const ids = tokens ?? (await readTokenizer(folder)).encode(requireUtf8(text ?? ''));
   if (ids.length === 0) throw new InputError('--text is empty: the model needs at least one token');
   if (ids.length > blockSize) {
     throw new InputError(`${ids.length} tokens exceed the model's block_size of ${blockSize}`);

@@ -1,13 +1,18 @@
 import { CheckpointError } from '../lib/errors.js';
+import { Absence, cancelBody, isWebPage } from './absence.js';
+import type { ByteSource } from './byteSource.js';
 import type { Folder } from './folder.js';
 import { KeptParts } from './keptParts.js';
 import type { Store } from './store.js';
 import { blobSource, folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
 
+const PART_SIZE = 2 ** 24;
 /** Give up after this many attempts in a row that bring no new bytes. */
 const MAX_TRIES = 5;
 /** HTTP statuses that may go away by themselves. */
 const TRANSIENT_STATUSES = [429, 500, 502, 503, 504];
+/** Milliseconds after which a server that does not say its version counts as unreachable. */
+const MAX_HEAD_MS = 20_000;
 /** The version that we record for a file that does not exist. */
 const ABSENT = 'absent';
 
@@ -21,13 +26,15 @@ export interface KeptFolderOptions extends UrlFolderOptions {
 /**
  * A model folder behind a URL that keeps its files between visits. Interrupted downloads resume. A kept file is used
  * until the server has another version, and whenever the server cannot be reached. An incomplete file is never returned.
+ * A store that fails keeps nothing, and what it loses is downloaded again.
  *
  * @throws CheckpointError if the URL is invalid.
  */
 export function keptFolder(url: string | URL, store: Store, options: KeptFolderOptions = {}): Folder {
-  const { partSize = 2 ** 24, signal } = options;
+  const { partSize = PART_SIZE, signal } = options;
   const base = folderUrl(url);
   const pathOf = (file: string): string => new URL(encodeURIComponent(file), base).href;
+  const absence = new Absence(pathOf);
   return {
     name: base.href,
     files: null,
@@ -35,35 +42,97 @@ export function keptFolder(url: string | URL, store: Store, options: KeptFolderO
     async open(file) {
       const path = pathOf(file);
       const parts = await KeptParts.open(store, path, partSize);
-      const exists = (await isCurrent(parts, path, signal)) || (await download(parts, path, file, options));
-      return exists ? blobSource(parts.blob(), path) : null;
+      const wanted: Wanted = { file, path, absence, options };
+      const exists = (await isCurrent(parts, path, signal)) || (await download(parts, wanted));
+      return exists ? recoveringSource(parts, wanted) : null;
     },
   };
+}
+
+/** A file to open, and how. */
+interface Wanted {
+  file: string;
+  path: string;
+  absence: Absence;
+  options: KeptFolderOptions;
+}
+
+/**
+ * A source over kept parts. A browser can evict them, and another tab can replace them, while we read. Then the file is
+ * downloaded again, this time into memory.
+ */
+function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
+  const { path } = wanted;
+  let source = blobSource(parts.blob(), path);
+  let recovery: Promise<ByteSource> | undefined;
+  return {
+    name: path,
+    size: source.size,
+    async readInto(target, offset) {
+      try {
+        await source.readInto(target, offset);
+      } catch {
+        recovery ??= downloadAgain(parts, wanted);
+        source = await recovery;
+        await source.readInto(target, offset);
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** @throws CheckpointError if the server has another version by now: the two must not mix. */
+async function downloadAgain(lost: KeptParts, wanted: Wanted): Promise<ByteSource> {
+  const { path, options } = wanted;
+  const parts = await KeptParts.open(NO_STORE, path, options.partSize ?? PART_SIZE);
+  const exists = await download(parts, wanted);
+  if (!exists || parts.size !== lost.size || parts.version !== lost.version) {
+    throw new CheckpointError(`${path} is no longer kept, and has changed on the server: load the model again`);
+  }
+  return blobSource(parts.blob(), path);
 }
 
 /** Whether the store has the whole file, in the version that the server has as far as we can find out. */
 async function isCurrent(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<boolean> {
   if (!parts.isComplete) return false;
   if (/\/resolve\/[0-9a-f]{40}\//.test(path)) return true; // files of a Hub commit never change
-  const response = await request(path, signal, { method: 'HEAD' }).catch(() => null);
-  signal?.throwIfAborted();
-  if (!response) return true;
+  const response = await requestHead(path, signal);
+  if (!response || isWebPage(response)) return true; // a web page comes from a network that wants a login
   return response.ok ? isSameVersion(response, parts) : response.status !== 404;
 }
 
+/** Asks for the headers of a file; null if the server cannot be reached in time. */
+async function requestHead(path: string, signal: AbortSignal | undefined): Promise<Response | null> {
+  const ended = new AbortController();
+  const end = (): void => {
+    ended.abort();
+  };
+  const timeout = setTimeout(end, MAX_HEAD_MS);
+  signal?.addEventListener('abort', end);
+  try {
+    signal?.throwIfAborted();
+    return await request(path, ended.signal, { method: 'HEAD' }).catch(() => null);
+  } finally {
+    clearTimeout(timeout);
+    signal?.removeEventListener('abort', end);
+    signal?.throwIfAborted();
+  }
+}
+
 /** Downloads what the store lacks of a file; false if the server has no such file. */
-async function download(parts: KeptParts, path: string, file: string, options: KeptFolderOptions): Promise<boolean> {
-  const { firstWait = 500 } = options;
+async function download(parts: KeptParts, wanted: Wanted): Promise<boolean> {
+  const { path } = wanted;
+  const { firstWait = 500 } = wanted.options;
   let furthest = parts.length;
   let fault = '';
   for (let failures = 0; failures < MAX_TRIES;) {
     if (fault !== '') await sleep(firstWait * 2 ** failures);
-    const outcome = await attempt(parts, path, file, options);
+    const outcome = await attempt(parts, wanted);
     if (outcome === 'complete') return true;
     if (outcome === 'absent') return false;
     if (outcome === 'restart') {
-      furthest = 0;
-      failures++;
+      fault = `changed or could not be resumed, ${MAX_TRIES} times in a row`;
+      failures++; // `furthest` stays: the same bytes again are no progress
       continue;
     }
     fault = outcome.fault;
@@ -77,23 +146,27 @@ async function download(parts: KeptParts, path: string, file: string, options: K
 type Outcome = 'complete' | 'absent' | 'restart' | { fault: string };
 
 /** Sends one request for the rest of a file and stores what arrives. */
-async function attempt(parts: KeptParts, path: string, file: string, options: KeptFolderOptions): Promise<Outcome> {
+async function attempt(parts: KeptParts, { file, path, absence, options }: Wanted): Promise<Outcome> {
   const response = await requestRest(parts, path, options.signal);
   if (response === null) return parts.version === ABSENT ? 'absent' : { fault: 'can no longer be reached' };
-  if (response.status === 404) {
-    await parts.begin(ABSENT, null); // so that later visits know it without a network
+  if (await absence.isMeantBy(file, response)) {
+    // only a plain answer is recorded, so that later visits know it without a network
+    if (response.status === 404) await parts.begin(ABSENT, null);
     return 'absent';
   }
-  if (TRANSIENT_STATUSES.includes(response.status)) {
-    return { fault: `cannot be read: HTTP ${response.status}, ${MAX_TRIES} times in a row` };
+  const isPastEnd = response.status === 416 && parts.length > 0; // the file has become shorter
+  if (!response.ok && !isPastEnd) {
+    await cancelBody(response);
+    const fault = `cannot be read: HTTP ${response.status}`;
+    if (TRANSIENT_STATUSES.includes(response.status)) return { fault: `${fault}, ${MAX_TRIES} times in a row` };
+    throw new CheckpointError(`${path} ${fault}`);
   }
   const from = parts.length;
   if (from > 0 && !(startOf(response) === from && isSameVersion(response, parts))) {
-    await response.body?.cancel(); // the version changed, or the server does not support ranges
+    await cancelBody(response); // the version changed, or the server does not support ranges
     await parts.clear();
     return 'restart';
   }
-  if (!response.ok) throw new CheckpointError(`${path} cannot be read: HTTP ${response.status}`);
   if (from === 0) await parts.begin(versionOf(response), sizeOf(response));
   return receive(response, parts, path, file, options);
 }
@@ -141,6 +214,13 @@ async function receive(
   await parts.finish();
   return 'complete';
 }
+
+/** Keeps nothing. */
+const NO_STORE: Store = {
+  get: () => Promise.resolve(null),
+  put: () => Promise.resolve(),
+  delete: () => Promise.resolve(),
+};
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

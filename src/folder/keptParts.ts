@@ -1,4 +1,4 @@
-import type { Store } from './store.js';
+import { tolerant, type Store } from './store.js';
 
 /**
  * The parts of one file in a store: all of equal size except the last, each one stored whole or not at all. The name of
@@ -16,7 +16,7 @@ export class KeptParts {
   #length = 0;
 
   private constructor(store: Store, key: string, partSize: number) {
-    this.#store = store;
+    this.#store = tolerant(store);
     this.#key = key;
     this.#partSize = partSize;
   }
@@ -90,7 +90,7 @@ export class KeptParts {
   /** Reads the entry and takes parts until one is missing or has the wrong length. */
   async #read(): Promise<void> {
     const stored = await this.#store.get(this.#key);
-    const entry = stored && parseEntry(await stored.text());
+    const entry = stored && parseEntry(await stored.text().catch(() => ''));
     if (!entry) return;
     this.#version = entry.version;
     this.#size = entry.size;
@@ -118,7 +118,7 @@ export class KeptParts {
     const name = this.#name(this.#parts.length);
     const existing = await this.#store.get(name);
     // A part that exists is not overwritten: another page may be reading it.
-    if (existing?.size !== size) await this.#store.put(name, part).catch(() => undefined);
+    if (existing?.size !== size) await this.#store.put(name, part);
     const stored = await this.#store.get(name);
     this.#parts.push(stored?.size === size ? stored : part);
   }
@@ -127,10 +127,9 @@ export class KeptParts {
     return `${this.#partKey}-${part}`;
   }
 
-  /** Stores the entry; a full store just keeps nothing. */
   async #putEntry(): Promise<void> {
     const entry: Entry = { version: this.#version, size: this.#size };
-    await this.#store.put(this.#key, new Blob([JSON.stringify(entry)])).catch(() => undefined);
+    await this.#store.put(this.#key, new Blob([JSON.stringify(entry)]));
   }
 }
 
@@ -142,7 +141,9 @@ interface Entry {
 
 function parseEntry(json: string): Entry | null {
   try {
-    return JSON.parse(json) as Entry;
+    const { version, size } = JSON.parse(json) as Record<string, unknown>;
+    const isSize = size === null || (Number.isSafeInteger(size) && (size as number) >= 0);
+    return typeof version === 'string' && isSize ? { version, size: size as number | null } : null;
   } catch {
     return null; // the page was closed while it wrote the entry
   }

@@ -12,7 +12,7 @@ export interface Store {
  */
 interface FileHandle {
   getFile(): Promise<Blob>;
-  createWritable(): Promise<{ write(blob: Blob): Promise<void>; close(): Promise<void> }>;
+  createWritable(): Promise<{ write(blob: Blob): Promise<void>; close(): Promise<void>; abort(): Promise<void> }>;
 }
 interface Directory {
   getDirectoryHandle(name: string, options: { create: boolean }): Promise<Directory>;
@@ -37,32 +37,35 @@ export async function openStore(): Promise<Store | null> {
   return (await openFileStore()) ?? (await openCacheStore());
 }
 
-/** Opens the Origin Private File System; null where pages cannot write to it. */
+/** Opens the Origin Private File System; null where pages cannot write to it, or the browser refuses it. */
 export async function openFileStore(): Promise<Store | null> {
-  const { navigator, FileSystemFileHandle } = browser;
-  if (!FileSystemFileHandle || !('createWritable' in FileSystemFileHandle.prototype)) return null;
-  const root = await navigator?.storage?.getDirectory?.().catch(() => null);
-  if (!root) return null;
-  const folder = await root.getDirectoryHandle(NAME, { create: true });
+  const folder = await orNull(async () => {
+    const { navigator, FileSystemFileHandle } = browser;
+    if (!FileSystemFileHandle || !('createWritable' in FileSystemFileHandle.prototype)) return null;
+    const root = await navigator?.storage?.getDirectory?.();
+    return root?.getDirectoryHandle(NAME, { create: true });
+  });
+  if (!folder) return null;
   return {
-    get: (name) =>
-      folder.getFileHandle(name).then(
-        (handle) => handle.getFile(),
-        () => null,
-      ),
+    get: (name) => orNull(async () => (await folder.getFileHandle(name)).getFile()),
     async put(name, blob) {
       const handle = await folder.getFileHandle(name, { create: true });
       const writable = await handle.createWritable(); // writes a copy that replaces the file on close
-      await writable.write(blob);
-      await writable.close();
+      try {
+        await writable.write(blob);
+        await writable.close();
+      } catch (error) {
+        await orNull(() => writable.abort()); // otherwise the copy keeps its space
+        throw error;
+      }
     },
     delete: (name) => folder.removeEntry(name).catch(() => undefined),
   };
 }
 
-/** Opens the Cache API; null where it is not available. */
+/** Opens the Cache API; null where it is not available, or the browser refuses it. */
 export async function openCacheStore(): Promise<Store | null> {
-  const cache = await browser.caches?.open(NAME).catch(() => null);
+  const cache = await orNull(async () => browser.caches?.open(NAME));
   if (!cache) return null;
   const urlOf = (name: string): string => `/${NAME}/${name}`;
   return {
@@ -75,4 +78,29 @@ export async function openCacheStore(): Promise<Store | null> {
       await cache.delete(urlOf(name));
     },
   };
+}
+
+/**
+ * A store that never fails: what it cannot return counts as not kept, and what it cannot put is not kept. Browsers refuse
+ * storage in many ways: over quota, in private windows, while another tab has a file open, after the user cleared it.
+ */
+export function tolerant(store: Store): Store {
+  return {
+    get: (name) => orNull(() => store.get(name)),
+    async put(name, blob) {
+      await orNull(() => store.put(name, blob));
+    },
+    async delete(name) {
+      await orNull(() => store.delete(name));
+    },
+  };
+}
+
+/** The result of an action; null if it fails. */
+async function orNull<T>(action: () => Promise<T>): Promise<T | null> {
+  try {
+    return await action();
+  } catch {
+    return null;
+  }
 }

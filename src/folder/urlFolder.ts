@@ -1,4 +1,6 @@
 import { CheckpointError } from '../lib/errors.js';
+import { Absence, cancelBody } from './absence.js';
+import { describeFetchError } from './fetchFault.js';
 import { messageOf } from '../../reference/lib/errors.js';
 import type { Folder } from './folder.js';
 import type { ByteSource } from './byteSource.js';
@@ -18,6 +20,7 @@ export interface UrlFolderOptions {
 export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOptions = {}): Folder {
   const base = folderUrl(url);
   const pathOf = (file: string): string => new URL(encodeURIComponent(file), base).href;
+  const absence = new Absence(pathOf);
   return {
     name: base.href,
     files: null,
@@ -25,8 +28,11 @@ export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOp
     async open(file) {
       const path = pathOf(file);
       const response = await request(path, signal);
-      if (response.status === 404) return null;
-      if (!response.ok) throw new CheckpointError(`${path} cannot be read: HTTP ${response.status}`);
+      if (await absence.isMeantBy(file, response)) return null;
+      if (!response.ok) {
+        await cancelBody(response);
+        throw new CheckpointError(`${path} cannot be read: HTTP ${response.status}`);
+      }
       const { headers } = response;
       const total = headers.has('content-encoding') ? 0 : Number(headers.get('content-length') ?? 0);
       const blob = await download(response, path, signal, (done) => onProgress?.(file, done, total));
@@ -51,7 +57,9 @@ export function blobSource(blob: Blob, name: string): ByteSource {
     size: blob.size,
     async readInto(target, offset) {
       try {
-        target.set(new Uint8Array(await blob.slice(offset, offset + target.length).arrayBuffer()));
+        const bytes = await blob.slice(offset, offset + target.length).arrayBuffer();
+        if (bytes.byteLength !== target.length) throw new Error('bytes are missing');
+        target.set(new Uint8Array(bytes));
       } catch (error) {
         throw new CheckpointError(`${name} cannot be read: ${messageOf(error)}`);
       }
@@ -74,7 +82,7 @@ export async function request(
     return await fetch(path, signal ? { ...init, signal } : init);
   } catch (error) {
     signal?.throwIfAborted();
-    throw new CheckpointError(`${path} cannot be reached: ${messageOf(error)}`);
+    throw new CheckpointError(`${path} cannot be reached: ${describeFetchError(error)}`);
   }
 }
 
@@ -96,6 +104,6 @@ async function download(
     return await new Response(response.body?.pipeThrough(counter)).blob();
   } catch (error) {
     signal?.throwIfAborted();
-    throw new CheckpointError(`${path}: the download failed after ${done} bytes: ${messageOf(error)}`);
+    throw new CheckpointError(`${path}: the download failed after ${done} bytes: ${describeFetchError(error)}`);
   }
 }

@@ -2,12 +2,15 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { TokenizerError } from '../lib/errors.js';
 import { isCount } from '../lib/guards.js';
 import { foreignMessage, quote } from '../lib/quote.js';
+import { cutsOf } from './cuts.js';
 import { endByName, resolveEnds, type EndOfText } from './endOfText.js';
+import { PieceEncoder } from './pieceEncoder.js';
 import { checkSettings } from './settings.js';
 
 /** Converts text to token ids and back, using a model folder's `tokenizer.json`. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
+  readonly #pieces: PieceEncoder;
   /** The ids of all tokens that end a text. */
   readonly eosIds: readonly number[];
   /** What the files say that has no effect here, one line each. */
@@ -41,6 +44,8 @@ export class Tokenizer {
         ...(tokenizerConfig as object),
         clean_up_tokenization_spaces: false,
       });
+      const isCut = cutsOf(tokenizerJson, tokenizerConfig);
+      this.#pieces = new PieceEncoder((text) => this.#encodeWhole(text), isCut, source);
     } catch (error) {
       throw new TokenizerError(`${source}: cannot be read as a tokenizer: ${foreignMessage(error)}`);
     }
@@ -63,18 +68,26 @@ export class Tokenizer {
    * @throws TokenizerError if the vocabulary cannot express the text.
    */
   encode(text: string): number[] {
-    let encoded: { ids: number[]; tokens: string[] };
-    try {
-      encoded = this.#tokenizer.encode(text);
-    } catch (error) {
-      throw new TokenizerError(
-        `${this.#source}: cannot encode a text of ${text.length} characters: ${foreignMessage(error)}`,
-      );
-    }
-    const { ids, tokens } = encoded;
-    const unknown = ids.findIndex((id) => !isCount(id));
-    if (unknown === -1) return ids;
-    throw new TokenizerError(`${this.#source}: no token for ${quote(tokens[unknown])}, and no unk_token`);
+    return this.#pieces.encode(text);
+  }
+
+  /**
+   * Encodes a text that arrives in chunks, and yields ids as soon as no later text can change them. Joined, they are the
+   * ids of the whole text.
+   *
+   * @throws TokenizerError if too much text has no place where this tokenizer lets it be cut.
+   */
+  encodeChunks(chunks: AsyncIterable<string>): AsyncGenerator<number[], void, undefined> {
+    return this.#pieces.encodeChunks(chunks);
+  }
+
+  /**
+   * The end of a text, at least `length` UTF-16 units long, whose ids are the last ids of the whole text.
+   *
+   * @throws TokenizerError if the text is longer and has no place where this tokenizer lets it be cut.
+   */
+  tail(text: string, length: number): string {
+    return this.#pieces.tail(text, length);
   }
 
   /**
@@ -94,5 +107,20 @@ export class Tokenizer {
   /** The token of an id, exactly as in the vocabulary. */
   token(id: number): string {
     return this.#tokenizer.id_to_token(id) ?? `<${id}>`;
+  }
+
+  #encodeWhole(text: string): number[] {
+    let encoded: { ids: number[]; tokens: string[] };
+    try {
+      encoded = this.#tokenizer.encode(text);
+    } catch (error) {
+      throw new TokenizerError(
+        `${this.#source}: cannot encode a text of ${text.length} characters: ${foreignMessage(error)}`,
+      );
+    }
+    const { ids, tokens } = encoded;
+    const unknown = ids.findIndex((id) => !isCount(id));
+    if (unknown === -1) return ids;
+    throw new TokenizerError(`${this.#source}: no token for ${quote(tokens[unknown])}, and no unk_token`);
   }
 }

@@ -14,6 +14,7 @@ import { parseJson } from '../../src/lib/json.js';
 import { buildTokenizer, compactLayout } from '../../src/tokenizer/build.js';
 import { readTokenizer } from '../../src/tokenizer/readTokenizer.js';
 import { TINY, tinyModel } from '../support/arbitraries.js';
+import { hubAddress, hubAnswers } from './hubTarget.js';
 import { below, bytesOf, mutateJson, pick, type Random } from './mutate.js';
 
 /** Makes one hostile input and reads it. What a reader may do is to succeed or to throw an EmergentError. */
@@ -190,4 +191,7 @@ export const TARGETS: Record<string, Target> = {
     const parsed = await parseGolden(file);
     checkGolden(parsed, random() < 0.5 ? goldenConfig : TINY, activationGraph(goldenConfig, true));
   },
+
+  hubAnswers,
+  hubAddress,
 };

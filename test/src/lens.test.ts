@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import countries from 'world-countries';
 import { forward } from '../../reference/index.js';
-import { InputError } from '../../reference/lib/errors.js';
+import { EmergentError, InputError } from '../../reference/lib/errors.js';
+import type { ModelWeights } from '../../reference/lib/weights.js';
 import { load } from '../../src/load.js';
 import { logitLens, nearest, positions } from '../../src/lens.js';
 import { rows } from '../../reference/lib/tensor.js';
+import { tinyModel } from '../support/arbitraries.js';
 import { printTable } from '../support/golden.js';
 
 describe('logit lens', () => {
@@ -59,6 +61,24 @@ describe('neighbors', () => {
     assert.ok(shares[shares.length - 1] > 2 * chance, 'the blocks do, although the continent is not asked for');
   });
 
+  it('take texts literally, and fill every {} of the carrier', async () => {
+    const demo = await load();
+    const carrier = 'Is {} in {}? {';
+    for (const text of ['US$$', 'A$&B', "$`$'", '$1', '$<name>', '{}', 'a{}b']) {
+      const encoded: string[] = [];
+      await positions(
+        demo.model,
+        [text, 'Peru'],
+        (it) => {
+          encoded.push(it);
+          return demo.tokenizer.encode(it);
+        },
+        carrier,
+      );
+      assert.deepEqual(encoded, [text, `Is ${text} in ${text}? {`, 'Peru', 'Is Peru in Peru? {']);
+    }
+  });
+
   it('are the other texts, nearest first', async () => {
     const demo = await load();
     const encode = (text: string) => demo.tokenizer.encode(text);
@@ -74,5 +94,60 @@ describe('neighbors', () => {
     }
     await assert.rejects(positions(demo.model, ['Peru'], encode), InputError);
     await assert.rejects(positions(demo.model, texts, encode, 'no place'), /has no \{\} for the text/);
+  });
+});
+
+describe('lenses on weights that are not numbers', () => {
+  const damaged: [string, (weights: ModelWeights) => Float32Array, number, RegExp, RegExp][] = [
+    [
+      'NaN in the table',
+      (weights) => weights.embedding.data,
+      NaN,
+      /after layer 1, position 0/,
+      /"b" in the frozen table/,
+    ],
+    [
+      'NaN in a layer',
+      (weights) => weights.blocks[1].oProj.weight.data,
+      NaN,
+      /after layer 2, position 0/,
+      /"a" after layer 2/,
+    ],
+    [
+      'Infinity in a layer',
+      (weights) => weights.blocks[0].ffnUp.bias!.data,
+      Infinity,
+      /after layer 1/,
+      /"a" after layer 1/,
+    ],
+  ];
+  for (const [what, part, value, guess, vector] of damaged) {
+    it(`are refused: ${what}`, async () => {
+      const model = tinyModel();
+      part(model.weights)[4] = value; // in the table: of token 1
+      const encode = (text: string) => (text === 'b' ? [1] : text === 'a' ? [2] : [2, 3]);
+      for (const [result, message] of [
+        [logitLens(model, [1, 2], 'reference'), guess],
+        [positions(model, ['a', 'b'], encode, '{} is', 'reference'), vector],
+      ] as const) {
+        await assert.rejects(result, (error: unknown) => {
+          assert.ok(error instanceof EmergentError);
+          assert.match(error.message, message);
+          return true;
+        });
+      }
+    });
+  }
+
+  it('are refused: NaN or nothing but -Infinity in the head; +Infinity shares the probability', async () => {
+    const biased = (values: number[]) => {
+      const model = tinyModel();
+      values.forEach((value, id) => (model.weights.lmHead.bias!.data[id] = value));
+      return logitLens(model, [1], 'reference');
+    };
+    await assert.rejects(biased([0, NaN]), /the logits after layer 1, position 0, give no probabilities/);
+    await assert.rejects(biased(new Array<number>(40).fill(-Infinity)), /give no probabilities/);
+    for (const [guess] of await biased([0, Infinity, 0, Infinity]))
+      assert.deepEqual(guess, { id: 1, probability: 0.5 });
   });
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { openSession } from '../../src/backend.js';
+import { openSession, type Session } from '../../src/backend.js';
 import { loadModel } from '../../src/checkpoint/loadModel.js';
-import { InputError } from '../../reference/lib/errors.js';
-import { perplexity } from '../../src/perplexity.js';
+import { EmergentError, InputError } from '../../reference/lib/errors.js';
+import { perplexity, surprise } from '../../src/perplexity.js';
 import { tensor } from '../../reference/lib/tensor.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { fixture, readFixture, readTruth } from '../support/golden.js';
@@ -45,5 +45,56 @@ describe('perplexity', () => {
     const last = await perplexity(await openSession(model, 'reference'), model.config, ids.slice(32));
     assert.deepEqual(surprises.slice(30), last.surprises);
     await assert.rejects(perplexity(await openSession(model, 'reference'), model.config, [1]), InputError);
+  });
+
+  /** A session whose logits after every token are these. */
+  function constantSession(logits: number[]): Session {
+    return {
+      length: 0,
+      chunk: 1,
+      tracesAttnWeights: false,
+      forward: (ids) => {
+        const rows = ids.flatMap(() => logits);
+        return Promise.resolve(tensor([ids.length, logits.length], Float32Array.from(rows)));
+      },
+      reset: () => undefined,
+      dispose: () => Promise.resolve(),
+    };
+  }
+
+  it('lets infinite logits share the probability, and gives -Infinity none', () => {
+    const logits = Float32Array.from([1, Infinity, -Infinity, Infinity]);
+    assert.equal(surprise(logits, 1), Math.log(2));
+    assert.equal(surprise(logits, 0), Infinity);
+    assert.equal(surprise(Float32Array.from([0, -Infinity, 0]), 2), Math.log(2));
+  });
+
+  const noNumber: [string, number[], RegExp][] = [
+    ['NaN', [0, NaN, 0], /^prediction 1 of 2 gives no probabilities: are the weights damaged/],
+    ['nothing but -Infinity', [-Infinity, -Infinity, -Infinity], /^prediction 1 of 2 gives no probabilities/],
+    ['a token without a probability', [0, 0, -Infinity], /^prediction 2 of 2 gives the token there no probability/],
+    ['a surprise whose exponential overflows', [1e4, 0, 0], /^the perplexity is too large for a number: e\^10000/],
+  ];
+  for (const [what, logits, message] of noNumber) {
+    it(`refuses ${what}`, async () => {
+      await assert.rejects(perplexity(constantSession(logits), tinyModel().config, [0, 1, 2]), (error: unknown) => {
+        assert.ok(error instanceof EmergentError);
+        assert.match(error.message, message);
+        return true;
+      });
+    });
+  }
+
+  it('refuses a model with one NaN among its weights', async () => {
+    for (const part of ['embedding', 'qProj', 'lmHead'] as const) {
+      const model = tinyModel();
+      const { embedding, blocks, lmHead } = model.weights;
+      const tensors = { embedding, qProj: blocks[0].qProj.weight, lmHead: lmHead.weight };
+      tensors[part].data[5] = NaN; // of token 1
+      await assert.rejects(
+        perplexity(await openSession(model, 'reference'), model.config, [1, 2, 3]),
+        /^EmergentError: prediction \d of 2 gives no probabilities/,
+      );
+    }
   });
 });

@@ -27,6 +27,8 @@ export interface Fault {
   body?: string;
   /** Never answers but keeps the connection open. */
   silent?: boolean;
+  /** Answers in any other way. */
+  answer?: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export interface Seen {
@@ -129,7 +131,16 @@ export class FakeHub {
     this.seen.push({ by, path: url, range: headers.range, authorization: headers.authorization });
     // the fault of a large file applies on the other host
     const fault = by === 'hub' && LARGE.test(url) ? {} : this.#fault(url);
+    return this.#inject(fault, request, response);
+  }
+
+  /** Applies a fault that needs no file. @returns the fault if it does, or null if the request is answered */
+  #inject(fault: Fault, request: IncomingMessage, response: ServerResponse): Fault | null {
     if (fault.silent) return null;
+    if (fault.answer) {
+      fault.answer(request, response);
+      return null;
+    }
     if (fault.status === undefined && fault.body === undefined) return fault;
     const { status = 200, body = 'a fault', headers: extra } = fault;
     response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...extra }).end(body);
@@ -163,7 +174,11 @@ export class FakeHub {
       this.#list(files, Number(searchParams.get('cursor') ?? 0), request, response);
     } else if (file) {
       const name = decodeURIComponent(file[3]);
-      if (!(name in files)) return refuse(404, 'EntryNotFound');
+      if (!(name in files)) {
+        const isDue = LARGE.test(name); // no other host will apply its fault
+        if (isDue && !this.#inject(this.#fault(name), request, response)) return;
+        return refuse(404, 'EntryNotFound');
+      }
       const etag = LARGE.test(name) ? sha256(files[name]) : gitHash(files[name]);
       const headers = { 'x-repo-commit': commit, etag: `"${etag}"` };
       if (!LARGE.test(name)) return send(files[name], request, response, fault, headers);

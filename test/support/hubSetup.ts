@@ -10,7 +10,12 @@ import { FakeHub, type Files } from './hub.js';
 /** Without a byte for this long, a connection to the test server counts as broken. */
 const SILENCE_MS = 300;
 
-const VARIABLES = ['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_TOKEN', 'HF_HUB_OFFLINE'];
+const VARIABLES = [
+  ...['HF_ENDPOINT', 'HF_HOME', 'HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'XDG_CACHE_HOME', 'HF_HUB_DISABLE_SYMLINKS'],
+  ...['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_TOKEN_PATH', 'HF_HUB_DISABLE_IMPLICIT_TOKEN'],
+  ...['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE'],
+  ...['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]),
+];
 
 /** Gives each test a fake Hub and an empty cache, and sets the environment so that no test reaches the real Hub. */
 export function useHub(): { hub: FakeHub; readonly home: string } {

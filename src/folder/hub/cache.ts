@@ -1,10 +1,10 @@
-import { copyFile, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { copyFile, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { getHFHubCachePath, getRepoFolderName } from '@huggingface/hub';
-import { writeFileWhole } from '../outputFile.js';
+import { getRepoFolderName } from '@huggingface/hub';
+import { makeFolder, writeFileWhole } from '../outputFile.js';
 import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
+import { cachePath, symlinksDisabled } from './environment.js';
 import { isCommit } from './id.js';
 
 /** The files that a model needs besides its weights. */
@@ -12,15 +12,13 @@ export const SMALL_FILES = ['tokenizer_config.json', 'tokenizer.json', 'config.j
 
 /**
  * The cached files of one Hub model, in the layout of Python's huggingface_hub: `blobs/HASH` has the content of a file,
- * `snapshots/COMMIT/FILE` links to it, and `refs/BRANCH` contains a commit hash. HF_HUB_CACHE and HF_HOME set the
- * location.
+ * `snapshots/COMMIT/FILE` links to it, and `refs/BRANCH` contains a commit hash.
  */
 export class RepoCache {
   readonly path: string;
 
   constructor(repo: string) {
-    const root = getHFHubCachePath().replace(/^~(?=$|[/\\])/, homedir());
-    this.path = join(root, getRepoFolderName({ type: 'model', name: repo }));
+    this.path = join(cachePath(), getRepoFolderName({ type: 'model', name: repo }));
   }
 
   blob(hash: string): string {
@@ -58,22 +56,26 @@ export class RepoCache {
   }
 
   /**
-   * Adds a blob to a snapshot as a symbolic link, or as a copy where links are not supported.
+   * Adds a blob to a snapshot as a symbolic link. Where links are not supported, a new blob is moved there and an older one,
+   * which other snapshots may need, is copied.
    *
    * @throws HubError if the file cannot be written.
    */
-  async link(commit: string, file: string, hash: string): Promise<void> {
+  async link(commit: string, file: string, hash: string, isNew: boolean): Promise<void> {
     const path = join(this.snapshot(commit), file);
-    const temporary = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}.part`;
+    const blob = this.blob(hash);
+    // not named after the file, whose name may be as long as a name can be
+    const temporary = join(dirname(path), `.${process.pid}-${Math.random().toString(36).slice(2)}.part`);
     await withWriteErrors(path, async () => {
-      await mkdir(dirname(path), { recursive: true });
-      try {
-        await symlink(relative(dirname(path), this.blob(hash)), temporary);
-      } catch {
-        await copyFile(this.blob(hash), temporary);
+      await makeFolder(dirname(path));
+      // each step is atomic, so two processes can do it at the same time
+      if (await makeLink(relative(dirname(path), blob), temporary)) await rename(temporary, path);
+      else if (isNew) await rename(blob, path).catch(unlessExists(path));
+      else {
+        await copyFile(blob, temporary);
+        await rename(temporary, path);
       }
-      await rename(temporary, path); // atomic, so two processes can do it at the same time
-    }).finally(() => rm(temporary, { force: true }));
+    }).finally(() => rm(temporary, { force: true }).catch(() => undefined));
   }
 
   /**
@@ -89,7 +91,7 @@ export class RepoCache {
     if (previous !== null && !(await this.holdsModel(commit))) return;
     const path = this.#ref(revision);
     await withWriteErrors(path, async () => {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await writeFileWhole(path, [new TextEncoder().encode(commit)]);
     });
   }
@@ -107,11 +109,34 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
+/** The cache cannot be written, so only what it already holds can be used. */
+export class UnwritableError extends HubError {
+  constructor(path: string, fault: string) {
+    super(`${path} cannot be written: ${fault}`, { unreachable: true });
+  }
+}
+
 /** Runs `write` and reports its errors as a HubError that names the file. */
 export async function withWriteErrors<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
-    throw new HubError(`${path} cannot be written: ${messageOf(error)}`);
+    throw error instanceof HubError ? error : new UnwritableError(path, messageOf(error).replaceAll('\n', ' '));
   }
+}
+
+/** Makes a symbolic link; false where the system, the file system or the user forbids it. */
+async function makeLink(target: string, path: string): Promise<boolean> {
+  if (symlinksDisabled()) return false;
+  return symlink(target, path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Ignores an error if another process has done the work meanwhile. */
+function unlessExists(path: string): (error: unknown) => Promise<void> {
+  return async (error) => {
+    if (!(await exists(path))) throw error;
+  };
 }

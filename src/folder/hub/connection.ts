@@ -1,6 +1,10 @@
 import { setTimeout as timer } from 'node:timers/promises';
 import { HubError } from '../../lib/errors.js';
-import { InputError, messageOf } from '../../../reference/lib/errors.js';
+import { InputError } from '../../../reference/lib/errors.js';
+import { cancelBody } from '../absence.js';
+import { describeFetchError, isTransient } from '../fetchFault.js';
+import { readToken, variable, type Token } from './environment.js';
+import { fetchThroughProxies } from './proxy.js';
 import { DEFAULT_ENDPOINT, type HubId } from './id.js';
 
 export interface HubOptions {
@@ -24,8 +28,8 @@ const TIMEOUT_MS = 20_000;
 const TRANSIENT_STATUSES = [408, 425, 429, 500, 502, 503, 504];
 
 /**
- * Sends requests about one model to the Hub: applies HF_ENDPOINT and HF_TOKEN, retries transient failures, and reports
- * permanent ones in one line.
+ * Sends requests about one model to the Hub: applies HF_ENDPOINT, the token and proxies, retries transient failures, and
+ * reports permanent ones in one line.
  */
 export class Connection {
   readonly id: HubId;
@@ -33,13 +37,14 @@ export class Connection {
   /** The host to name in messages. */
   readonly host: string;
   readonly options: HubOptions;
-  readonly #token: string | undefined;
+  readonly #token: Token | null;
+  #fetch: Promise<typeof fetch> | undefined;
   readonly #sleep: (ms: number) => Promise<unknown>;
   readonly #timeoutMs: number;
 
   /**
    * @param sleep waits before a retry; only tests pass their own, and their own `timeoutMs`
-   * @throws InputError if HF_ENDPOINT is not a URL or HF_TOKEN cannot be a token.
+   * @throws InputError if HF_ENDPOINT is not a URL, or the token cannot be read or be a token.
    */
   constructor(
     id: HubId,
@@ -56,11 +61,7 @@ export class Connection {
     this.endpoint = endpoint;
     this.host = url.host;
     this.options = options;
-    this.#token = variable('HF_TOKEN');
-    if (this.#token !== undefined && !/^[\x21-\x7e]+$/.test(this.#token)) {
-      // The message does not show the value, because it may be a secret.
-      throw new InputError('HF_TOKEN contains characters that are not allowed in a token');
-    }
+    this.#token = readToken();
     this.#sleep = sleep;
     this.#timeoutMs = timeoutMs;
   }
@@ -82,25 +83,25 @@ export class Connection {
   ): Promise<Response> {
     const url = input instanceof Request ? input.url : String(input);
     const headers = new Headers(init.headers);
-    if (this.#token !== undefined && new URL(url).origin === new URL(this.endpoint).origin) {
-      headers.set('authorization', `Bearer ${this.#token}`);
+    if (this.#token && new URL(url).origin === new URL(this.endpoint).origin) {
+      headers.set('authorization', `Bearer ${this.#token.value}`);
     }
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#send(url, { ...init, headers, ...signalOf(this.options) });
-      if (answer instanceof HubError) {
-        if (attempt >= maxAttempts) throw answer;
-        await this.pause(answer.message, attempt);
+      if ('fault' in answer) {
+        if (!answer.mayPass || attempt >= maxAttempts) throw answer.fault;
+        await this.pause(answer.fault.message, attempt);
         continue;
       }
       if (answer.ok) return answer;
+      await cancelBody(answer);
       const { status } = answer;
-      const isTransient = TRANSIENT_STATUSES.includes(status);
-      if (!isTransient || attempt >= maxAttempts) throw this.#refusal(answer, url, maxAttempts);
+      const mayPass = TRANSIENT_STATUSES.includes(status);
+      if (!mayPass || attempt >= maxAttempts) throw this.#refusal(answer, url, maxAttempts);
       const seconds = retryAfter(answer);
       if (seconds !== null && seconds > MAX_WAIT) {
         throw this.#unreachable(`is busy (HTTP ${status}) and asks to wait ${seconds} seconds`);
       }
-      await answer.body?.cancel();
       await this.pause(`${this.host} answers HTTP ${status}`, attempt, seconds);
     }
   }
@@ -119,13 +120,13 @@ export class Connection {
   /**
    * Waits for the next data from a server.
    *
-   * @throws Error if none arrives within {@link TIMEOUT_MS}.
+   * @throws SilenceError if none arrives within {@link TIMEOUT_MS}.
    */
   async withTimeout<T>(received: Promise<T>): Promise<T> {
     let timeout: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_, reject) => {
       timeout = setTimeout(() => {
-        reject(new Error(`no data for ${this.#timeoutMs / 1000} seconds`));
+        reject(new SilenceError(`no data for ${this.#timeoutMs / 1000} seconds`));
       }, this.#timeoutMs);
     });
     return Promise.race([received, expired]).finally(() => {
@@ -133,19 +134,23 @@ export class Connection {
     });
   }
 
-  /** Sends one request. Returns a HubError if the server cannot be reached. */
-  async #send(url: string, init: RequestInit): Promise<Response | HubError> {
+  /** The error for a server that cannot be reached, whose cause is an error of `fetch`. */
+  unreachable(error: unknown): HubError {
+    return this.#unreachable(`cannot be reached: ${describeFetchError(error)}`);
+  }
+
+  /** Sends one request. If the server cannot be reached, returns why, and whether another attempt makes sense. */
+  async #send(url: string, init: RequestInit): Promise<Response | { fault: HubError; mayPass: boolean }> {
+    this.#fetch ??= fetchThroughProxies();
+    const send = await this.#fetch;
     const timedOut = new AbortController();
     const signal = AbortSignal.any([timedOut.signal, ...(init.signal ? [init.signal] : [])]);
     try {
-      return await this.withTimeout(fetch(url, { ...init, signal }));
+      return await this.withTimeout(send(url, { ...init, signal }));
     } catch (error) {
       timedOut.abort();
       this.options.signal?.throwIfAborted();
-      const cause = (error as Error).cause ?? error; // the error of fetch says only "fetch failed"
-      return this.#unreachable(
-        `cannot be reached: ${messageOf(cause) || ((cause as NodeJS.ErrnoException).code ?? '')}`,
-      );
+      return { fault: this.unreachable(error), mayPass: error instanceof SilenceError || isTransient(error) };
     }
   }
 
@@ -156,7 +161,8 @@ export class Connection {
   /** Explains a response that is not a success. */
   #refusal({ status, headers, url: finalUrl }: Response, url: string, attempts: number): HubError {
     const { repo, revision } = this.id;
-    const hasToken = this.#token !== undefined;
+    const source = this.#token?.source;
+    const hasToken = source !== undefined;
     const times = attempts > 1 ? `, ${attempts} times` : '';
     if (status === 429) {
       const advice = hasToken ? 'try again later' : 'try again later, or set HF_TOKEN for a higher limit';
@@ -174,9 +180,9 @@ export class Connection {
       const advice = 'if it is private or gated, set HF_TOKEN';
       return new HubError(`${notLocal} public model on ${this.host}; ${advice} (HTTP 401)`);
     }
-    if (status === 401) return new HubError(`${repo}: ${this.host} does not accept the token in HF_TOKEN (HTTP 401)`);
+    if (status === 401) return new HubError(`${repo}: ${this.host} does not accept the token in ${source} (HTTP 401)`);
     if (status === 403) {
-      const who = hasToken ? 'the account of HF_TOKEN' : 'requests without HF_TOKEN';
+      const who = hasToken ? `the account of ${source}` : 'requests without HF_TOKEN';
       const advice = `accept its terms at ${this.endpoint}/${repo}${hasToken ? '' : ' and set HF_TOKEN'}`;
       return new HubError(`${repo}: ${this.host} denies access to ${who}; if it is gated, ${advice} (HTTP 403)`);
     }
@@ -193,11 +199,8 @@ export class Connection {
   }
 }
 
-/** The value of an environment variable. An empty one counts as unset. */
-function variable(name: string): string | undefined {
-  const value = process.env[name]?.trim();
-  return value === '' ? undefined : value;
-}
+/** A server that sends nothing. */
+class SilenceError extends Error {}
 
 function signalOf({ signal }: HubOptions): { signal?: AbortSignal } {
   return signal ? { signal } : {};
@@ -207,6 +210,7 @@ function signalOf({ signal }: HubOptions): { signal?: AbortSignal } {
 function retryAfter({ headers }: Response): number | null {
   const value = headers.get('retry-after')?.trim();
   if (!value) return null;
-  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000);
+  const now = Date.parse(headers.get('date') ?? '') || Date.now(); // our clock may differ from the server's
+  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - now) / 1000);
   return Number.isNaN(seconds) ? null : Math.max(0, seconds);
 }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HubError } from '../../lib/errors.js';
 import { messageOf } from '../../../reference/lib/errors.js';
+import { cancelBody } from '../absence.js';
+import { makeFolder } from '../outputFile.js';
 import { exists, withWriteErrors } from './cache.js';
 import { MAX_ATTEMPTS, type Connection } from './connection.js';
 import { claimPartial, releasePartial, removePartials } from './partial.js';
@@ -24,13 +26,13 @@ export interface RemoteFile {
  * @throws HubError that names the file and the fault.
  */
 export async function downloadBlob(file: RemoteFile, url: string, blob: string, connection: Connection): Promise<void> {
-  await withWriteErrors(blob, () => mkdir(dirname(blob), { recursive: true }));
+  await withWriteErrors(blob, () => makeFolder(dirname(blob)));
   const partial = await claimPartial(blob);
   try {
     for (let restarted = false; ; restarted = true) {
       const inOneResponse = await completePartial(partial, file, url, connection);
       if ((await hashOf(partial, file)) === file.hash) break;
-      await rm(partial, { force: true });
+      await withWriteErrors(partial, () => rm(partial, { force: true }));
       const fault = `${nameOf(file, connection)}: the download does not match the hash that ${connection.host} lists`;
       if (inOneResponse || restarted) throw new HubError(fault);
       connection.note(`${fault}; starting over`); // the pieces may come from different versions of the file
@@ -62,18 +64,20 @@ interface OpenPartial {
 async function completePartial(path: string, file: RemoteFile, url: string, connection: Connection): Promise<boolean> {
   const handle = await withWriteErrors(path, () => open(path, 'a+'));
   try {
-    return await receive({ path, handle }, file, url, connection);
+    const inOneResponse = await receive({ path, handle }, file, url, connection);
+    await withWriteErrors(path, () => handle.sync());
+    return inOneResponse;
   } finally {
-    await handle.close();
+    await handle.close().catch(() => undefined); // an earlier error says more, and after a sync nothing can be lost
   }
 }
 
 /** Sends requests until an open partial file is complete. Returns whether all its bytes came in one response. */
 async function receive(partial: OpenPartial, file: RemoteFile, url: string, connection: Connection): Promise<boolean> {
   const { path, handle } = partial;
-  let received = (await handle.stat()).size;
+  let { size: received } = await withWriteErrors(path, () => handle.stat());
   if (received > file.size) {
-    await handle.truncate(0);
+    await withWriteErrors(path, () => handle.truncate(0));
     received = 0;
   }
   let inOneResponse = received === 0;
@@ -81,10 +85,15 @@ async function receive(partial: OpenPartial, file: RemoteFile, url: string, conn
   let attemptsWithoutProgress = 0;
   while (received < file.size) {
     const response = await requestFrom(received, url, connection);
-    const start = startOf(response, received, file, connection);
-    if (start !== received) await handle.truncate(start);
-    inOneResponse = start === 0;
-    received = await append(response, start, partial, file, connection);
+    try {
+      const start = startOf(response, received, file, connection);
+      if (start !== received) await withWriteErrors(path, () => handle.truncate(start));
+      inOneResponse = start === 0;
+      received = await append(response, start, partial, file, connection);
+    } catch (error) {
+      await cancelBody(response);
+      throw error;
+    }
     if (received === file.size) break;
 
     attemptsWithoutProgress = received > maxReceived ? 0 : attemptsWithoutProgress + 1;
@@ -96,7 +105,6 @@ async function receive(partial: OpenPartial, file: RemoteFile, url: string, conn
     }
     await connection.pause(fault, attemptsWithoutProgress + 1);
   }
-  await withWriteErrors(path, () => handle.sync());
   return inOneResponse;
 }
 
@@ -172,6 +180,10 @@ function nameOf({ path }: RemoteFile, { id }: Connection): string {
 /** The hash of a file on disk, of the same kind as the listed hash. */
 async function hashOf(path: string, { size, hash }: RemoteFile): Promise<string> {
   const digest = hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) digest.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) digest.update(chunk as Buffer);
+  } catch (error) {
+    throw new HubError(`${path} cannot be read: ${messageOf(error)}`);
+  }
   return digest.digest('hex');
 }

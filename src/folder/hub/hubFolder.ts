@@ -4,11 +4,14 @@ import { listFiles, modelInfo } from '@huggingface/hub';
 import { openFolder } from '../diskFolder.js';
 import { openFile } from '../nodeFile.js';
 import { HubError } from '../../lib/errors.js';
-import { messageOf } from '../../../reference/lib/errors.js';
+import { EmergentError, messageOf } from '../../../reference/lib/errors.js';
+import { quote, visible } from '../../lib/quote.js';
 import type { Folder } from '../folder.js';
-import { RepoCache, SMALL_FILES } from './cache.js';
+import { boundedFetch } from './answer.js';
+import { RepoCache, SMALL_FILES, UnwritableError } from './cache.js';
 import { Connection, MAX_ATTEMPTS, type HubOptions } from './connection.js';
 import { downloadBlob, type RemoteFile } from './download.js';
+import { offlineVariable } from './environment.js';
 import { hubUrl, isCommit, type HubId } from './id.js';
 
 /**
@@ -28,26 +31,24 @@ export async function openHubFolder(
   const cached = await cache.commitOf(id.revision);
   const isComplete = cached !== null && (await cache.holdsModel(cached));
   if (isComplete && isCommit(id.revision)) return cachedFolder(id, cache, cached);
-  if (isOffline()) {
+  const offline = offlineVariable();
+  if (offline !== null) {
     if (cached === null) {
       const places = `neither a local folder nor in the cache at ${cache.path}`;
-      throw new HubError(`${nameOf(id)} is ${places}, and HF_HUB_OFFLINE is set`);
+      throw new HubError(`${nameOf(id)} is ${places}, and ${offline} is set`);
     }
-    connection.note(`HF_HUB_OFFLINE is set: using the cached copy of ${nameOf(id)}, commit ${cached.slice(0, 8)}`);
+    connection.note(`${offline} is set: using the cached copy of ${nameOf(id)}, commit ${cached.slice(0, 8)}`);
     return cachedFolder(id, cache, cached);
   }
   try {
     const maxAttempts = isComplete ? 1 : MAX_ATTEMPTS; // a complete copy makes retries pointless
     return await remoteFolder(connection, cache, maxAttempts);
   } catch (error) {
-    if (!(error instanceof HubError && error.unreachable && cached !== null)) throw error;
+    const isUsable = cached !== null && (isComplete || !(error instanceof UnwritableError));
+    if (!(error instanceof HubError && error.unreachable && isUsable)) throw error;
     connection.note(`${error.message}; using the cached copy, commit ${cached.slice(0, 8)}`);
     return await cachedFolder(id, cache, cached);
   }
-}
-
-function isOffline(): boolean {
-  return /^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
 }
 
 async function remoteFolder(connection: Connection, cache: RepoCache, maxAttempts: number): Promise<Folder> {
@@ -58,12 +59,13 @@ async function remoteFolder(connection: Connection, cache: RepoCache, maxAttempt
   async function fetchFile(file: RemoteFile): Promise<string> {
     const path = join(cache.snapshot(commit), file.path);
     const blob = cache.blob(file.hash);
-    if ((await sizeOf(path)) !== file.size) {
-      if ((await sizeOf(blob)) !== file.size) {
-        await downloadBlob(file, base + encodeURIComponent(file.path), blob, connection);
-      }
-      await cache.link(commit, file.path, file.hash);
+    if ((await sizeOf(path)) === file.size) {
+      await cache.setCommit(id.revision, commit).catch(ignoreUnwritable);
+      return path;
     }
+    const isNew = (await sizeOf(blob)) !== file.size;
+    if (isNew) await downloadBlob(file, base + encodeURIComponent(file.path), blob, connection);
+    await cache.link(commit, file.path, file.hash, isNew);
     await cache.setCommit(id.revision, commit);
     return path;
   }
@@ -90,28 +92,30 @@ async function listCommit(
   maxAttempts: number,
 ): Promise<{ commit: string; files: Map<string, RemoteFile> }> {
   const { id, endpoint, host } = connection;
-  const access = {
-    hubUrl: endpoint,
-    fetch: (url: string | URL | Request, init?: RequestInit) => connection.fetch(url, init, maxAttempts),
-  };
+  const access = { hubUrl: endpoint, fetch: boundedFetch(connection, maxAttempts) };
   const files = new Map<string, RemoteFile>();
   try {
     const info = await modelInfo({ name: id.repo, revision: id.revision, additionalFields: ['sha'], ...access });
     const commit = info.sha;
-    if (!isCommit(commit)) throw new Error(`${JSON.stringify(commit)} is not a commit hash`);
+    if (!isCommit(commit)) throw new Error(`${quote(commit)} is not a commit hash`);
     for await (const { type, path, size, oid, lfs } of listFiles({ repo: id.repo, revision: commit, ...access })) {
       if (type !== 'file') continue;
       const file = { path, size, hash: lfs?.oid ?? oid ?? '' };
-      if (!isValid(file)) throw new Error(`the list of files has an invalid entry for ${JSON.stringify(path)}`);
+      if (!isValid(file)) throw new Error(`the list of files has an invalid entry for ${quote(path)}`);
       files.set(path, file);
     }
     return { commit, files };
   } catch (error) {
     connection.options.signal?.throwIfAborted();
-    if (error instanceof HubError) throw error;
-    const fault = messageOf(error).replaceAll('\n', ' ');
+    if (error instanceof EmergentError) throw error;
+    const fault = visible(messageOf(error).slice(0, 300)); // it may quote the answer
     throw new HubError(`${id.repo}: ${host} does not respond like the Hub: ${fault}`, { unreachable: true });
   }
+}
+
+/** As in Python, a cache that holds the file may be read-only: then the revision is looked up again the next time. */
+function ignoreUnwritable(error: unknown): void {
+  if (!(error instanceof UnwritableError)) throw error;
 }
 
 /** Path and hash become file names in the cache, so neither may lead out of it. */

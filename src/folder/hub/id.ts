@@ -1,4 +1,5 @@
 import { InputError } from '../../../reference/lib/errors.js';
+import { NAMING, parseHubPage } from './hubUrl.js';
 
 /** A model on the Hugging Face Hub: `org/name` and a revision, which is a branch, a tag or a commit hash. */
 export interface HubId {
@@ -15,12 +16,23 @@ const NAME = /^(?!.*(?:--|\.\.|\.git$))\w(?:[\w.-]*\w)?$/;
 const REVISION = /^(?!.*\.\.)(?:[^\s\p{C}\\:?*[~^/.][^\s\p{C}\\:?*[~^/]*(?:\/(?!$)|$))+$/u;
 
 /**
- * Parses `org/name` or `org/name@revision`; null if the text is not a Hub id.
+ * Parses `org/name`, `org/name@revision` or the URL of a model's page; null if the text is not a Hub id.
  *
  * @param revision the revision if the text has none; defaults to `main`
- * @throws InputError if git would reject the revision, or if text and argument give two different ones.
+ * @param endpoint the Hub in use, whose pages are understood like those of huggingface.co
+ * @throws InputError if git would reject the revision, if text and argument give two different ones, or for another URL.
  */
-export function parseHubId(text: string, revision?: string): HubId | null {
+export function parseHubId(text: string, revision?: string, endpoint?: string): HubId | null {
+  const page = parseHubPage(text, endpoint);
+  if (page) {
+    const named = parseName(page.revision === undefined ? page.id : `${page.id}@${page.revision}`, revision);
+    if (!named) throw new InputError(`${JSON.stringify(page.id)} is not the name of a model; ${NAMING}`);
+    return named;
+  }
+  return parseName(text, revision);
+}
+
+function parseName(text: string, revision?: string): HubId | null {
   const at = text.indexOf('@');
   const repo = at < 0 ? text : text.slice(0, at);
   const inText = at < 0 ? undefined : text.slice(at + 1);
@@ -45,7 +57,7 @@ export function isCommit(revision: string): boolean {
  * @throws InputError if the id is not a Hub id.
  */
 export function hubUrl(id: string, revision?: string, endpoint: string = DEFAULT_ENDPOINT): string {
-  const parsed = parseHubId(id, revision);
+  const parsed = parseHubId(id, revision, endpoint);
   if (!parsed) throw new InputError(`${JSON.stringify(id)} is not a Hugging Face Hub id such as org/name`);
   return `${endpoint.replace(/\/+$/, '')}/${parsed.repo}/resolve/${encodeURIComponent(parsed.revision)}/`;
 }

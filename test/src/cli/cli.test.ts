@@ -12,6 +12,9 @@ import { assertSame } from '../../support/assertions.js';
 import { emergent, emergentEach, type Outcome } from '../../support/cli.js';
 import { fixture } from '../../support/golden.js';
 
+/** A path where nothing is: refused commands must not reach it. */
+const NEW = join(tmpdir(), `emergent-new-${process.pid}`);
+
 // The commands that are not here run in cli.slow.test.ts.
 describe('command line', () => {
   let folder: string;
@@ -155,15 +158,15 @@ describe('command line', () => {
     [['ask', '--top-p', '2', 'x'], /^emergent: top-p must be a number above 0 and at most 1, got 2\n$/],
     [['generate', ''], /^emergent: the prompt is empty[^\n]*\n$/],
     [['logits', '--tokens', '1'], /^emergent: required option '--out <file>' not specified\n$/],
-    [['logits', '--out', '/tmp/x'], /^emergent: give --tokens 1,2,3 or --text "\.\.\."\n$/],
-    [['logits', '--tokens', '1,x', '--out', '/tmp/x'], /^emergent: [^\n]*not a list of token ids[^\n]*\n$/],
-    [['logits', '--tokens', '1', '--text', 'a', '--out', '/tmp/x'], /^emergent: [^\n]*cannot be used with[^\n]*\n$/],
+    [['logits', '--out', NEW], /^emergent: give --tokens 1,2,3 or --text "\.\.\."\n$/],
+    [['logits', '--tokens', '1,x', '--out', NEW], /^emergent: [^\n]*not a list of token ids[^\n]*\n$/],
+    [['logits', '--tokens', '1', '--text', 'a', '--out', NEW], /^emergent: [^\n]*cannot be used with[^\n]*\n$/],
     [
-      ['logits', '--tokens', '1024', '--out', '/tmp/x'],
+      ['logits', '--tokens', '1024', '--out', NEW],
       /^emergent: token id 1024 at position 0 is outside the vocabulary of 1024 \(0 to 1023\)\n$/,
     ],
     [
-      ['logits', '--tokens', new Array(129).fill('1').join(), '--out', '/tmp/x'],
+      ['logits', '--tokens', new Array(129).fill('1').join(), '--out', NEW],
       /^emergent: 129 tokens exceed the model's block_size of 128\n$/,
     ],
     [['logits', '--tokens', '1', '--out', '/nope/x'], /^emergent: \/nope\/x cannot be written[^\n]*\n$/],
@@ -182,10 +185,10 @@ describe('command line', () => {
       /^emergent: simd runs on at most 256 threads, got 99999999\n$/,
     ],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
-    [['build-tokenizer', '--ngrams', '/nope', '--out', '/tmp/x'], /^emergent: \/nope does not exist\n$/],
+    [['build-tokenizer', '--ngrams', '/nope', '--out', NEW], /^emergent: \/nope does not exist\n$/],
     [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],
     [['perplexity', '--text', '/nope'], /^emergent: \/nope does not exist\n$/],
-    [['make-checkpoint', '--preset', 'x', '--out', '/tmp/x'], /^emergent: [^\n]*model_64_float[^\n]*\n$/],
+    [['make-checkpoint', '--preset', 'x', '--out', NEW], /^emergent: [^\n]*model_64_float[^\n]*\n$/],
     [['inspect', '--tensor-map', '/nope'], /^emergent: \/nope does not exist\n$/],
   ];
   describe('refuses with exit 2', () => {

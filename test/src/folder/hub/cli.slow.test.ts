@@ -28,6 +28,8 @@ describe('command line with a Hub model', () => {
     const ids = '[72,105]\n';
     assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo@v1', 'Hi'])).stdout, ids);
     assert.equal((await emergent(['tokenize', '--json', '--model', 'org/demo', '--revision', 'v1', 'Hi'])).stdout, ids);
+    const page = `${hub.url}/org/demo/tree/v1`;
+    assert.equal((await emergent(['tokenize', '--json', '--model', page, 'Hi'])).stdout, ids);
     assert.deepEqual(await readdir(join(here.home, 'hub/models--org--demo/refs')), ['v1']);
     assert.deepEqual(hub.asked(WEIGHTS), []);
   });
