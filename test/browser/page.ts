@@ -6,6 +6,7 @@ import {
   openBackend,
   openCacheStore,
   openFileStore,
+  resolveBackend,
   urlFolder,
   type Dtype,
   type Store,
@@ -73,6 +74,9 @@ const functions = {
     await device.dispose();
     return device.adapter;
   },
+
+  /** The backend that a name chooses. */
+  resolve: (name: string): Promise<string> => resolveBackend(name),
 
   /** What simd runs on. */
   async simdAdapter(): Promise<string> {

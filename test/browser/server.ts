@@ -13,10 +13,13 @@ export interface Server {
 }
 
 /**
- * Serves folders on this machine, isolated across origins so that pages may share memory between threads; but for the
- * folder `open`.
+ * Serves folders on this machine. By default pages are cross-origin isolated, so that they may share memory between
+ * threads, except in the folder `open`. `headers` replaces these headers, by folder.
  */
-export async function serve(folders: Record<string, string>): Promise<Server> {
+export async function serve(
+  folders: Record<string, string>,
+  headers: Record<string, Record<string, string>> = { open: {} },
+): Promise<Server> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const [, mount, ...rest] = pathname.split('/');
@@ -29,7 +32,7 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
     response.writeHead(200, {
       'content-type': TYPES[extname(path)] ?? 'application/octet-stream',
       'content-length': status.size,
-      ...(mount === 'open' ? {} : ISOLATED),
+      ...(headers[mount] ?? ISOLATED),
     });
     createReadStream(path).pipe(response);
   });

@@ -150,7 +150,7 @@ describe('package', () => {
     const files = (await readdir(installed(), { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
-    const sizes = { code: 0, demo: 0, documents: 0 };
+    const sizes = { dependencies: await sizeOfDependencies(), demo: 0, code: 0, documents: 0 };
     for (const file of files) {
       const path = relative(installed(), file).replaceAll('\\', '/');
       assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/)[^]*\/|^bench\/.*\.(ts|py)$/);
@@ -162,5 +162,30 @@ describe('package', () => {
     console.log(`      ${files.length} files, ${kilobytes.join(', ')}; the tarball ${packed} kB`);
     // code: 130 kB of kernels, and 100 kB each for verdicts and for checks of what others write
     assert.ok(sizes.code < 1000e3 && sizes.documents < 450e3);
+
+    const readme = await readFile(join(root, 'README.md'), 'utf8');
+    const stated =
+      /Of simd's (\S+) MB, .*? take (\S+) MB .*?, the demo (\S+), the code (\S+) .*?documents\s(\S+)\. /s.exec(readme);
+    const measured = [Object.values(sizes).reduce((sum, size) => sum + size), ...Object.values(sizes)];
+    for (const [i, size] of measured.entries()) {
+      const megabytes = Number(stated?.[i + 1]);
+      assert.ok(
+        Math.abs(size / 1e6 - megabytes) <= 0.05 + 0.05 * megabytes,
+        `${size} bytes, README says ${megabytes} MB`,
+      );
+    }
   });
+
+  /** Without the types that other tests here add. */
+  async function sizeOfDependencies(): Promise<number> {
+    const modules = join(folder, 'node_modules');
+    let bytes = 0;
+    for (const entry of await readdir(modules, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      const [name] = relative(modules, path).split(/[\\/]/);
+      if (entry.isFile() && !['emergent-semantics', '@types', 'undici-types'].includes(name))
+        bytes += (await stat(path)).size;
+    }
+    return bytes;
+  }
 });
