@@ -23,7 +23,9 @@ def main(argv: list[str]) -> int:
         allow_abbrev=False,
         description="Records a golden file from a Hugging Face checkpoint, with the code that comes with it.",
     )
-    parser.add_argument("--hf", type=Path, required=True, metavar="DIR", help="folder of the checkpoint; its code is run")
+    parser.add_argument(
+        "--hf", type=Path, required=True, metavar="DIR", help="folder of the checkpoint; its code is run"
+    )
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="text to run through the model")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="golden file to write")
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .errors import BadInput, Unplaced
-from .graph import COPIES, SHAPES, Graph, Linear, consumers, moved_from, scalar_of
+from .graph import Graph, Linear, consumers, factor_of, moved_from
 from .watch import Value
 
 PAIRINGS = ("half", "interleaved")
@@ -29,7 +29,6 @@ class Core:
     weights: Value | None  # the softmax; None for scaled_dot_product_attention, which hides it
     scale: float
     scores: Value | None = None  # what the softmax takes
-    steps: list[str] = field(default_factory=list)
 
 
 def find_cores(graph: Graph) -> list[Core]:
@@ -54,15 +53,14 @@ def fused_core(value: Value) -> Core:
 
 def manual_core(graph: Graph, softmax: Value) -> Core | None:
     """softmax(q k^T * scale + mask) v, with the steps between in any order."""
-    value, scale, steps = softmax.inputs[0], 1.0, []
+    value, scale = softmax.inputs[0], 1.0
     while value.op != "matmul":
         if not value.inputs or value in graph.linears:
             return None
         if value.op in ("mul", "div"):
-            scale *= next(scalar_of(value), math.nan)
-        if value.op not in COPIES | SHAPES:
-            steps.append(value.op)
-        operands = [v for v in value.inputs if v.tensor.shape[-2:] == softmax.tensor.shape[-2:] and has_linear(graph, v)]
+            factor = factor_of(value)
+            scale = math.nan if factor is None else scale * factor
+        operands = [v for v in value.inputs if v.tensor.shape[-2:] == softmax.tensor.shape[-2:] and graph.roots(v)]
         if len(operands) != 1:
             return None
         value = operands[0]
@@ -70,23 +68,19 @@ def manual_core(graph: Graph, softmax: Value) -> Core | None:
     if len(users) != 1 or len(value.inputs) != 2:
         return None
     q, k = value.inputs
-    q, factor = unscaled(q)
-    k, other = unscaled(k)
-    return Core(users[0], q, k, users[0].inputs[1], True, softmax, scale * factor * other, softmax.inputs[0], steps)
-
-
-def has_linear(graph: Graph, value: Value) -> bool:
-    return bool(graph.roots(value))
+    q, q_scale = unscaled(q)
+    k, k_scale = unscaled(k)
+    return Core(users[0], q, k, users[0].inputs[1], True, softmax, scale * q_scale * k_scale, softmax.inputs[0])
 
 
 def unscaled(value: Value) -> tuple[Value, float]:
     """A value before its last multiplications with one number, and their product."""
     factor = 1.0
     while value.op in ("mul", "div") and len([v for v in value.inputs if v.tensor.numel() > 1]) == 1:
-        factors = list(scalar_of(value))
-        if not factors:
+        own = factor_of(value)
+        if own is None:
             break
-        factor *= factors[0]
+        factor *= own
         value = next(v for v in value.inputs if v.tensor.numel() > 1)
     return value, factor
 
@@ -130,9 +124,11 @@ def projection_of(graph: Graph, operand: Value, name: str) -> Projection:
             best = value, places
     if best is None:
         width = linear.shape[0]
-        raise Unplaced(f"{name} mixes parts of {linear.weight}, which has {width} outputs, before it is as wide as them")
+        raise Unplaced(
+            f"{name} mixes parts of {linear.weight}, which has {width} outputs, before it is as wide as them"
+        )
     value, places = best
-    channels = (places.flatten() % linear.shape[0]).unique()
+    channels = torch.unique(places.flatten() % linear.shape[0])
     if channels.numel() * T != operand.tensor.numel():
         raise BadInput(f"{name} repeats its heads (grouped-query attention), which this family does not have")
     return Projection(linear, value, channels)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ from .watch import Value, Watch, map_tree
 
 # Functions that keep every element, in the same order.
 COPIES = {"contiguous", "to", "type", "type_as", "float", "double", "half", "bfloat16", "clone", "detach", "alias"}
-COPIES |= {"dropout", "Dropout", "requires_grad", "dropout1d", "feature_dropout", "identity", "cpu", "cuda"}
+COPIES |= {"dropout", "cpu", "cuda"}
 SHAPES = {"view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as", "reshape_as", "atleast_3d"}
 # Functions that move elements or leave some out.
 MOVES = {"transpose", "permute", "movedim", "moveaxis", "t", "T", "mT", "adjoint", "chunk", "split", "tensor_split"}
 MOVES |= {"unbind", "getitem", "narrow", "select", "index_select", "expand", "expand_as", "repeat", "repeat_interleave"}
-MOVES |= {"repeat_interleave", "split_with_sizes", "swapaxes", "tile"}
+MOVES |= {"split_with_sizes", "tile"}
 
 
 @dataclass(eq=False)
@@ -99,7 +99,7 @@ class Graph:
             bias, x, weight = value.inputs[:3]
             return self.linear(value, x, weight, bias, False)
         if value.op == "matmul" and len(value.inputs) == 2:
-            return self.linear(value, *value.inputs, None, False)
+            return self.linear(value, value.inputs[0], value.inputs[1], None, False)
         if value.op == "add" and len(value.inputs) == 2:
             inner = self.linears.get(same(value.inputs[0]))
             bias = parameter(value.inputs[1])
@@ -139,25 +139,22 @@ def moved_from(value: Value, source: Value) -> Tensor | None:
         return None
     if value.op in COPIES:
         return places
-    first, *rest = value.inputs
+    first = value.inputs[0]
 
     def index(v: Value) -> Tensor:
         return places if v is first else v.tensor.cpu()
 
     args, kwargs = map_tree((value.call.args, value.call.kwargs), Value, index)
     result = value.call.func(*args, **kwargs)
-    return result if value.index is None else result[value.index]
+    moved: Tensor = result if value.index is None else result[value.index]
+    return moved
 
 
-def only(found: Iterable[Value]) -> Value | None:
-    items = list(found)
-    return items[0] if len(items) == 1 else None
-
-
-def scalar_of(value: Value) -> Iterator[float]:
+def factor_of(value: Value) -> float | None:
     """The factor by which a multiplication or division with one number scales its input."""
     assert value.call is not None
     numbers = [x for x in value.call.args if isinstance(x, (int, float))]
-    numbers += [v.tensor.item() for v in value.inputs if v.tensor.numel() == 1]
-    for number in numbers[:1]:
-        yield 1 / number if value.op == "div" else float(number)
+    numbers += [float(v.tensor) for v in value.inputs if v.tensor.numel() == 1]
+    if len(numbers) != 1:
+        return None
+    return 1 / numbers[0] if value.op == "div" else float(numbers[0])

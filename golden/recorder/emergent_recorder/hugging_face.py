@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from .errors import BadInput
 from .recorder import Report, blaming, record
@@ -20,13 +19,14 @@ def record_hf(folder: Path, prompt: str, out: Path) -> Report:
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, logging
     except ImportError as error:
         raise BadInput("--hf needs transformers: pip install 'emergent-recorder[hf]'") from error
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     with blaming(f"--hf {folder} cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
         # `from_pretrained` builds a model without memory first; computed tables that are not saved would hold garbage.
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=True).float()
+        model: Any = AutoModelForCausalLM
+        model = model.from_config(config, trust_remote_code=True).float()
         weights = load_weights(folder)
         missing, unexpected = fill(model, weights)
     if not ids:
@@ -42,7 +42,7 @@ def record_hf(folder: Path, prompt: str, out: Path) -> Report:
     return report
 
 
-def fill(model: nn.Module, weights: dict[str, Any]) -> tuple[list[str], list[str]]:
+def fill(model: Any, weights: dict[str, Any]) -> tuple[list[str], list[str]]:
     result = model.load_state_dict(weights, strict=False)
     if hasattr(model, "tie_weights"):
         model.tie_weights()

@@ -37,8 +37,8 @@ def norm_of(graph: Graph, value: Value, x: Value, where: str) -> Norm:
                 weight = named[0]
             elif named and step.op in ("add", "addcmul"):
                 bias = named[0]
-    tensors = {v.name: v.tensor for v in steps if v.name}
-    check(value, x, weight and tensors[weight], bias and tensors[bias], where)
+    tensors: dict[str | None, torch.Tensor] = {v.name: v.tensor for v in steps if v.name}
+    check(value, x, tensors.get(weight), tensors.get(bias), where)
     return Norm(weight, bias)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +11,11 @@ from torch import Tensor, nn
 from . import attention
 from .attention import Core, heads_first, joined, projection_of
 from .errors import BadInput, Unplaced
+from .gelu import gelu_of
 from .graph import Graph, Linear, ancestors, consumers, parameter, same
 from .norms import norm_of
+from .placement import ATTENTION, FEED_FORWARD, Placement, activation_order
 from .watch import Value, Watch
-
-ATTENTION = ["q", "k", "v", "q_rot", "k_rot", "attn_weights", "attn", "attn_out", "resid_mid"]
-FEED_FORWARD = ["ffn_up", "ffn_act", "ffn_out", "resid"]
-
-
-@dataclass
-class Placement:
-    """What was found. Activations are [T, width], attention weights [H, T, T]."""
-
-    tokens: list[int] = field(default_factory=list)
-    activations: dict[str, Tensor] = field(default_factory=dict)
-    computed: list[str] = field(default_factory=list)  # activations that the model's kernel hides
-    roles: dict[str, str] = field(default_factory=dict)  # canonical name -> parameter name
-    transposed: list[str] = field(default_factory=list)  # parameters stored as [in, out]
-    conventions: dict[str, str | float] = field(default_factory=dict)
-    unplaced: dict[str, str] = field(default_factory=dict)  # name -> why
-    notes: list[str] = field(default_factory=list)
-    n_layer: int = 0
-    n_head: int = 0
 
 
 def place(model: nn.Module, watch: Watch, ids: Tensor, output: Tensor) -> Placement:
@@ -188,9 +170,7 @@ class Placer:
         for name in sorted({linear.weight for linear in linears}):
             self.found.unplaced[name] = "it holds q, k and v in another order than q, then k, then v"
 
-    def place_attention_output(
-        self, n: int, core: Core, qkv: dict[str, attention.Projection], before: Value
-    ) -> Value:
+    def place_attention_output(self, n: int, core: Core, qkv: dict[str, attention.Projection], before: Value) -> Value:
         """Places what follows attention, up to the first residual sum; in post-norm layers up to its norm."""
         at, role = f"layers.{n}.", f"transformer_layers.{n}."
         self.keep(at + "attn", joined(heads_first(core.out.tensor, self.T)))
@@ -221,7 +201,9 @@ class Placer:
 
     def roots_are(self, value: Value, source: Value) -> bool:
         """Whether a value comes from `source` without a linear layer between."""
-        return source in ancestors(value, lambda v: v is source or v in self.graph.linears) and value.order > source.order
+        if value.order <= source.order:
+            return False
+        return source in ancestors(value, lambda v: v is source or v in self.graph.linears)
 
     def check_stream(self, n: int, x: Value, before: Value) -> None:
         """Notes it if something happens between two layers, such as a position table."""
@@ -238,9 +220,10 @@ class Placer:
         """The sum that adds a branch to the stream, and the stream before it."""
         for user in consumers(branch):
             others = [v for v in user.inputs if same(v) is not same(branch)]
-            if user.op == "add" and len(user.inputs) == 2 and len(others) == 1 and parameter(others[0]) is None:
-                if others[0].tensor.shape == branch.tensor.shape and user.arg(2, "alpha", 1) == 1:
-                    return user, others[0]
+            if user.op != "add" or len(user.inputs) != 2 or len(others) != 1 or user.arg(2, "alpha", 1) != 1:
+                continue
+            if others[0].tensor.shape == branch.tensor.shape and parameter(others[0]) is None:
+                return user, others[0]
         raise Unplaced(f"{name} is not added to the stream directly")
 
     def place_feed_forward(self, n: int, mid: Value) -> Value:
@@ -257,9 +240,10 @@ class Placer:
         down = next((x for x in self.graph.linears.values() if self.roots_are(x.x, up.value)), None)
         if down is None:
             raise Unplaced("no linear layer takes the activation of the feed-forward layer")
-        if len(self.graph.roots(down.x)) > 1:
-            raise BadInput(f"{at}ffn is gated ({len(self.graph.roots(down.x))} layers lead to {down.weight}), "
-                           "which this family does not have")
+        roots = self.graph.roots(down.x)
+        if len(roots) > 1:
+            names = " and ".join(linear.weight for linear in roots)
+            raise BadInput(f"{at}ffn is gated ({names} lead to {down.weight}), which this family does not have")
         self.keep(at + "ffn_up", up.value)
         self.keep(at + "ffn_act", down.x)
         self.keep(at + "ffn_out", down.value)
@@ -293,17 +277,11 @@ class Placer:
         raise Unplaced("no norm follows the second residual sum")
 
     def note_activation(self, up: Value, act: Value) -> None:
-        steps = [v for v in self.graph.between(act, up) if v.op == "gelu"]
-        if steps:
-            self.convention("gelu_approximate", str(steps[0].arg(1, "approximate", "none")))
-            return
-        x, y = up.tensor.double(), act.tensor.double().reshape(up.tensor.shape)
-        for approximate in ("none", "tanh"):
-            room = (nn.functional.gelu(x, approximate="none") - nn.functional.gelu(x, approximate="tanh")).abs().max() / 4
-            if (nn.functional.gelu(x, approximate=approximate) - y).abs().max() < room:
-                self.convention("gelu_approximate", approximate)
-                return
-        self.found.notes.append("the activation of the feed-forward layer is not GELU")
+        approximate = gelu_of(self.graph, up, act)
+        if approximate:
+            self.convention("gelu_approximate", approximate)
+        else:
+            self.found.notes.append("the activation of the feed-forward layer is not GELU")
 
     def place_end(self, last: Value, table: str) -> None:
         value = same(self.output)
@@ -342,11 +320,3 @@ class Placer:
     def summarize(self) -> None:
         order = {name: at for at, name in enumerate(activation_order(self.found))}
         self.found.activations = dict(sorted(self.found.activations.items(), key=lambda item: order[item[0]]))
-
-
-def activation_order(found: Placement) -> list[str]:
-    within = ["attn_norm", *ATTENTION, "ffn_norm", *FEED_FORWARD]
-    if found.conventions.get("norm_position") == "post":
-        within = [*ATTENTION, "attn_norm", *FEED_FORWARD, "ffn_norm"]
-    layers = [f"layers.{n}.{name}" for n in range(found.n_layer) for name in within]
-    return ["embedding", "expanded", *layers, "final_norm", "logits"]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import textwrap
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import BadInput
 from .golden_file import FORMAT, check_out, sha256, write_golden
-from .place import Placement, place
+from .place import place
+from .placement import Placement
 from .watch import Watch, map_tree
 
 MAX_MESSAGE = 240  # characters of an error that is passed on
@@ -42,10 +44,10 @@ class Recorder:
     def __enter__(self) -> Recorder:
         self.calls = []
         self._hook = self.model.register_forward_hook(self._keep_call, with_kwargs=True)
-        self._no_grad = torch.no_grad()
-        self._no_grad.__enter__()
         self._watch = Watch(self.model)
-        self._watch.__enter__()
+        self._modes = ExitStack()
+        self._modes.enter_context(torch.no_grad())
+        self._modes.enter_context(self._watch)
         return self
 
     def _keep_call(self, _: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -54,8 +56,7 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watch.__exit__(kind, error, trace)
-        self._no_grad.__exit__(kind, error, trace)
+        self._modes.close()
         self._hook.remove()
         if error is None:
             if len(self.calls) != 1:
@@ -139,8 +140,8 @@ class Report:
     def __str__(self) -> str:
         found, header = self.placement, self.header
         lines = [
-            f"{len(found.activations)} activations of {len(found.tokens)} tokens, "
-            f"{found.n_layer} layers of {found.n_head} heads, written to {self.out}",
+            f"{len(found.activations)} activations of {len(found.tokens)} tokens written to {self.out}",
+            f"the model: {found.n_layer} layers of {found.n_head} heads",
             "conventions: " + ", ".join(f"{name} {value}" for name, value in found.conventions.items()),
         ]
         lines += [

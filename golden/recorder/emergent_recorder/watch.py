@@ -6,7 +6,8 @@ A TorchFunctionMode sees the calls that Python makes, also those between modules
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,8 +117,6 @@ class Watch(TorchFunctionMode):
             return args[0]
         if self.widen:
             args, kwargs = widened(op, args, kwargs)
-        if op in ("requires_grad", "grad", "data") and not in_place:
-            return func(*args, **kwargs)
         call = Call(func, *map_tree((args, kwargs), Tensor, self.value_of))
         if in_place and isinstance(args[0], Tensor):
             self.keep_copies(args[0])
@@ -184,11 +183,13 @@ def widened(op: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     if not args or not is_wide(args[0]):
         return args, kwargs
     if op in CASTS:
-        return map_tree((args, kwargs), torch.dtype, lambda x: torch.float64 if x in LOW else x)
+        wide = map_tree([args, kwargs], torch.dtype, lambda x: torch.float64 if x in LOW else x)
+        return wide[0], wide[1]
     if op == "scaled_dot_product_attention":  # a float mask must have the type of q
 
         def cast(x: Tensor) -> Tensor:
             return x.double() if x.dtype in LOW else x
 
-        return map_tree((args, kwargs), Tensor, cast)
+        wide = map_tree([args, kwargs], Tensor, cast)
+        return wide[0], wide[1]
     return args, kwargs

@@ -211,7 +211,9 @@ class TwiceModel(nn.Module):
     def __init__(self, weights, L, heads):
         super().__init__()
         self.L, self.heads = L, heads
-        self.tokens = filled(nn.Embedding(*weights["token_embeddings.weight"].shape), weights["token_embeddings.weight"])
+        self.tokens = filled(
+            nn.Embedding(*weights["token_embeddings.weight"].shape), weights["token_embeddings.weight"]
+        )
         for n in range(L):
             w = layer(weights, n)
             C = w["input_layernorm.weight"].numel()

@@ -243,9 +243,7 @@ class Files(Case):
         weights = self.folder / "w"
         weights.write_bytes(b"abc")
         header = record(Tiny().eval(), IDS, self.out, weights=weights).header
-        self.assertEqual(
-            header["weights_sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        )
+        self.assertEqual(header["weights_sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
 
     def test_the_model_stays_as_it_was(self):
         model = Tiny().eval()
