@@ -83,6 +83,27 @@ class ComplexModel(nn.Module):
         return self.readout(self.ln_z(self.stages(x)))
 
 
+class ExactMixer(ComplexMixer):
+    """Rotates by angles that are float32 products of a buffer, with their cosines in float64."""
+
+    def __init__(self, w, heads, length):
+        super().__init__(w, heads, length)
+        D = self.wo.in_features // heads
+        self.register_buffer("inv_freq", 1.0 / 10000 ** (torch.arange(0, D, 2).float() / D), persistent=False)
+
+    def turn(self, x):
+        angles = (torch.arange(x.shape[1]).float()[:, None] * self.inv_freq).double()
+        z = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+        return torch.view_as_real(z * torch.polar(torch.ones_like(angles), angles)[:, None]).flatten(3).type_as(x)
+
+
+class ExactModel(ComplexModel):
+    def __init__(self, weights, L, heads):
+        super().__init__(weights, L, heads)
+        for n, stage in enumerate(self.stages):
+            stage.mix = ExactMixer(layer(weights, n), heads, 64)
+
+
 class FunctionalModel(nn.Module):
     """Plain parameters and functions only: no module inside. Heads hold q, k, v in turn; additive mask; dict output."""
 

@@ -42,6 +42,7 @@ STYLES = {
     "hand": (styles.HandModel, {"norm_position": "post", "gelu_approximate": "tanh"}),
     "twice": (styles.TwiceModel, {"biases": UPSTREAM - {"lm_head"}, "final_norm": False, "n_embed": 24}),
 }
+STYLES["exact"] = (styles.ExactModel, STYLES["complex"][1])
 STYLES["twice"][1]["rope_pairing"] = "interleaved"
 
 
@@ -77,19 +78,23 @@ class Styles(unittest.TestCase):
         self.assertLessEqual(error, room, name)
         return error
 
-    def check_style(self, name):
+    def check_style(self, name, room=ROUNDING):
         golden, model = pair(name)
         recorder, report = self.save(name, model)
         tensors, header = read(self.out)
         truth, float32 = run(golden.double(), IDS, True), run(golden.float(), IDS, True)
         self.assertEqual(set(tensors), set(truth))
-        errors = [self.assert_close(tensors[key], value, key, ROUNDING) for key, value in truth.items()]
+        errors = [self.assert_close(tensors[key], value, key, room) for key, value in truth.items()]
         found = recorder.found.activations
         for key, value in float32.items():
             self.assert_close(found[key], value, key, 5e-6)
         self.assertEqual(list(found), list(truth), "the order of execution")
         self.assertEqual(header["tokens"], IDS)
         self.assertEqual(set(header["float32_distance"]), set(truth))
+        for key, distance in header["float32_distance"].items():
+            expected = float((found[key].double() - tensors[key]).norm() / tensors[key].norm())
+            self.assertAlmostEqual(distance, expected, delta=0.06 * expected)  # two digits are kept
+        self.assertGreater(header["float32_distance"]["logits"], 0)
         print(f"  {name}: {len(truth)} activations, largest error {max(errors):.1e}")
         return golden, model, header, report
 
@@ -118,6 +123,9 @@ class Styles(unittest.TestCase):
         self.assertEqual(header["conventions"]["rope_pairing"], "interleaved")
         self.assertEqual(header["computed"], [f"layers.{n}.attn_weights" for n in range(3)])
         self.assertEqual(report.unplaced, {})
+
+    def test_float64_stays_float64_where_the_model_casts_to_float32(self):
+        self.check_style("exact", room=1e-13)
 
     def test_functions_alone_additive_mask_heads_hold_qkv_in_turn(self):
         golden, model, header, report = self.check_style("functional")
