@@ -12,15 +12,17 @@ from .errors import BadInput
 from .recorder import Report, blaming, record
 
 
-def record_hf(folder: Path, prompt: str, out: Path) -> Report:
+def record_hf(folder: Path, prompt: str, out: Path, name: str | None = None) -> Report:
+    """Records a checkpoint folder. Messages call it `name`."""
+    name = name or f"--hf {folder}"
     if not (folder / "config.json").is_file():
-        raise BadInput(f"--hf {folder} has no config.json")
+        raise BadInput(f"{name} has no config.json")
     try:
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, logging
     except ImportError as error:
-        raise BadInput("--hf needs transformers: pip install 'emergent-recorder[hf]'") from error
+        raise BadInput(f"{name} needs transformers: pip install 'emergent-recorder[hf]'") from error
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    with blaming(f"--hf {folder} cannot be loaded"):
+    with blaming(f"{name} cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
