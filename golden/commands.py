@@ -64,6 +64,7 @@ def parse(argv):
     add_out(conventions, GOLDEN / "conventions")
     add("fit-gelu", "fit the polynomial of the GPU kernel gelu", run_fit_gelu)
     add("test", "test the command line; needs no PyTorch", run_test)
+    add("test-recorder", "test the package in golden/recorder", run_test_recorder)
 
     if argv and not argv[0].startswith("-") and argv[0] not in commands.choices:
         raise BadInput(f"unknown command '{argv[0]}'; choose one of: {', '.join(commands.choices)}")
@@ -204,6 +205,11 @@ def run_fit_gelu(arguments):
 
 def run_test(arguments):
     unittest.main(module="test_commands", argv=["golden/run.sh test"])
+
+
+def run_test_recorder(arguments):
+    tests = str(GOLDEN / "recorder/tests")
+    unittest.main(module=None, argv=["golden/run.sh test-recorder", "discover", "--start-directory", tests])
 
 
 def main(argv):
