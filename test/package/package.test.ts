@@ -146,14 +146,14 @@ describe('package', () => {
     );
   });
 
-  it('holds no fixtures and no sources but the textbook, and is small', async () => {
+  it('holds no fixtures, no sources but the textbook and the recorder, and is small', async () => {
     const files = (await readdir(installed(), { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
     const sizes = { dependencies: await sizeOfDependencies(), demo: 0, code: 0, documents: 0 };
     for (const file of files) {
       const path = relative(installed(), file).replaceAll('\\', '/');
-      assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/)[^]*\/|^bench\/.*\.(ts|py)$/);
+      assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/|recorder\/)[^]*\/|^bench\/.*\.(ts|py)$/);
       const part = path.startsWith('dist/') ? 'code' : path.startsWith('models/') ? 'demo' : 'documents';
       sizes[part] += (await stat(file)).size;
     }

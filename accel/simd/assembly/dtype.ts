@@ -43,6 +43,14 @@ export function loadF16(at: usize): v128 {
   return fromUpperF16(i32x4.shl(v128.load16x4_u(at), 16));
 }
 
+/** Loads `count` bfloat16 or float16 numbers, 1 to 3, and zeros after them. */
+export function loadPartHalves(bf16: bool, at: usize, count: u32): v128 {
+  let halves = v128.load16_lane(at, i32x4.splat(0), 1);
+  if (count > 1) halves = v128.load16_lane(at + 2, halves, 3);
+  if (count > 2) halves = v128.load16_lane(at + 4, halves, 5);
+  return bf16 ? halves : fromUpperF16(halves);
+}
+
 /**
  * Converts float16 numbers in the upper halves of four lanes to float32. All must be finite. Exponent and fraction shift
  * right by three bits, the sign stays, and a factor of 2^112 corrects the exponent bias.

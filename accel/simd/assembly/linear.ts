@@ -2,7 +2,7 @@ import { BF16, F16, F32, INT4, INT4_GROUP, INT8, INT8_GROUP, SCRATCH_BYTES } fro
 import { rowBytes, rowScales } from './dtype';
 import { multiplyMany } from './linearMany';
 import { multiplyManyIntegers } from './linearManyInteger';
-import { dotF32, dotHalves, splitRow } from './linearOne';
+import { dotF32, dotHalves } from './linearOne';
 import { dotIntegers, quantizeRow } from './linearOneInteger';
 import { take, threadCount, threadIndex } from './threads';
 
@@ -36,9 +36,7 @@ export function linear(
 
   const row = rowBytes(dtype, K);
   const scaleRow = rowScales(dtype, K);
-  // Each thread makes its own copy of the token in the layout that the weights need. For integer weights that is 16-bit
-  // integers with one scale per group.
-  if (dtype == BF16 || dtype == F16) splitRow(x, K, own);
+  // for integer weights, each thread makes its own copy of the token: 16-bit integers with one scale per group
   if (dtype == INT8) quantizeRow(x, K, INT8_GROUP, own);
   if (dtype == INT4) quantizeRow(x, K, INT4_GROUP, own);
 
@@ -50,7 +48,7 @@ export function linear(
     const out = y + (<usize>start << 2);
     const count = end - start;
     if (dtype == F32) dotF32(x, w, out, K, count);
-    else if (dtype == BF16 || dtype == F16) dotHalves(dtype == BF16, own, w, out, K, count);
+    else if (dtype == BF16 || dtype == F16) dotHalves(dtype == BF16, x, w, out, K, count);
     else dotIntegers(dtype == INT8, own, w, s, out, K, count);
     if (bias) {
       for (let o = start; o < end; o++) {

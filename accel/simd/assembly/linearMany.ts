@@ -1,18 +1,28 @@
-// Many tokens, floating-point weights. Eight rows of weights at a time become a float32 panel [k][8], whatever their storage
-// format. Each panel serves all tokens, four at a time, from the first-level cache.
+// Many tokens, floating-point weights. Every output is one chain of additions: four lanes along K, K zero-padded to a multiple
+// of four, and a horizontal sum at the end. The order does not depend on the number of tokens, and linearOne.ts shares it, so
+// a token has the same bits alone and in company.
 
 import { BF16, F32 } from '../constants';
-import { fromUpperF16, loadBf16, loadF16, rowBytes } from './dtype';
-import { madd, transpose } from './lanes';
+import { loadBf16, loadF16, loadPartHalves, rowBytes } from './dtype';
+import { loadPart, madd, sums } from './lanes';
 import { take } from './threads';
 
-/** Rows of weights in a panel. Two registers of outputs for each of four tokens use up the register file. */
-const ROWS: u32 = 8;
+/** Tokens and rows in a tile. Nine chains, three vectors of weights and one of a token fill V8's registers. */
+const TILE: u32 = 3;
 
-/** Elements of K in a panel: the panel (8 KB) and its slice of four tokens (4 KB) fit the first-level cache. */
-const DEPTH: u32 = 256;
+/** Rows of weights that a thread takes at once: a multiple of a tile's. Many tokens share their panels. */
+const ROWS: u32 = 6;
 
-/** See linear. The panel is built in `scratch`, which belongs to this thread. */
+/** Elements of K computed at once: three rows and three tokens (24 KB) fit the first-level cache. */
+const DEPTH: u32 = 1024;
+
+/** Tokens computed at once: the unfinished chains of ROWS rows (72 KB) fit the scratch memory after the panels (24 KB). */
+const TOKENS: u32 = 768;
+
+/** The size of a tile's nine unfinished chains in bytes. */
+const CHAINS: usize = 144;
+
+/** See linear. `scratch`, which belongs to this thread, holds panels of float32 weights, then unfinished chains. */
 export function multiplyMany(
   x: usize,
   weight: usize,
@@ -25,151 +35,183 @@ export function multiplyMany(
   scratch: usize,
 ): void {
   const row = rowBytes(dtype, K);
+  const size: usize = dtype == F32 ? 4 : 2;
+  const token = <usize>K << 2;
   for (let n = take(ROWS); n < N; n = take(ROWS)) {
     const rows = min(ROWS, N - n);
-    for (let k: u32 = 0; k < K; k += DEPTH) {
-      const depth = min(DEPTH, K - k);
-      const w = weight + <usize>n * row;
-      makePanel(w, row, dtype, k, depth, rows, scratch);
-      const first = k == 0;
-      let t: u32 = 0;
-      for (; t < T && rows == ROWS && T >= 4; t += 4) {
-        const start = min(t, T - 4); // the last four overlap tokens that are already done
-        const from = x + ((<usize>start * K + k) << 2);
-        fourTokens(from, K, scratch, depth, y + ((<usize>start * N + n) << 2), N, first, t - start);
+    for (let t: u32 = 0; t < T; t += TOKENS) {
+      const tokens = min(TOKENS, T - t);
+      const from = x + <usize>t * token;
+      for (let k: u32 = 0; k < K; k += DEPTH) {
+        const depth = min(DEPTH, K - k);
+        makePanels(dtype, weight + <usize>n * row + <usize>k * size, row, rows, depth, scratch);
+        multiplyPanels(from + (<usize>k << 2), token, tokens, scratch, rows, depth, k == 0);
       }
-      for (; t < T; t++) {
-        oneToken(x + ((<usize>t * K + k) << 2), scratch, depth, y + ((<usize>t * N + n) << 2), rows, first);
-      }
-    }
-    if (bias) addBias(bias + (<usize>n << 2), y + (<usize>n << 2), rows, T, N);
-  }
-}
-
-/** Packs weights k to k + depth of `rows` rows as [depth, 8]. Missing rows are 0. */
-function makePanel(w: usize, row: usize, dtype: u32, k: u32, depth: u32, rows: u32, panel: usize): void {
-  const size: usize = dtype == F32 ? 4 : 2;
-  const from = w + <usize>k * size;
-  let j: u32 = 0;
-  if (rows == ROWS) {
-    for (; j + 4 <= depth; j += 4) {
-      const at = from + <usize>j * size;
-      const to = panel + <usize>(j * ROWS * 4);
-      transposeRows(dtype, at, row, to);
-      transposeRows(dtype, at + 4 * row, row, to + 16);
-    }
-  }
-  for (; j < depth; j++) {
-    for (let r: u32 = 0; r < ROWS; r++) {
-      const value = r < rows ? loadWeight(dtype, from + <usize>r * row + <usize>j * size) : 0;
-      store<f32>(panel + <usize>((j * ROWS + r) << 2), value);
+      endChains(scratch, tokens, rows, bias ? bias + (<usize>n << 2) : 0, y + ((<usize>t * N + n) << 2), N);
     }
   }
 }
 
-/** Loads four numbers from each of four rows and stores them transposed. */
+/** Packs `depth` weights of each row into panels [depth / 4, 3, 4] of three rows. The last panel repeats the last row. */
+function makePanels(dtype: u32, w: usize, row: usize, rows: u32, depth: u32, panels: usize): void {
+  for (let r: u32 = 0; r < rows; r += TILE, panels += TILE * DEPTH * 4) {
+    for (let i: u32 = 0; i < TILE; i++) {
+      packRow(dtype, w + <usize>min(r + i, rows - 1) * row, depth, panels + <usize>(i << 4));
+    }
+  }
+}
+
+function packRow(dtype: u32, w: usize, depth: u32, to: usize): void {
+  const whole = depth & ~3;
+  const rest = depth & 3;
+  if (dtype == F32) {
+    for (let k: u32 = 0; k < whole; k += 4, w += 16, to += 48) v128.store(to, v128.load(w));
+    if (rest) v128.store(to, loadPart(w, rest));
+  } else if (dtype == BF16) {
+    for (let k: u32 = 0; k < whole; k += 4, w += 8, to += 48) v128.store(to, loadBf16(w));
+    if (rest) v128.store(to, loadPartHalves(true, w, rest));
+  } else {
+    for (let k: u32 = 0; k < whole; k += 4, w += 8, to += 48) v128.store(to, loadF16(w));
+    if (rest) v128.store(to, loadPartHalves(false, w, rest));
+  }
+}
+
+/** The address of the unfinished chains. */
 // @ts-ignore: decorator
 @inline
-function transposeRows(dtype: u32, at: usize, row: usize, to: usize): void {
-  const b = at + row;
-  const c = b + row;
-  const d = c + row;
-  if (dtype == F32) transpose(v128.load(at), v128.load(b), v128.load(c), v128.load(d), to);
-  else if (dtype == BF16) transpose(loadBf16(at), loadBf16(b), loadBf16(c), loadBf16(d), to);
-  else transpose(loadF16(at), loadF16(b), loadF16(c), loadF16(d), to);
+function chainsIn(scratch: usize): usize {
+  return scratch + ROWS * DEPTH * 4;
 }
 
-function loadWeight(dtype: u32, at: usize): f32 {
-  if (dtype == F32) return load<f32>(at);
-  const upper = <u32>load<u16>(at) << 16;
-  if (dtype == BF16) return reinterpret<f32>(upper);
-  return f32x4.extract_lane(fromUpperF16(i32x4.splat(upper)), 0);
-}
-
-/**
- * Multiplies four tokens, with a stride of K, by a panel. Sets four rows of eight outputs if `first`, otherwise adds to
- * them. The first `done` rows are skipped.
- */
-function fourTokens(
+/** Multiplies `depth` elements of each token by the panels. Chains start at 0 if `first`. */
+function multiplyPanels(
   x: usize,
-  K: u32,
+  token: usize,
+  tokens: u32,
+  scratch: usize,
+  rows: u32,
+  depth: u32,
+  first: bool,
+): void {
+  let chains = chainsIn(scratch);
+  for (let t: u32 = 0; t < tokens; t += TILE) {
+    // where fewer than three tokens are left, the last one is repeated
+    const x0 = x + <usize>t * token;
+    const x1 = x + <usize>min(t + 1, tokens - 1) * token;
+    const x2 = x + <usize>min(t + 2, tokens - 1) * token;
+    let panel = scratch;
+    for (let r: u32 = 0; r < rows; r += TILE, panel += TILE * DEPTH * 4, chains += CHAINS) {
+      multiplyTile(x0, x1, x2, panel, depth, chains, first);
+    }
+  }
+}
+
+/** Continues nine chains by `depth` elements of three tokens and three rows, or starts them if `first`. */
+function multiplyTile(
+  x0: usize,
+  x1: usize,
+  x2: usize,
   panel: usize,
   depth: u32,
-  y: usize,
-  N: u32,
+  chains: usize,
   first: bool,
-  done: u32,
 ): void {
-  const row = <usize>K << 2;
-  const end = x + (<usize>depth << 2);
   let a0 = f32x4.splat(0);
   let a1 = f32x4.splat(0);
+  let a2 = f32x4.splat(0);
   let b0 = f32x4.splat(0);
   let b1 = f32x4.splat(0);
+  let b2 = f32x4.splat(0);
   let c0 = f32x4.splat(0);
   let c1 = f32x4.splat(0);
-  let d0 = f32x4.splat(0);
-  let d1 = f32x4.splat(0);
-  const row2 = row << 1;
-  const row3 = row2 + row;
-  for (; x < end; x += 4, panel += 32) {
+  let c2 = f32x4.splat(0);
+  if (!first) {
+    a0 = v128.load(chains);
+    a1 = v128.load(chains, 16);
+    a2 = v128.load(chains, 32);
+    b0 = v128.load(chains, 48);
+    b1 = v128.load(chains, 64);
+    b2 = v128.load(chains, 80);
+    c0 = v128.load(chains, 96);
+    c1 = v128.load(chains, 112);
+    c2 = v128.load(chains, 128);
+  }
+  const whole = <usize>(depth & ~3) << 2;
+  const rest = depth & 3;
+  for (let k: usize = 0; k < whole; k += 16, panel += 48) {
     const w0 = v128.load(panel);
     const w1 = v128.load(panel, 16);
-    let v = v128.load32_splat(x);
+    const w2 = v128.load(panel, 32);
+    let v = v128.load(x0 + k);
     a0 = madd(v, w0, a0);
     a1 = madd(v, w1, a1);
-    v = v128.load32_splat(x + row);
+    a2 = madd(v, w2, a2);
+    v = v128.load(x1 + k);
     b0 = madd(v, w0, b0);
     b1 = madd(v, w1, b1);
-    v = v128.load32_splat(x + row2);
+    b2 = madd(v, w2, b2);
+    v = v128.load(x2 + k);
     c0 = madd(v, w0, c0);
     c1 = madd(v, w1, c1);
-    v = v128.load32_splat(x + row3);
-    d0 = madd(v, w0, d0);
-    d1 = madd(v, w1, d1);
+    c2 = madd(v, w2, c2);
   }
+  if (rest) {
+    const w0 = v128.load(panel);
+    const w1 = v128.load(panel, 16);
+    const w2 = v128.load(panel, 32);
+    let v = loadPart(x0 + whole, rest);
+    a0 = madd(v, w0, a0);
+    a1 = madd(v, w1, a1);
+    a2 = madd(v, w2, a2);
+    v = loadPart(x1 + whole, rest);
+    b0 = madd(v, w0, b0);
+    b1 = madd(v, w1, b1);
+    b2 = madd(v, w2, b2);
+    v = loadPart(x2 + whole, rest);
+    c0 = madd(v, w0, c0);
+    c1 = madd(v, w1, c1);
+    c2 = madd(v, w2, c2);
+  }
+  v128.store(chains, a0);
+  v128.store(chains, a1, 16);
+  v128.store(chains, a2, 32);
+  v128.store(chains, b0, 48);
+  v128.store(chains, b1, 64);
+  v128.store(chains, b2, 80);
+  v128.store(chains, c0, 96);
+  v128.store(chains, c1, 112);
+  v128.store(chains, c2, 128);
+}
+
+/** Sums the lanes of all chains, adds the bias, and stores the outputs. */
+function endChains(scratch: usize, tokens: u32, rows: u32, bias: usize, y: usize, N: u32): void {
+  let chains = chainsIn(scratch);
   const step = <usize>N << 2;
-  if (done < 1) put(y, a0, a1, first);
-  if (done < 2) put(y + step, b0, b1, first);
-  if (done < 3) put(y + 2 * step, c0, c1, first);
-  put(y + 3 * step, d0, d1, first);
-}
-
-// @ts-ignore: decorator
-@inline
-function put(y: usize, low: v128, high: v128, first: bool): void {
-  if (!first) {
-    low = f32x4.add(low, v128.load(y));
-    high = f32x4.add(high, v128.load(y, 16));
-  }
-  v128.store(y, low);
-  v128.store(y, high, 16);
-}
-
-/** Multiplies one token by the first `rows` columns of a panel. */
-function oneToken(x: usize, panel: usize, depth: u32, y: usize, rows: u32, first: bool): void {
-  const end = x + (<usize>depth << 2);
-  let a = f32x4.splat(0);
-  let b = f32x4.splat(0);
-  for (; x < end; x += 4, panel += 32) {
-    const v = v128.load32_splat(x);
-    a = madd(v, v128.load(panel), a);
-    b = madd(v, v128.load(panel, 16), b);
-  }
-  if (rows == ROWS) return put(y, a, b, first);
-  for (let r: u32 = 0; r < rows; r++) {
-    const at = y + (<usize>r << 2);
-    store<f32>(at, f32x4.extract_lane(a, 0) + (first ? 0 : load<f32>(at)));
-    a = v128.shuffle<f32>(a, b, 1, 2, 3, 4);
-    b = v128.shuffle<f32>(b, b, 1, 2, 3, 0);
-  }
-}
-
-function addBias(bias: usize, y: usize, rows: u32, T: u32, N: u32): void {
-  for (let t: u32 = 0; t < T; t++) {
-    for (let r: u32 = 0; r < rows; r++) {
-      const at = y + ((<usize>t * N + r) << 2);
-      store<f32>(at, load<f32>(at) + load<f32>(bias + (<usize>r << 2)));
+  for (let t: u32 = 0; t < tokens; t += TILE) {
+    for (let r: u32 = 0; r < rows; r += TILE, chains += CHAINS) {
+      const count = min(TILE, rows - r);
+      const b = bias ? bias + (<usize>r << 2) : 0;
+      const to = y + <usize>t * step + (<usize>r << 2);
+      endThree(chains, b, to, count);
+      if (t + 1 < tokens) endThree(chains + 48, b, to + step, count);
+      if (t + 2 < tokens) endThree(chains + 96, b, to + 2 * step, count);
     }
   }
+}
+
+/** Ends the three chains of a token and stores the first `count` outputs. */
+// @ts-ignore: decorator
+@inline
+function endThree(chains: usize, bias: usize, y: usize, count: u32): void {
+  const c = v128.load(chains, 32);
+  let totals = sums(v128.load(chains), v128.load(chains, 16), c, c);
+  if (count == TILE) {
+    if (bias) totals = f32x4.add(totals, loadPart(bias, TILE));
+    v128.store64_lane(y, totals, 0);
+    v128.store32_lane(y + 8, totals, 2);
+    return;
+  }
+  if (bias) totals = f32x4.add(totals, loadPart(bias, count));
+  v128.store32_lane(y, totals, 0);
+  if (count == 2) v128.store32_lane(y + 4, totals, 1);
 }

@@ -1,5 +1,6 @@
 // Many tokens, integer weights. Tokens are quantized to 16-bit integers and weight codes are widened to 16 bits. One
-// i32x4.dot_i16x8_s multiplies twice as many numbers as a float32 instruction, and its sums are exact within a group.
+// i32x4.dot_i16x8_s multiplies twice as many numbers as a float32 instruction, and its sums are exact within a group. The
+// groups of an output are added in order, as in linearOneInteger.ts, so a token has the same bits alone and in company.
 
 import { INT4_GROUP, INT8, INT8_GROUP } from '../constants';
 import { groups, loadScale, rowBytes, rowScales } from './dtype';
@@ -105,11 +106,13 @@ export function multiplyManyIntegers(
       for (let t: u32 = 0; t < T; t += TOKENS) {
         const at = <usize>(t / TOKENS) * n + g;
         const codes = tokens + ((at * group * TOKENS) << 1);
+        const to = y + (<usize>(t * N + o) << 2);
+        const here = min(TOKENS, T - t);
+        if (g == 0) memory.fill(tile, 0, TOKENS * ROWS * 4);
+        else copyRows(to, N, tile, ROWS, here, rows);
         multiplyTile(codes, tokenScales + ((at * TOKENS) << 2), scratch, panelScales, count, group, tile);
-        for (let i: u32 = 0; i < min(TOKENS, T - t); i++) {
-          const to = y + (<usize>((t + i) * N + o) << 2);
-          put(tile + <usize>(i * ROWS * 4), to, rows, g == 0, bias ? bias + (<usize>o << 2) : 0);
-        }
+        if (bias && g + count == n) addBias(tile, bias + (<usize>o << 2), rows);
+        copyRows(tile, ROWS, to, N, here, rows);
       }
     }
   }
@@ -145,7 +148,7 @@ function nibbles(at: usize, upper: bool): v128 {
   return i16x8.sub(upper ? i16x8.shr_u(bytes, 4) : v128.and(bytes, i16x8.splat(15)), i16x8.splat(8));
 }
 
-/** Multiplies four tokens by a panel: four rows of eight outputs. */
+/** Adds the products of four tokens and a panel to a tile of four rows of eight outputs, group by group. */
 function multiplyTile(
   codes: usize,
   tokenScales: usize,
@@ -155,7 +158,6 @@ function multiplyTile(
   group: u32,
   tile: usize,
 ): void {
-  memory.fill(tile, 0, TOKENS * ROWS * 4);
   for (let g: u32 = 0; g < count; g++, panelScales += 32, tokenScales += 16) {
     let a0 = i32x4.splat(0);
     let a1 = i32x4.splat(0);
@@ -198,10 +200,23 @@ function addScaled(to: usize, low: v128, high: v128, s0: v128, s1: v128, scale: 
   v128.store(to, madd(f32x4.convert_i32x4_s(high), f32x4.mul(s1, scale), v128.load(to, 16)), 16);
 }
 
-/** Adds a row of a tile to `count` outputs. If `first`, the outputs start from the bias, or from 0 without one. */
-function put(from: usize, to: usize, count: u32, first: bool, bias: usize): void {
-  for (let r: u32 = 0; r < count; r++, from += 4, to += 4) {
-    const before: f32 = first ? (bias ? load<f32>(bias + (<usize>r << 2)) : 0) : load<f32>(to);
-    store<f32>(to, before + load<f32>(from));
+/** Copies `count` numbers of each row; both strides count numbers. */
+function copyRows(from: usize, fromStride: u32, to: usize, toStride: u32, rows: u32, count: u32): void {
+  for (let r: u32 = 0; r < rows; r++, from += <usize>fromStride << 2, to += <usize>toStride << 2) {
+    if (count == ROWS) {
+      v128.store(to, v128.load(from));
+      v128.store(to, v128.load(from, 16), 16);
+    } else {
+      for (let i: usize = 0; i < <usize>count << 2; i += 4) store<f32>(to + i, load<f32>(from + i));
+    }
+  }
+}
+
+/** Adds the bias of `count` outputs to each of four rows. */
+function addBias(tile: usize, bias: usize, count: u32): void {
+  for (let t: u32 = 0; t < TOKENS; t++, tile += ROWS * 4) {
+    for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+      store<f32>(tile + i, load<f32>(tile + i) + load<f32>(bias + i));
+    }
   }
 }

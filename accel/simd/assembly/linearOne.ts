@@ -1,15 +1,15 @@
-// One token: its dot products with rows of weights. Eight independent sums hide the latency of additions, and four rows
-// share each load of the token. The rows of a chunk form four stripes, and each of the four comes from its own stripe, so
-// every stripe is one sequential read. (The hardware prefetcher follows one stream per page and restarts after a jump.)
+// One token, floating-point weights: its dot products with rows of weights. Each product is one chain of additions, in the
+// order of linearMany.ts, so the results have the same bits. Four rows share each load of the token. The rows of a chunk form
+// four stripes, and each of the four rows comes from its own stripe, so every stripe is one sequential read. (The hardware
+// prefetcher follows one stream per page and restarts after a jump.)
 
-import { F16 } from '../constants';
-import { fromUpperF16 } from './dtype';
-import { madd, sum } from './lanes';
+import { fromUpperF16, loadPartHalves } from './dtype';
+import { loadPart, madd, sum } from './lanes';
 
 /** y[o] = x · w[o] for `count` rows of K float32 numbers. */
 export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
   const row = <usize>K << 2;
-  const whole = row & ~31;
+  const whole = row & ~15;
   const stripe = count >> 2;
   const rowStride = stripe * row;
   const outStride = <usize>stripe << 2;
@@ -17,66 +17,40 @@ export function dotF32(x: usize, w: usize, y: usize, K: u32, count: u32): void {
     const w1 = w + rowStride;
     const w2 = w1 + rowStride;
     const w3 = w2 + rowStride;
-    let a0 = f32x4.splat(0);
-    let a1 = f32x4.splat(0);
-    let b0 = f32x4.splat(0);
-    let b1 = f32x4.splat(0);
-    let c0 = f32x4.splat(0);
-    let c1 = f32x4.splat(0);
-    let d0 = f32x4.splat(0);
-    let d1 = f32x4.splat(0);
-    for (let k: usize = 0; k < whole; k += 32) {
-      const x0 = v128.load(x + k);
-      const x1 = v128.load(x + k, 16);
-      a0 = madd(x0, v128.load(w + k), a0);
-      a1 = madd(x1, v128.load(w + k, 16), a1);
-      b0 = madd(x0, v128.load(w1 + k), b0);
-      b1 = madd(x1, v128.load(w1 + k, 16), b1);
-      c0 = madd(x0, v128.load(w2 + k), c0);
-      c1 = madd(x1, v128.load(w2 + k, 16), c1);
-      d0 = madd(x0, v128.load(w3 + k), d0);
-      d1 = madd(x1, v128.load(w3 + k, 16), d1);
+    let a = f32x4.splat(0);
+    let b = f32x4.splat(0);
+    let c = f32x4.splat(0);
+    let d = f32x4.splat(0);
+    for (let k: usize = 0; k < whole; k += 16) {
+      const v = v128.load(x + k);
+      a = madd(v, v128.load(w + k), a);
+      b = madd(v, v128.load(w1 + k), b);
+      c = madd(v, v128.load(w2 + k), c);
+      d = madd(v, v128.load(w3 + k), d);
     }
-    store<f32>(y, sum(f32x4.add(a0, a1)) + dotRest(x, w, whole, row));
-    store<f32>(y + outStride, sum(f32x4.add(b0, b1)) + dotRest(x, w1, whole, row));
-    store<f32>(y + 2 * outStride, sum(f32x4.add(c0, c1)) + dotRest(x, w2, whole, row));
-    store<f32>(y + 3 * outStride, sum(f32x4.add(d0, d1)) + dotRest(x, w3, whole, row));
+    store<f32>(y, endChain(a, x, w, whole, K));
+    store<f32>(y + outStride, endChain(b, x, w1, whole, K));
+    store<f32>(y + 2 * outStride, endChain(c, x, w2, whole, K));
+    store<f32>(y + 3 * outStride, endChain(d, x, w3, whole, K));
   }
   w += 3 * rowStride;
   y += 3 * outStride;
   for (let o = stripe << 2; o < count; o++, w += row, y += 4) {
     let a = f32x4.splat(0);
-    let b = f32x4.splat(0);
-    for (let k: usize = 0; k < whole; k += 32) {
-      a = madd(v128.load(x + k), v128.load(w + k), a);
-      b = madd(v128.load(x + k, 16), v128.load(w + k, 16), b);
-    }
-    store<f32>(y, sum(f32x4.add(a, b)) + dotRest(x, w, whole, row));
+    for (let k: usize = 0; k < whole; k += 16) a = madd(v128.load(x + k), v128.load(w + k), a);
+    store<f32>(y, endChain(a, x, w, whole, K));
   }
 }
 
+/** Adds the last K % 4 products to a chain and ends it. */
 // @ts-ignore: decorator
 @inline
-function dotRest(x: usize, w: usize, from: usize, end: usize): f32 {
-  let total: f32 = 0;
-  for (let k = from; k < end; k += 4) total += load<f32>(x + k) * load<f32>(w + k);
-  return total;
+function endChain(lanes: v128, x: usize, w: usize, whole: usize, K: u32): f32 {
+  const rest = K & 3;
+  return sum(rest ? madd(loadPart(x + whole, rest), loadPart(w + whole, rest), lanes) : lanes);
 }
 
-/** Reorders a token for {@link dotHalves}: in every eight elements, the even-numbered ones come first. */
-export function splitRow(x: usize, K: u32, to: usize): void {
-  const whole = K & ~7;
-  for (let k: u32 = 0; k < whole; k += 8) {
-    const at = <usize>k << 2;
-    const a = v128.load(x + at);
-    const b = v128.load(x + at, 16);
-    v128.store(to + at, v128.shuffle<f32>(a, b, 0, 2, 4, 6));
-    v128.store(to + at, v128.shuffle<f32>(a, b, 1, 3, 5, 7), 16);
-  }
-  memory.copy(to + (<usize>whole << 2), x + (<usize>whole << 2), <usize>(K - whole) << 2);
-}
-
-/** y[o] = x · w[o] for rows of bf16 or f16; x comes from {@link splitRow}. Four rows share each load of the token. */
+/** y[o] = x · w[o] for rows of bf16 or f16. */
 export function dotHalves(bf16: bool, x: usize, w: usize, y: usize, K: u32, count: u32): void {
   const row = <usize>K << 1;
   const stripe = count >> 2;
@@ -106,67 +80,63 @@ function fourRows<Format>(x: usize, w: usize, rowStride: usize, y: usize, outStr
   let b = f32x4.splat(0);
   let c = f32x4.splat(0);
   let d = f32x4.splat(0);
-  let e = f32x4.splat(0);
-  let f = f32x4.splat(0);
-  let g = f32x4.splat(0);
-  let h = f32x4.splat(0);
   for (let k: u32 = 0; k < whole; k += 8) {
-    const even = v128.load(x + (<usize>k << 2));
-    const odd = v128.load(x + (<usize>k << 2), 16);
+    const low = v128.load(x + (<usize>k << 2));
+    const high = v128.load(x + (<usize>k << 2), 16);
     const at = <usize>k << 1;
-    let v = v128.load(w + at);
-    a = madd(even, evens<Format>(v), a);
-    b = madd(odd, odds<Format>(v), b);
-    v = v128.load(w1 + at);
-    c = madd(even, evens<Format>(v), c);
-    d = madd(odd, odds<Format>(v), d);
-    v = v128.load(w2 + at);
-    e = madd(even, evens<Format>(v), e);
-    f = madd(odd, odds<Format>(v), f);
-    v = v128.load(w3 + at);
-    g = madd(even, evens<Format>(v), g);
-    h = madd(odd, odds<Format>(v), h);
+    const p = v128.load(w + at);
+    const q = v128.load(w1 + at);
+    const r = v128.load(w2 + at);
+    const s = v128.load(w3 + at);
+    a = madd(low, lowHalf<Format>(p), a);
+    b = madd(low, lowHalf<Format>(q), b);
+    c = madd(low, lowHalf<Format>(r), c);
+    d = madd(low, lowHalf<Format>(s), d);
+    a = madd(high, highHalf<Format>(p), a);
+    b = madd(high, highHalf<Format>(q), b);
+    c = madd(high, highHalf<Format>(r), c);
+    d = madd(high, highHalf<Format>(s), d);
   }
-  store<f32>(y, sum(f32x4.add(a, b)) + restOfRow<Format>(x, w, whole, K));
-  store<f32>(y + outStride, sum(f32x4.add(c, d)) + restOfRow<Format>(x, w1, whole, K));
-  store<f32>(y + 2 * outStride, sum(f32x4.add(e, f)) + restOfRow<Format>(x, w2, whole, K));
-  store<f32>(y + 3 * outStride, sum(f32x4.add(g, h)) + restOfRow<Format>(x, w3, whole, K));
+  store<f32>(y, endOfRow<Format>(a, x, w, whole, K));
+  store<f32>(y + outStride, endOfRow<Format>(b, x, w1, whole, K));
+  store<f32>(y + 2 * outStride, endOfRow<Format>(c, x, w2, whole, K));
+  store<f32>(y + 3 * outStride, endOfRow<Format>(d, x, w3, whole, K));
 }
 
 function oneRow<Format>(x: usize, w: usize, y: usize, K: u32): void {
   const whole = K & ~7;
   let a = f32x4.splat(0);
-  let b = f32x4.splat(0);
   for (let k: u32 = 0; k < whole; k += 8) {
     const v = v128.load(w + (<usize>k << 1));
-    a = madd(v128.load(x + (<usize>k << 2)), evens<Format>(v), a);
-    b = madd(v128.load(x + (<usize>k << 2), 16), odds<Format>(v), b);
+    a = madd(v128.load(x + (<usize>k << 2)), lowHalf<Format>(v), a);
+    a = madd(v128.load(x + (<usize>k << 2), 16), highHalf<Format>(v), a);
   }
-  store<f32>(y, sum(f32x4.add(a, b)) + restOfRow<Format>(x, w, whole, K));
+  store<f32>(y, endOfRow<Format>(a, x, w, whole, K));
 }
 
-// @ts-ignore: decorator
-@inline
-function restOfRow<Format>(x: usize, w: usize, from: u32, K: u32): f32 {
-  let total: f32 = 0;
-  for (let k = from; k < K; k++) {
-    const v = i32x4.splat(<u32>load<u16>(w + (<usize>k << 1)));
-    total += load<f32>(x + (<usize>k << 2)) * f32x4.extract_lane(evens<Format>(v), 0);
+/** Adds the last K % 8 products, from element k on, to a chain and ends it. */
+function endOfRow<Format>(lanes: v128, x: usize, w: usize, k: u32, K: u32): f32 {
+  if (k + 4 <= K) {
+    lanes = madd(v128.load(x + (<usize>k << 2)), lowHalf<Format>(v128.load64_zero(w + (<usize>k << 1))), lanes);
+    k += 4;
   }
-  return total;
+  if (k == K) return sum(lanes);
+  const weights = loadPartHalves(idof<Format>() == idof<Bf16>(), w + (<usize>k << 1), K - k);
+  return sum(madd(loadPart(x + (<usize>k << 2), K - k), weights, lanes));
 }
 
-/** The even-numbered of eight 16-bit numbers, as float32. */
+/** The first four of eight 16-bit numbers, as float32. */
 // @ts-ignore: decorator
 @inline
-function evens<Format>(v: v128): v128 {
-  if (idof<Format>() == idof<Bf16>()) return i32x4.shl(v, 16);
-  return fromUpperF16(i32x4.shl(v, 16));
+function lowHalf<Format>(v: v128): v128 {
+  const upper = v128.shuffle<i16>(i16x8.splat(0), v, 0, 8, 1, 9, 2, 10, 3, 11);
+  return idof<Format>() == idof<Bf16>() ? upper : fromUpperF16(upper);
 }
 
+/** The last four of eight 16-bit numbers, as float32. */
 // @ts-ignore: decorator
 @inline
-function odds<Format>(v: v128): v128 {
-  if (idof<Format>() == idof<Bf16>()) return v128.and(v, i32x4.splat(0xffff0000));
-  return fromUpperF16(v);
+function highHalf<Format>(v: v128): v128 {
+  const upper = v128.shuffle<i16>(i16x8.splat(0), v, 4, 12, 5, 13, 6, 14, 7, 15);
+  return idof<Format>() == idof<Bf16>() ? upper : fromUpperF16(upper);
 }

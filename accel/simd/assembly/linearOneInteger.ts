@@ -3,7 +3,7 @@
 
 import { INT4_GROUP, INT8_GROUP } from '../constants';
 import { groups, loadScale } from './dtype';
-import { madd, sum } from './lanes';
+import { integerSums, madd } from './lanes';
 import { eightCodes, oneCode, scaleOf } from './quantize';
 
 /** Tag types: the generic functions below are compiled once for each format. */
@@ -82,21 +82,22 @@ function fourRows<Format>(
 ): void {
   const end = x + codesEnd(K, groupOf<Format>());
   let xScale = end;
-  let a = f32x4.splat(0);
-  let b = f32x4.splat(0);
-  let c = f32x4.splat(0);
-  let d = f32x4.splat(0);
+  let totals = f32x4.splat(0);
   for (; x < end; x += groupOf<Format>() << 1, w += bytesOf<Format>(), scales += 2, xScale += 4) {
-    const scale = load<f32>(xScale);
-    a = addGroup<Format>(x, w, loadScale(scales) * scale, a);
-    b = addGroup<Format>(x, w + rowStride, loadScale(scales + scaleStride) * scale, b);
-    c = addGroup<Format>(x, w + 2 * rowStride, loadScale(scales + 2 * scaleStride) * scale, c);
-    d = addGroup<Format>(x, w + 3 * rowStride, loadScale(scales + 3 * scaleStride) * scale, d);
+    const a = multiply<Format>(x, w);
+    const b = multiply<Format>(x, w + rowStride);
+    const c = multiply<Format>(x, w + 2 * rowStride);
+    const d = multiply<Format>(x, w + 3 * rowStride);
+    let scale = v128.load16_lane(scales, i32x4.splat(0), 1);
+    scale = v128.load16_lane(scales + scaleStride, scale, 3);
+    scale = v128.load16_lane(scales + 2 * scaleStride, scale, 5);
+    scale = v128.load16_lane(scales + 3 * scaleStride, scale, 7);
+    totals = addGroup(integerSums(a, b, c, d), f32x4.mul(scale, v128.load32_splat(xScale)), totals);
   }
-  store<f32>(y, sum(a));
-  store<f32>(y + outStride, sum(b));
-  store<f32>(y + 2 * outStride, sum(c));
-  store<f32>(y + 3 * outStride, sum(d));
+  v128.store32_lane(y, totals, 0);
+  v128.store32_lane(y + outStride, totals, 1);
+  v128.store32_lane(y + 2 * outStride, totals, 2);
+  v128.store32_lane(y + 3 * outStride, totals, 3);
 }
 
 function oneRow<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32): void {
@@ -104,17 +105,24 @@ function oneRow<Format>(x: usize, w: usize, scales: usize, y: usize, K: u32): vo
   let xScale = end;
   let total = f32x4.splat(0);
   for (; x < end; x += groupOf<Format>() << 1, w += bytesOf<Format>(), scales += 2, xScale += 4) {
-    total = addGroup<Format>(x, w, loadScale(scales) * load<f32>(xScale), total);
+    const a = multiply<Format>(x, w);
+    total = addGroup(integerSums(a, a, a, a), f32x4.splat(loadScale(scales) * load<f32>(xScale)), total);
   }
-  store<f32>(y, sum(total));
+  v128.store32_lane(y, total, 0);
 }
 
-/** total + scale · x · w over a group, in four lanes. 32 bits hold the integer sum: 64 · 127 · 32767 is under 2^31. */
+/** total + scale · product, one output in each lane: the order of linearManyInteger.ts. */
 // @ts-ignore: decorator
 @inline
-function addGroup<Format>(x: usize, w: usize, scale: f32, total: v128): v128 {
-  const products = idof<Format>() == idof<Int8>() ? multiplyInt8(x, w) : multiplyInt4(x, w);
-  return madd(f32x4.convert_i32x4_s(products), f32x4.splat(scale), total);
+function addGroup(products: v128, scale: v128, total: v128): v128 {
+  return madd(f32x4.convert_i32x4_s(products), scale, total);
+}
+
+/** x · w over a group, in four lanes. 32 bits hold the sum of all lanes: 64 · 127 · 32767 is under 2^31. */
+// @ts-ignore: decorator
+@inline
+function multiply<Format>(x: usize, w: usize): v128 {
+  return idof<Format>() == idof<Int8>() ? multiplyInt8(x, w) : multiplyInt4(x, w);
 }
 
 // @ts-ignore: decorator

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DTYPES } from '../../../reference/lib/compactTensor.js';
 import { saveModel } from '../../../src/checkpoint/saveModel.js';
 import { tinyModel } from '../../support/arbitraries.js';
 import { emergent } from '../../support/cli.js';
@@ -45,6 +46,23 @@ describe('command line', () => {
     await writeFile(path('map.json'), '{"odd_one.out_": "lm_head.bias"}');
     assert.equal((await emergent([...options, '--tensor-map', path('map.json')])).code, 0);
   });
+
+  for (const dtype of DTYPES) {
+    it(`logits writes the same ${dtype} file on simd in chunks of any size, on any number of threads`, async () => {
+      const files: Buffer[] = [];
+      const ids = Array.from({ length: 37 }, (_, i) => 32 + ((i * 19) % 90)).join();
+      for (const threads of ['1', '2']) {
+        for (const chunk of ['1', '2', '3', '5', '16', undefined]) {
+          const out = path('logits.safetensors');
+          const options = ['--backend', 'simd', '--threads', threads, '--dtype', dtype, '--tokens', ids, '--out', out];
+          const { code, stderr } = await emergent(['logits', ...options, ...(chunk ? ['--chunk', chunk] : [])]);
+          assert.equal(code, 0, stderr);
+          files.push(await readFile(out));
+        }
+      }
+      for (const file of files) assert.ok(file.equals(files[0]));
+    });
+  }
 
   it('trace writes what verify reads', async () => {
     const out = path('own.safetensors');

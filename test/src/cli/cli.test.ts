@@ -159,6 +159,7 @@ describe('command line', () => {
     [['generate', ''], /^emergent: the prompt is empty[^\n]*\n$/],
     [['logits', '--tokens', '1'], /^emergent: required option '--out <file>' not specified\n$/],
     [['logits', '--out', NEW], /^emergent: give --tokens 1,2,3 or --text "\.\.\."\n$/],
+    [['logits', '--tokens', '1', '--out', NEW, '--chunk', '0'], /^emergent: --chunk must be at least 1, got 0\n$/],
     [['logits', '--tokens', '1,x', '--out', NEW], /^emergent: [^\n]*not a list of token ids[^\n]*\n$/],
     [['logits', '--tokens', '1', '--text', 'a', '--out', NEW], /^emergent: [^\n]*cannot be used with[^\n]*\n$/],
     [
