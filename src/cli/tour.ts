@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import { softmax } from '../../reference/softmax.js';
 import { askPrompt, type LanguageModel } from '../languageModel.js';
 import { addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
@@ -76,7 +77,10 @@ async function walk(model: LanguageModel, prompt: string, layer: number | undefi
   const ids = model.tokenizer.encode(prompt);
   const session = await model.openSession('reference');
   const stops: Stop[] = [];
-  const logits = await session.forward(ids, { logits: 'last', trace: (name, value) => stops.push({ name, value }) });
+  const trace: Trace = (name, value) => {
+    stops.push({ name, value });
+  };
+  const logits = await session.forward(ids, { logits: 'last', trace });
   await session.dispose();
 
   print(introduction(model, prompt, ids));
