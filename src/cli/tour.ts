@@ -1,11 +1,13 @@
 import { styleText } from 'node:util';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { softmax } from '../../reference/softmax.js';
 import { askPrompt, type LanguageModel } from '../languageModel.js';
 import { addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
+
+const QUESTION = 'What is the capital of Japan?';
 
 interface TourFlags extends ModelFlags {
   layer?: number;
@@ -50,7 +52,7 @@ const QUIT = ['q', 'Q', '\u0003', '\u0004'];
 export function tourCommand(): Command {
   return addModelOptions(new Command('tour'))
     .description('Walk through one forward pass of the reference, op by op.')
-    .argument('[question...]', 'what to ask the model', ['What', 'is', 'the', 'capital', 'of', 'Japan?'])
+    .addArgument(new Argument('[question...]', 'what to ask the model').default([QUESTION], `"${QUESTION}"`))
     .option('--layer <n>', 'after the first block, show only this layer, in full', parseInteger)
     .addHelpText(
       'after',
