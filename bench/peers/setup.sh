@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p .cache
-[ -d node_modules ] || npm ci --ignore-scripts --no-audit --no-fund --silent # their install scripts fetch GPU builds
+[ -d node_modules/node-llama-cpp ] || npm ci --ignore-scripts --no-audit --no-fund --silent # their install scripts fetch GPU builds
 if ! cmp -s requirements.txt .cache/installed.txt; then
   echo "peers: installing PyTorch and onnx" >&2
   python3 -m venv .cache/venv
@@ -18,3 +18,8 @@ if [ ! -f .cache/model.onnx ]; then
   .cache/venv/bin/python model.py $checkpoint --export .cache/export.onnx >/dev/null
   mv .cache/export.onnx .cache/model.onnx
 fi
+for type in f32 q8_0 q4_0; do
+  [ -f .cache/model-$type.gguf ] ||
+    npm run --silent --prefix ../.. emergent -- convert --model "$PWD/$checkpoint" --to gguf --dtype $type \
+      --drop-head-bias --out "$PWD/.cache/model-$type.gguf"
+done

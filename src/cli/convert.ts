@@ -1,23 +1,27 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
 import { DTYPE_BITS } from '../checkpoint/dtype.js';
 import { encodeConfig } from '../checkpoint/saveModel.js';
 import type { Pieces } from '../folder/outputFile.js';
 import { encodeLazily } from '../checkpoint/safetensors.js';
-import type { Dtype } from '../../reference/lib/compactTensor.js';
+import { DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
+import type { GgufType } from '../checkpoint/gguf/blocks.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { readWhole, type Folder } from '../folder/folder.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
 import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
+import { convertToGguf, GGUF_TYPES } from './convertGguf.js';
 import { counted, formatBytes } from './output.js';
 import { checkModelFolder, writeModelFolder } from './outputs.js';
 
-interface ConvertFlags extends ModelFlags {
-  dtype: Dtype;
+interface ConvertFlags extends Omit<ModelFlags, 'dtype'> {
+  dtype: Dtype | GgufType;
+  to: 'folder' | 'gguf';
   out: string;
   force?: boolean;
+  dropHeadBias?: boolean;
 }
 
 const WEIGHTS = 'model.safetensors';
@@ -26,36 +30,61 @@ const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.j
 export function convertCommand(): Command {
   return addModelSource(new Command('convert'))
     .description('Write a copy of a model with its weights in fewer bits. It is smaller and loads faster.')
-    .addOption(dtypeOption().makeOptionMandatory())
-    .requiredOption('--out <dir>', 'the new model folder')
+    .addOption(
+      dtypeOption()
+        .choices([...new Set([...DTYPES, ...GGUF_TYPES])])
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--out <path>', 'the new model folder, or the file for --to gguf')
+    .addOption(
+      new Option('--to <format>', 'a model folder, or a GGUF file for llama.cpp (f32, f16, q8_0 or q4_0)')
+        .choices(['folder', 'gguf'])
+        .default('folder'),
+    )
+    .option('--drop-head-bias', 'leave out a bias of the head, which GGUF cannot hold')
     .option('--force', 'overwrite an existing model')
     .addHelpText(
       'after',
       `
 Examples:
   emergent convert --dtype int8 --out demo-int8
-  emergent convert --model path/to/model --dtype bf16 --out path/to/other`,
+  emergent convert --model path/to/model --dtype bf16 --out path/to/other
+  emergent convert --to gguf --dtype q8_0 --out demo.gguf`,
     )
-    .action(async (flags: ConvertFlags) => {
-      const { out, dtype, force } = flags;
+    .action(async ({ to, dtype, ...flags }: ConvertFlags) => {
       const from = await openModelFolderOf(flags);
-      if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
-        throw new InputError(`--out is the model itself: ${out}`);
-      }
-      await checkModelFolder(out, force);
-      const { model, report } = await openModel(from, flags);
-      const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
-      const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
-      const tensors = checkpointTensors(model, embedding);
-      const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-      const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
-      await writeModelFolder(out, [
-        [WEIGHTS, counted(encodeLazily(tensors, { format: 'pt' }), after)],
-        ...(await filesOf(from, COPIED)),
-        ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
-      ]);
-      process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
+      if (to === 'gguf') await convertToGguf(from, dtype, flags);
+      else await convertFolder(from, dtype, flags);
     });
+}
+
+async function convertFolder(
+  from: Folder,
+  dtype: Dtype | GgufType,
+  flags: Omit<ConvertFlags, 'to' | 'dtype'>,
+): Promise<void> {
+  const { out, force } = flags;
+  if (!isDtype(dtype)) throw new InputError(`a model folder holds ${DTYPES.join(', ')}; ${dtype} needs --to gguf`);
+  if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
+    throw new InputError(`--out is the model itself: ${out}`);
+  }
+  await checkModelFolder(out, force);
+  const { model, report } = await openModel(from, { ...flags, dtype });
+  const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
+  const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
+  const tensors = checkpointTensors(model, embedding);
+  const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
+  await writeModelFolder(out, [
+    [WEIGHTS, counted(encodeLazily(tensors, { format: 'pt' }), after)],
+    ...(await filesOf(from, COPIED)),
+    ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
+  ]);
+  process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
+}
+
+function isDtype(name: string): name is Dtype {
+  return (DTYPES as readonly string[]).includes(name);
 }
 
 /** Those of some files that a folder has. */

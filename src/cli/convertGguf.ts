@@ -1,0 +1,43 @@
+import { encodeGguf, bytesOf } from '../checkpoint/gguf/container.js';
+import type { GgufType } from '../checkpoint/gguf/blocks.js';
+import { toNeox } from '../checkpoint/gguf/neox.js';
+import { vocabularyMetadata } from '../checkpoint/gguf/vocabulary.js';
+import { InputError } from '../../reference/lib/errors.js';
+import type { Folder } from '../folder/folder.js';
+import { writeFileWhole } from '../folder/outputFile.js';
+import { readBytePairs } from '../tokenizer/bytePairs.js';
+import { openModel, openTokenizer, type ModelFlags } from './options.js';
+import { counted, formatBytes, note } from './output.js';
+import { checkOutputs } from './outputs.js';
+
+export const GGUF_TYPES: readonly GgufType[] = ['f32', 'f16', 'q8_0', 'q4_0'];
+
+export interface GgufFlags extends Omit<ModelFlags, 'dtype'> {
+  out: string;
+  dropHeadBias?: boolean;
+}
+
+/** Writes a model as a GGUF file for llama.cpp. */
+export async function convertToGguf(from: Folder, type: string, flags: GgufFlags): Promise<void> {
+  if (!isGgufType(type)) throw new InputError(`--to gguf writes ${GGUF_TYPES.join(', ')}, not ${type}`);
+  await checkOutputs([flags.out], [flags.model, flags.tensorMap]);
+  const { model } = await openModel(from, flags);
+  const { metadata, tensors, warnings } = toNeox(model, type, flags);
+  const vocabulary = await readBytePairs(from, model.config.vocabSize);
+  const words = vocabulary
+    ? vocabularyMetadata(vocabulary, (await openTokenizer(from)).eosIds[0])
+    : { 'tokenizer.ggml.model': 'no_vocab' };
+  const size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+  await writeFileWhole(flags.out, counted(encodeGguf({ ...metadata, ...words }, tensors), size));
+  for (const warning of warnings) note(warning);
+  note(
+    vocabulary
+      ? 'llama.cpp splits texts into words first, so give it token ids rather than texts'
+      : 'the model folder has no tokenizer.json, so the file has no vocabulary',
+  );
+  process.stderr.write(`wrote ${formatBytes(size)} to ${flags.out}\n`);
+}
+
+function isGgufType(type: string): type is GgufType {
+  return (GGUF_TYPES as readonly string[]).includes(type);
+}
