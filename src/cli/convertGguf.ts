@@ -1,7 +1,7 @@
 import { encodeGguf, bytesOf } from '../checkpoint/gguf/container.js';
 import type { GgufType } from '../checkpoint/gguf/blocks.js';
 import { toNeox } from '../checkpoint/gguf/neox.js';
-import { vocabularyMetadata } from '../checkpoint/gguf/vocabulary.js';
+import { placeholderMetadata, vocabularyMetadata } from '../checkpoint/gguf/vocabulary.js';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
 import { writeFileWhole } from '../folder/outputFile.js';
@@ -26,14 +26,14 @@ export async function convertToGguf(from: Folder, type: string, flags: GgufFlags
   const vocabulary = await readBytePairs(from, model.config.vocabSize);
   const words = vocabulary
     ? vocabularyMetadata(vocabulary, (await openTokenizer(from)).eosIds[0])
-    : { 'tokenizer.ggml.model': 'no_vocab' };
+    : placeholderMetadata(model.config.vocabSize);
   const size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   await writeFileWhole(flags.out, counted(encodeGguf({ ...metadata, ...words }, tensors), size));
   for (const warning of warnings) note(warning);
   note(
     vocabulary
       ? 'llama.cpp splits texts into words first, so give it token ids rather than texts'
-      : 'the model folder has no tokenizer.json, so the file has no vocabulary',
+      : 'the model folder has no tokenizer.json, so the tokens of the file are bytes and placeholders',
   );
   process.stderr.write(`wrote ${formatBytes(size)} to ${flags.out}\n`);
 }

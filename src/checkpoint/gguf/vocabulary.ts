@@ -23,6 +23,19 @@ export function vocabularyMetadata(vocabulary: BytePairVocabulary, eos: number |
   };
 }
 
+/** Stands in for a vocabulary that the model folder lacks: llama.cpp cannot do without one. One token a byte, then names. */
+export function placeholderMetadata(vocabSize: number): Record<string, GgufValue> {
+  const tokens = Array.from({ length: vocabSize }, (_, id) => ALPHABET[id] ?? `<unused_${id}>`);
+  return {
+    'tokenizer.ggml.model': 'gpt2',
+    'tokenizer.ggml.pre': 'gpt-2',
+    'tokenizer.ggml.tokens': { strings: tokens },
+    'tokenizer.ggml.token_type': { i32s: tokens.map(() => NORMAL) },
+    'tokenizer.ggml.merges': { strings: [] },
+    'tokenizer.ggml.add_bos_token': false,
+  };
+}
+
 /** Merges that form the characters of several bytes. */
 function bytePairs(tokens: readonly string[], special: ReadonlySet<number>): string[] {
   const pairs = new Set<string>();
@@ -35,7 +48,7 @@ function bytePairs(tokens: readonly string[], special: ReadonlySet<number>): str
 }
 
 /** GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on. */
-const ALPHABET: readonly string[] = (() => {
+const ALPHABET: readonly (string | undefined)[] = (() => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {
     const printable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);

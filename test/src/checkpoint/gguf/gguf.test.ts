@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gguf, GGMLQuantizationType } from '@huggingface/gguf';
@@ -12,6 +12,7 @@ import { bytesOf, encodeGguf } from '../../../../src/checkpoint/gguf/container.j
 import { toNeox } from '../../../../src/checkpoint/gguf/neox.js';
 import { vocabularyMetadata } from '../../../../src/checkpoint/gguf/vocabulary.js';
 import { tinyModel } from '../../../support/arbitraries.js';
+import { emergent } from '../../../support/cli.js';
 
 interface Blocks {
   values: number[];
@@ -125,5 +126,29 @@ describe('GGUF', () => {
     assert.deepEqual(metadata['tokenizer.ggml.merges'], { strings: ['Ã ©', 'Ġ a'] });
     assert.deepEqual(metadata['tokenizer.ggml.token_type'], { i32s: [1, 1, 1, 1, 1, 3] });
     assert.deepEqual(metadata['tokenizer.ggml.eos_token_id'], { u32: 5 });
+  });
+
+  it('comes from a command, which checks its options before it works and leaves nothing behind', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'emergent-gguf-'));
+    const out = join(folder, 'demo.gguf');
+    const convert = (...options: string[]) => emergent(['convert', '--to', 'gguf', '--out', out, ...options]);
+    try {
+      const biased = await convert('--dtype', 'f16');
+      assert.equal(biased.code, 2);
+      assert.match(biased.stderr, /^emergent: gguf: 'gptneox' has no bias of the head, [^\n]*\n$/);
+      const wrong = await convert('--dtype', 'int8');
+      assert.equal(wrong.stderr, 'emergent: --to gguf writes f32, f16, q8_0, q4_0, not int8\n');
+      assert.deepEqual(await readdir(folder), []);
+
+      const right = await convert('--dtype', 'q4_0', '--drop-head-bias');
+      assert.equal(right.code, 0, right.stderr);
+      assert.match(right.stderr, /llama\.cpp computes GELU by its tanh form/);
+      const { metadata } = await gguf(out, { allowLocalFile: true });
+      const tokens = (metadata as unknown as Record<string, string[]>)['tokenizer.ggml.tokens'];
+      assert.equal(tokens.length, 1024);
+      assert.equal(tokens[251], 'Que'); // the first token of "Question: …"
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
