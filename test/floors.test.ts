@@ -29,7 +29,7 @@ function floorOf(file: string): number {
 function sourcesIn(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .map((file) => `${folder}/${file.split(sep).join('/')}`)
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.includes('/node_modules/'));
 }
 
 /** What a file imports from the project, by type or by value, at once or on demand. */
