@@ -111,6 +111,7 @@ function PromptForm({ store }: { store: Store }): JSX.Element {
           autocomplete="off"
           spellcheck={false}
           dir="auto"
+          required
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
         />

@@ -73,7 +73,10 @@ function parse(text: string, fallback: State[keyof State]): unknown {
     const value = Number(text);
     return text !== '' && Number.isFinite(value) && value >= 0 ? value : fallback;
   }
-  const ids = text.split(',').filter((part) => part !== '').map(Number);
+  const ids = text
+    .split(',')
+    .filter((part) => part !== '')
+    .map(Number);
   return ids.every((id) => Number.isSafeInteger(id) && id >= 0) ? ids : fallback;
 }
 

@@ -7,7 +7,7 @@ import type { OpSource, Span } from '../source.js';
 const QUERY = '?highlighted';
 
 /** Colors become classes: a strict Content-Security-Policy forbids style attributes. */
-const theme = createCssVariablesTheme({ name: 'classes', variablePrefix: '' });
+const theme = createCssVariablesTheme({ name: 'classes', variablePrefix: '--' });
 
 /**
  * Imports a TypeScript file as text with the class of each piece: `import source from './x.ts?highlighted'` is an

@@ -1,12 +1,23 @@
-import type { Activation, AskOptions, AskStep, AskSummary, Engine, LensCell, ModelInfo, TraceInfo } from './protocol.js';
+import type {
+  Activation,
+  AskOptions,
+  AskStep,
+  AskSummary,
+  Engine,
+  LensCell,
+  ModelInfo,
+  TraceInfo,
+} from './protocol.js';
 import { connect } from './rpc.js';
 
 /** Starts the worker that computes. The page itself computes nothing. */
 export function openEngine(): Engine {
   const { call, stream } = connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
   const traces = new Map<string, Promise<TraceInfo>>();
+  let vocabulary: Promise<string[]> | undefined;
   return {
     info: () => call('info') as Promise<ModelInfo>,
+    vocabulary: () => (vocabulary ??= call('vocabulary') as Promise<string[]>),
     ask: (prompt: string, options: AskOptions, signal) =>
       stream('ask', signal, prompt, options) as AsyncGenerator<AskStep | AskSummary, void, undefined>,
     // views that show the same prompt share its trace

@@ -6,7 +6,7 @@ import { readSafetensors } from '../../checkpoint/reader.js';
 import { urlFolder } from '../../folder/urlFolder.js';
 import { generateIds } from '../../generate.js';
 import { parseGolden, type Golden } from '../../verify/golden.js';
-import { activationGraph } from '../../verify/graph.js';
+import { activationGraph, type GraphNode } from '../../verify/graph.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
 import type { Activation, AskOptions, AskStep, AskSummary, LensCell, ModelInfo, Rival, TraceInfo } from './protocol.js';
 
@@ -48,6 +48,11 @@ export class Engine {
     const model = await this.#model;
     const { name, adapter } = await this.#openBackend(model, DEFAULT_BACKEND);
     return { config: model.config, backend: name, adapter };
+  }
+
+  async vocabulary(): Promise<string[]> {
+    const model = await this.#model;
+    return Array.from({ length: model.config.vocabSize }, (_, id) => textOf(model, id));
   }
 
   /** Continues a prompt. The pieces are tokens; the last one is the summary. */
@@ -109,7 +114,7 @@ export class Engine {
     const { ids, ms } = await this.#passOver(prompt);
     return {
       tokens: ids.map((id) => ({ id, text: textOf(model, id) })),
-      graph: activationGraph(model.config, model.model.weights.finalNorm !== null, true),
+      graph: graphOf(model),
       ms,
     };
   }
@@ -119,7 +124,9 @@ export class Engine {
     const { ids, tensors } = await this.#passOver(prompt);
     const tensor = tensors.get(name);
     if (!tensor) throw new InputError(`the reference traces no activation ${name}`);
-    return { ...tensor, truth: truthOf(await this.#readGolden(), name, ids, tensor.shape) };
+    const golden = await this.#readGolden();
+    const truth = truthOf(golden, name, ids, tensor.shape);
+    return { ...tensor, truth, step: golden?.tensors.get(name)?.step ?? 1 };
   }
 
   /** The logit lens: what each layer's state predicts through the final norm and the head. */
@@ -133,7 +140,10 @@ export class Engine {
     const answers = ids.map((_, t) => likeliest(rowOf(final, t), 1)[0]);
     return Array.from({ length: config.nLayer }, (_, n) => {
       const x = tensors.get(`layers.${n}.${last}`)!;
-      const logits = lmHead(weights.finalNorm ? layerNorm(x, weights.finalNorm, config.layerNormEps) : x, weights.lmHead);
+      const logits = lmHead(
+        weights.finalNorm ? layerNorm(x, weights.finalNorm, config.layerNormEps) : x,
+        weights.lmHead,
+      );
       return ids.map((_, t) => {
         const row = rowOf(logits, t);
         const probabilities = probabilitiesOf(row);
@@ -243,6 +253,13 @@ function truthOf(
     if (at < common * shape[1]) values[at] = value;
   }
   return values;
+}
+
+/** All activations. Attention computes its weights itself, so it reads queries, keys and values, as its source does. */
+function graphOf({ config, model }: LanguageModel): GraphNode[] {
+  const hasFinalNorm = model.weights.finalNorm !== null;
+  const plain = new Map(activationGraph(config, hasFinalNorm).map((node) => [node.name, node]));
+  return activationGraph(config, hasFinalNorm, true).map((node) => plain.get(node.name) ?? node);
 }
 
 function rowOf({ data, shape }: Tensor, t: number): Float32Array {

@@ -63,6 +63,8 @@ export interface Activation {
   shape: readonly number[];
   /** The same elements by PyTorch in float64, NaN where the golden file has none; null if it has none at all. */
   truth: Float64Array | null;
+  /** The golden file holds every step-th element. */
+  step: number;
 }
 
 /** What the lens sees at one layer and position. */
@@ -77,6 +79,8 @@ export interface LensCell {
 /** The functions that the worker serves. Prompts are texts. */
 export interface Engine {
   info(): Promise<ModelInfo>;
+  /** The text of every token. */
+  vocabulary(): Promise<string[]>;
   ask(prompt: string, options: AskOptions, signal: AbortSignal): AsyncGenerator<AskStep | AskSummary, void, undefined>;
   trace(prompt: string): Promise<TraceInfo>;
   activation(prompt: string, name: string): Promise<Activation>;

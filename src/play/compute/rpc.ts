@@ -13,10 +13,7 @@ interface Port {
 }
 
 /** Serves functions to the other side. The last argument of each is a signal that aborts when the caller cancels. */
-export function serve(
-  port: Port,
-  functions: Record<string, (...args: never[]) => unknown>,
-): void {
+export function serve(port: Port, functions: Record<string, (...args: never[]) => unknown>): void {
   const running = new Map<number, AbortController>();
   port.addEventListener('message', (event: MessageEvent<Request>) => {
     const request = event.data;

@@ -7,6 +7,7 @@ const DATA = new URL('../', self.location.href);
 const engine = new Engine(DATA);
 serve(self as unknown as Parameters<typeof serve>[0], {
   info: () => engine.info(),
+  vocabulary: () => engine.vocabulary(),
   ask: (...args: Parameters<Engine['ask']>) => engine.ask(...args),
   trace: async (prompt: string) => engine.trace(prompt),
   activation: async (prompt: string, name: string) => engine.activation(prompt, name),

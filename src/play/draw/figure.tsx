@@ -66,7 +66,7 @@ export function Figure({ graph, layers, current, href }: FigureProps): JSX.Eleme
             aria-label={`Layer ${layer}`}
             aria-current={layer === current.layer ? 'true' : undefined}
           >
-            <rect x={x - step / 2 + 1} y={frame.top + 5} width={step - 2} height={20} rx={2} />
+            <rect x={x - step / 2 + 2} y={frame.top + 5} width={step - 4} height={20} rx={2} />
             <text class="middle" x={x} y={frame.top + 19}>
               {layer}
             </text>
@@ -84,9 +84,8 @@ export function Figure({ graph, layers, current, href }: FigureProps): JSX.Eleme
             {isSum && <path class="wire" d={`M${LEFT} ${y + middle} H${STREAM + 7}`} />}
             {isSum && <circle class="sum" cx={STREAM} cy={y + middle} r={7} />}
             {isSum && <path class="plus" d={`M${STREAM - 4} ${y + middle} h8 M${STREAM} ${y + middle - 4} v8`} />}
-            {!reads && op !== 'embedding' && (
-              <path class="wire" d={`M${x + width / 2} ${y - GAP} V${y}`} />
-            )}
+            {!reads && op !== 'embedding' && <path class="wire" d={`M${x + width / 2} ${y - GAP} V${y}`} />}
+            {op === 'v' && <path class="wire" d={`M${x + width / 2} ${y + BOX} V${y + 3 * (BOX + GAP)}`} />}
             <a
               class={op === 'embedding' || op === 'expanded' ? 'box frozen' : 'box'}
               href={href({ op, layer: current.layer })}
@@ -133,8 +132,9 @@ function layOut(nodes: readonly GraphNode[]): {
     }
     inBlock = isBlock;
     const count = TOGETHER.find((names) => names[0] === op)?.length ?? 1;
-    const columns = count === 1 ? 1 : 3;
-    const width = (RIGHT - LEFT - (columns - 1) * 6) / columns;
+    const third = (RIGHT - LEFT - 12) / 3;
+    // the values pass by the attention weights, which do not read them
+    const width = count > 1 ? third : op === 'attn_weights' ? 2 * third + 6 : RIGHT - LEFT;
     for (let i = 0; i < count; i++) {
       const node = nodes[n + i];
       boxes.push({ node, op: opOf(node.name), x: LEFT + i * (width + 6), y, width });

@@ -12,14 +12,14 @@ export interface HeatMapProps {
   shape: readonly [rows: number, columns: number];
   /** The same elements by PyTorch; NaN where unknown. */
   truth?: Float64Array | null;
+  /** `truth` holds every step-th element. */
+  step?: number;
   /** The name of each row. */
   labels: readonly string[];
   columnLabel?: (column: number) => string;
   row: number;
   column: number;
   onPick: (row: number, column: number) => void;
-  /** The chosen row alone, for long prompts and narrow places. */
-  caption?: JSX.Element;
 }
 
 /** The share of the elements that the color scale covers; outliers get its last color. */
@@ -91,12 +91,13 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
             class="cell-mark"
             style={{
               ...{ top: `${(100 * r) / rows}%`, height: `${100 / rows}%` },
-              ...{ left: `${(100 * (c + 0.5)) / columns}%` },
+              ...{ left: `${(100 * (c + 0.5)) / columns}%`, width: `max(7px, ${100 / columns}%)` },
             }}
           />
         </div>
       </div>
       <Readout {...props} row={r} column={c} isLive={hovered === null} />
+      <Comparison data={data} truth={truth ?? null} />
     </figure>
   );
 }
@@ -116,12 +117,31 @@ function Readout(props: HeatMapProps & { isLive: boolean }): JSX.Element {
         {digits(value)}
       </output>
       {Number.isNaN(known) ? (
-        truth ? <span class="truth">PyTorch’s file samples other elements</span> : null
+        truth && <span class="truth">PyTorch’s file holds every {props.step}th element of this beginning</span>
       ) : (
         <span class="truth">
           PyTorch float64 <b data-truth={known}>{digits(known)}</b>, apart by {distance(Math.abs(value - known))}
         </span>
       )}
+    </p>
+  );
+}
+
+/** How far all elements are from PyTorch's, as far as these are known. */
+function Comparison({ data, truth }: { data: Float32Array; truth: Float64Array | null }): JSX.Element | null {
+  const { known, largest } = useMemo(() => {
+    let [count, worst] = [0, 0];
+    truth?.forEach((value, n) => {
+      if (Number.isNaN(value)) return;
+      count++;
+      worst = Math.max(worst, Math.abs(value - data[n]));
+    });
+    return { known: count, largest: worst };
+  }, [data, truth]);
+  if (known === 0) return null;
+  return (
+    <p class="comparison">
+      {`${known} elements compared with PyTorch in float64: the largest distance is ${distance(largest)}.`}
     </p>
   );
 }

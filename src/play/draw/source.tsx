@@ -47,7 +47,23 @@ export function Explanation({ file }: { file: string }): JSX.Element | null {
   return (
     <>
       <p class="prose">{value.prose}</p>
-      {value.formula !== '' && <pre class="formula">{value.formula}</pre>}
+      {value.formula !== '' && <Formula text={value.formula} />}
     </>
+  );
+}
+
+/** A formula, and after it in smaller type what its letters mean, which the docstring puts after a comma and two spaces. */
+function Formula({ text }: { text: string }): JSX.Element {
+  return (
+    <div class="formula">
+      {text.split('\n').map((line, n) => {
+        const [formula, where] = line.split(/,\s{2,}/);
+        return (
+          <p key={n}>
+            {formula} {where !== undefined && <small>{where}</small>}
+          </p>
+        );
+      })}
+    </div>
   );
 }

@@ -7,14 +7,24 @@ export function visibleToken(text: string): string {
 
 /** A token set in type: its spaces are marks, and its letters run in their own direction. */
 export function Token({ text }: { text: string }): JSX.Element {
-  return <bdi class="token">{visibleToken(text)}</bdi>;
+  return (
+    <bdi class="token">
+      <Marked text={text} />
+    </bdi>
+  );
+}
+
+/** A text whose spaces and line ends are faint marks. */
+export function Marked({ text }: { text: string }): JSX.Element {
+  const parts = visibleToken(text).split(/([␣⏎⇥]+)/);
+  return <>{parts.map((part, n) => (n % 2 === 1 ? <span class="mark">{part}</span> : part))}</>;
 }
 
 /** A share from 0 to 1, such as `99.8 %`, `0.03 %` or `< 0.01 %`. */
 export function percent(p: number): string {
   if (p > 0 && p < 1e-4) return '< 0.01 %';
-  const value = 100 * p;
-  return `${value.toFixed(value >= 99.95 || value < 9.95 ? (value < 0.995 ? 2 : 1) : 1)} %`;
+  if (p > 0.9995) return p === 1 ? '100 %' : '> 99.9 %';
+  return `${(100 * p).toFixed(p < 0.00995 ? 2 : 1)} %`;
 }
 
 /** A number with about seven significant digits, as float32 has. */

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { AskStep, AskSummary } from '../compute/protocol.js';
-import { percent, Token, visibleToken } from '../draw/text.js';
+import { Marked, percent, Token } from '../draw/text.js';
 import { promptOf, type State, type Store } from '../state.js';
 import { messageOf } from '../use.js';
 import type { ViewProps } from './index.js';
@@ -51,7 +51,11 @@ export function Ask({ engine, store }: ViewProps): JSX.Element {
   return (
     <div class="ask">
       <section aria-label="Answer">
-        {error !== null && <p class="error" role="alert">{error}</p>}
+        {error !== null && (
+          <p class="error" role="alert">
+            {error}
+          </p>
+        )}
         {error === null && steps.length === 0 && <p class="waiting">The model is reading…</p>}
         <ol class="answer" aria-label="Tokens of the answer">
           {steps.map((step, n) => (
@@ -62,7 +66,15 @@ export function Ask({ engine, store }: ViewProps): JSX.Element {
                 aria-pressed={n === at}
                 onClick={() => store.update({ step: n }, 'replace')}
               >
-                <span class="word">{step.isEnd ? <i>end</i> : <bdi>{visibleToken(step.text)}</bdi>}</span>
+                <span class="word">
+                  {step.isEnd ? (
+                    <i>end</i>
+                  ) : (
+                    <bdi>
+                      <Marked text={step.text} />
+                    </bdi>
+                  )}
+                </span>
                 <meter min={0} max={1} value={step.probability} aria-hidden="true" />
                 <span class="percent">{percent(step.probability)}</span>
               </button>
@@ -92,7 +104,17 @@ function Summary({ tokens, firstMs, restMs, backend, adapter, text }: AskSummary
 }
 
 /** The likeliest tokens at one place of the answer. Choosing one goes on from there. */
-function Rivals({ step, at, steps, store }: { step: AskStep; at: number; steps: AskStep[]; store: Store }): JSX.Element {
+function Rivals({
+  step,
+  at,
+  steps,
+  store,
+}: {
+  step: AskStep;
+  at: number;
+  steps: AskStep[];
+  store: Store;
+}): JSX.Element {
   const before = steps.slice(0, at).map(({ id }) => id);
   const isListed = step.rivals.some(({ id }) => id === step.id);
   return (
@@ -101,8 +123,8 @@ function Rivals({ step, at, steps, store }: { step: AskStep; at: number; steps: 
         Token {at + 1}: {step.isEnd ? 'the end' : <Token text={step.text} />}
       </h2>
       <p>
-        {step.rank === 1 ? 'The likeliest here' : `Number ${step.rank} in the model’s order`}, with {percent(step.probability)}.
-        {' Choose a rival to go on from it.'}
+        {step.rank === 1 ? 'The likeliest here' : `Number ${step.rank} in the model’s order`}, with{' '}
+        {percent(step.probability)}.{' Choose a rival to go on from it.'}
       </p>
       <ol>
         {(isListed ? step.rivals : [...step.rivals, step]).map((rival) => (

@@ -16,7 +16,12 @@ export function Lens({ engine, store }: ViewProps): JSX.Element {
     const { tokens } = await engine.trace(prompt);
     return { tokens, cells: await engine.lens(prompt, COUNT) };
   }, [engine, prompt]);
-  if (error !== null) return <p class="error" role="alert">{error}</p>;
+  if (error !== null)
+    return (
+      <p class="error" role="alert">
+        {error}
+      </p>
+    );
   if (!value) return <p class="waiting">The reference is computing every layer…</p>;
 
   const { tokens, cells } = value;
@@ -67,9 +72,7 @@ function Cell({ cell, layer, after }: { cell: LensCell; layer: number; after: st
       <h2>
         After <Token text={after} />, layer {layer}
       </h2>
-      <p>
-        {`Entropy ${cell.entropy.toFixed(2)} nats. The last layer’s answer is number ${cell.rank} here.`}
-      </p>
+      <p>{`Entropy ${cell.entropy.toFixed(2)} nats. The last layer’s answer is number ${cell.rank} here.`}</p>
       <ol>
         {cell.top.map(({ id, text, probability }) => (
           <li key={id}>

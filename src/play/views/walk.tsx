@@ -41,7 +41,12 @@ export function Walk({ engine, store }: ViewProps): JSX.Element {
   const prompt = promptOf(state);
   const trace = useLoaded(() => engine.trace(prompt), [engine, prompt]);
   const model = useLoaded(() => engine.info(), [engine]);
-  if (trace.error !== null) return <p class="error" role="alert">{trace.error}</p>;
+  if (trace.error !== null)
+    return (
+      <p class="error" role="alert">
+        {trace.error}
+      </p>
+    );
   if (!trace.value || !model.value) return <p class="waiting">The reference is computing every activation…</p>;
 
   const { graph } = trace.value;
@@ -53,15 +58,14 @@ export function Walk({ engine, store }: ViewProps): JSX.Element {
   );
   const node = graph[at];
   const op = opOf(node.name);
+  const files = FILES[node.op] ?? [node.op];
   const goTo = ({ name, layer: of }: GraphNode): Partial<State> => ({
     op: opOf(name),
     layer: name.startsWith('layers.') ? of : layer,
   });
   const loadAll = (): Promise<Activation[]> =>
     Promise.all([...node.inputs, node.name].map((name) => engine.activation(prompt, name)));
-  const figure = (
-    <Figure graph={graph} layers={nLayer} current={{ op, layer }} href={(place) => store.href(place)} />
-  );
+  const figure = <Figure graph={graph} layers={nLayer} current={{ op, layer }} href={(place) => store.href(place)} />;
   const [previous, next] = [graph[at - 1], graph[at + 1]] as (GraphNode | undefined)[];
   return (
     <div class="walk">
@@ -80,24 +84,38 @@ export function Walk({ engine, store }: ViewProps): JSX.Element {
             <span>{`op ${at + 1} of ${graph.length}`}</span>
             {next ? <a href={store.href(goTo(next))}>{`${opOf(next.name)} →`}</a> : <span />}
           </p>
-          <h2>{MEANINGS[op] ?? op}</h2>
+          <h2 aria-live="polite">{MEANINGS[op] ?? op}</h2>
           <p class="equation">
-            <b>{node.name}</b> = {fileOf(node)}({node.inputs.length === 0 ? 'ids' : node.inputs.join(', ')})
+            <b>{node.name}</b> = {node.op}({node.inputs.length === 0 ? 'ids' : node.inputs.join(', ')})
+            {node.op === 'softmax' && ', within attention'}
           </p>
-          <Explanation file={fileOf(node)} />
+          <Explanation file={files[0]} />
         </header>
-        <Numbers node={node} trace={trace.value} heads={nHead} load={loadAll} keyOf={`${prompt}\n${node.name}`} store={store} />
+        <Numbers
+          node={node}
+          trace={trace.value}
+          heads={nHead}
+          load={loadAll}
+          keyOf={`${prompt}\n${node.name}`}
+          engine={engine}
+          store={store}
+        />
         <h3>The source that computed this</h3>
-        <Source file={fileOf(node)} />
+        {files.map((file) => (
+          <Source key={file} file={file} />
+        ))}
       </article>
     </div>
   );
 }
 
-/** The file of `reference/` that computes an activation: attention computes its weights itself. */
-function fileOf({ op }: GraphNode): string {
-  return op === 'softmax' ? 'attention' : op;
-}
+/** The files of `reference/` that compute the ops which are not in a file of their name alone. */
+const FILES: Readonly<Record<string, readonly string[]>> = {
+  softmax: ['attention', 'softmax'],
+  attention: ['attention', 'softmax'],
+  lmHead: ['lmHead', 'linear'],
+  gelu: ['gelu', 'erf'],
+};
 
 interface NumbersProps {
   node: GraphNode;
@@ -106,14 +124,21 @@ interface NumbersProps {
   load: () => Promise<Activation[]>;
   /** Changes with what `load` loads. */
   keyOf: string;
+  engine: ViewProps['engine'];
   store: ViewProps['store'];
 }
 
 /** What went into an op and what came out, as heat maps. */
-function Numbers({ node, trace, heads, load, keyOf, store }: NumbersProps): JSX.Element {
+function Numbers({ node, trace, heads, load, keyOf, engine, store }: NumbersProps): JSX.Element {
   const state = store.state.value;
   const { value, error } = useLoaded(async () => ({ node, activations: await load() }), [keyOf]);
-  if (error !== null) return <p class="error" role="alert">{error}</p>;
+  const vocabulary = useLoaded(() => engine.vocabulary(), [engine]);
+  if (error !== null)
+    return (
+      <p class="error" role="alert">
+        {error}
+      </p>
+    );
   if (!value) return <p class="waiting">Loading the numbers…</p>;
 
   const labels = trace.tokens.map(({ text }) => text);
@@ -152,6 +177,7 @@ function Numbers({ node, trace, heads, load, keyOf, store }: NumbersProps): JSX.
           </figure>
         )}
         {value.activations.map((activation, n) => {
+          const { step } = activation;
           const { data, shape, truth } = ofHead(activation, head);
           const isOut = n === names.length - 1;
           const op = opOf(names[n]);
@@ -163,10 +189,13 @@ function Numbers({ node, trace, heads, load, keyOf, store }: NumbersProps): JSX.
                 data={data}
                 shape={shape}
                 truth={truth}
+                step={step}
                 labels={labels}
                 {...(BY_HEAD.includes(op) && {
-                  columnLabel: (c: number) => `head ${Math.floor((c * heads) / shape[1])}, d = ${c % (shape[1] / heads)}`,
+                  columnLabel: (c: number) =>
+                    `head ${Math.floor((c * heads) / shape[1])}, d = ${c % (shape[1] / heads)}`,
                 })}
+                {...(op === 'logits' && { columnLabel: (c: number) => `for “${vocabulary.value?.[c] ?? ''}”` })}
                 {...(activation.shape.length === 3 && { columnLabel: (c: number) => `of “${labels[c]}”` })}
                 row={state.token}
                 column={state.column}
@@ -181,7 +210,10 @@ function Numbers({ node, trace, heads, load, keyOf, store }: NumbersProps): JSX.
 }
 
 /** A matrix, or one head of [H, T, S]. */
-function ofHead({ data, shape, truth }: Activation, head: number): {
+function ofHead(
+  { data, shape, truth }: Activation,
+  head: number,
+): {
   data: Float32Array;
   shape: readonly [number, number];
   truth: Float64Array | null;
