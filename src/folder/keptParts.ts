@@ -111,7 +111,8 @@ export class KeptParts {
 
   /** Stores the first pending bytes as a part. If the store is full, the part stays in memory. */
   async #putPart(size: number): Promise<void> {
-    const pending = new Blob(this.#pending);
+    // what arrives from a server is never in shared memory, which a Blob refuses
+    const pending = new Blob(this.#pending as Uint8Array<ArrayBuffer>[]);
     const part = pending.slice(0, size);
     const rest = new Uint8Array(await pending.slice(size).arrayBuffer());
     this.#pending = rest.length > 0 ? [rest] : [];

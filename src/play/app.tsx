@@ -113,7 +113,9 @@ function PromptForm({ store }: { store: Store }): JSX.Element {
           dir="auto"
           required
           value={text}
-          onInput={(event) => setText(event.currentTarget.value)}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+          }}
         />
       </label>
       <button type="submit" class="primary">
@@ -123,8 +125,14 @@ function PromptForm({ store }: { store: Store }): JSX.Element {
         <summary>As the model reads it</summary>
         <pre>{promptOf({ ...state, q: text, raw })}</pre>
         <label class="check">
-          <input type="checkbox" checked={raw} onChange={(event) => setRaw(event.currentTarget.checked)} /> Send my text
-          as it is, without this frame
+          <input
+            type="checkbox"
+            checked={raw}
+            onChange={(event) => {
+              setRaw(event.currentTarget.checked);
+            }}
+          />{' '}
+          Send my text as it is, without this frame
         </label>
       </details>
     </form>

@@ -39,7 +39,8 @@ function classOf(color: string): string {
 
 /** The docstring of the function that a file is named after, and where that function begins and ends. */
 function parts(text: string, name: string): Pick<OpSource, 'prose' | 'formula' | 'start' | 'end'> {
-  const head = new RegExp(`^export (?:function|class) ${name}\\b`, 'm').exec(text);
+  // the form that works in place comes first, and is the one that other ops call
+  const head = new RegExp(`^export (?:function|class) ${name}(?:InPlace)?\\b`, 'm').exec(text);
   if (!head) return { prose: '', formula: '', start: 0, end: text.split('\n').length };
   const before = text.slice(0, head.index);
   const own = docOf(before.slice(before.lastIndexOf('/**')));

@@ -96,7 +96,7 @@ export function Figure({ graph, layers, current, href }: FigureProps): JSX.Eleme
               <text class={width < 100 ? 'middle' : ''} x={width < 100 ? x + width / 2 : x + 9} y={y + 17}>
                 {op}
               </text>
-              {width >= 100 && (
+              {width >= 200 && (
                 <text class="op" x={x + width - 9} y={y + 17}>
                   {node.op}
                 </text>

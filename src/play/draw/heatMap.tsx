@@ -70,7 +70,13 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
       <div class="grid">
         <ol class="rows" aria-hidden="true">
           {labels.map((label, n) => (
-            <li key={n} class={n === r ? 'chosen' : ''} onClick={() => onPick(n, c)}>
+            <li
+              key={n}
+              class={n === r ? 'chosen' : ''}
+              onClick={() => {
+                onPick(n, c);
+              }}
+            >
               <bdi>{visibleToken(label)}</bdi>
             </li>
           ))}
@@ -81,9 +87,15 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
           tabIndex={0}
           aria-label={`${name}: ${rows} rows, ${columns} columns. Arrow keys move over the elements.`}
           onKeyDown={onKeyDown}
-          onPointerMove={(event) => setHovered(cellAt(event))}
-          onPointerLeave={() => setHovered(null)}
-          onClick={(event) => onPick(...cellAt(event))}
+          onPointerMove={(event) => {
+            setHovered(cellAt(event));
+          }}
+          onPointerLeave={() => {
+            setHovered(null);
+          }}
+          onClick={(event) => {
+            onPick(...cellAt(event));
+          }}
         >
           <canvas ref={canvas} width={columns} height={rows} />
           <span class="row-mark" style={{ top: `${(100 * r) / rows}%`, height: `${100 / rows}%` }} />
@@ -97,7 +109,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
         </div>
       </div>
       <Readout {...props} row={r} column={c} isLive={hovered === null} />
-      <Comparison data={data} truth={truth ?? null} />
+      <Comparison data={data} truth={truth ?? null} step={props.step ?? 1} />
     </figure>
   );
 }
@@ -116,9 +128,7 @@ function Readout(props: HeatMapProps & { isLive: boolean }): JSX.Element {
       <output class="value" data-value={value}>
         {digits(value)}
       </output>
-      {Number.isNaN(known) ? (
-        truth && <span class="truth">PyTorch’s file holds every {props.step}th element of this beginning</span>
-      ) : (
+      {!Number.isNaN(known) && (
         <span class="truth">
           PyTorch float64 <b data-truth={known}>{digits(known)}</b>, apart by {distance(Math.abs(value - known))}
         </span>
@@ -127,8 +137,14 @@ function Readout(props: HeatMapProps & { isLive: boolean }): JSX.Element {
   );
 }
 
+interface ComparisonProps {
+  data: Float32Array;
+  truth: Float64Array | null;
+  step: number;
+}
+
 /** How far all elements are from PyTorch's, as far as these are known. */
-function Comparison({ data, truth }: { data: Float32Array; truth: Float64Array | null }): JSX.Element | null {
+function Comparison({ data, truth, step }: ComparisonProps): JSX.Element | null {
   const { known, largest } = useMemo(() => {
     let [count, worst] = [0, 0];
     truth?.forEach((value, n) => {
@@ -141,7 +157,7 @@ function Comparison({ data, truth }: { data: Float32Array; truth: Float64Array |
   if (known === 0) return null;
   return (
     <p class="comparison">
-      {`${known} elements compared with PyTorch in float64: the largest distance is ${distance(largest)}.`}
+      {`PyTorch float64: ${known} elements known${step > 1 ? `, every ${step}th` : ''}; at most ${distance(largest)} apart.`}
     </p>
   );
 }
@@ -179,5 +195,7 @@ function paint(
 /** The size that most elements stay below. */
 function coveredLimit(data: Float32Array): number {
   const sizes = data.map(Math.abs).sort();
-  return sizes[Math.min(sizes.length - 1, Math.floor(COVERED * sizes.length))] || sizes.at(-1) || 1;
+  const covered = sizes[Math.min(sizes.length - 1, Math.floor(COVERED * sizes.length))];
+  const largest = sizes[sizes.length - 1];
+  return [covered, largest].find((size) => size > 0) ?? 1;
 }

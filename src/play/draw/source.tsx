@@ -14,7 +14,14 @@ export function Source({ file }: { file: string }): JSX.Element {
     <figure class="source">
       <figcaption>
         <span class="name">{`reference/${file}.ts`}</span>
-        <button type="button" class="quiet" aria-pressed={isWhole} onClick={() => setWhole(!isWhole)}>
+        <button
+          type="button"
+          class="quiet"
+          aria-pressed={isWhole}
+          onClick={() => {
+            setWhole(!isWhole);
+          }}
+        >
           {isWhole ? 'Show the function' : `Show all ${value.lines.length - 1} lines`}
         </button>
       </figcaption>
@@ -57,7 +64,7 @@ function Formula({ text }: { text: string }): JSX.Element {
   return (
     <div class="formula">
       {text.split('\n').map((line, n) => {
-        const [formula, where] = line.split(/,\s{2,}/);
+        const [formula, where] = line.split(/,\s{2,}/) as [string, string?];
         return (
           <p key={n}>
             {formula} {where !== undefined && <small>{where}</small>}

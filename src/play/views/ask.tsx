@@ -64,7 +64,9 @@ export function Ask({ engine, store }: ViewProps): JSX.Element {
                 type="button"
                 class={n < chosen.length ? 'chosen' : ''}
                 aria-pressed={n === at}
-                onClick={() => store.update({ step: n }, 'replace')}
+                onClick={() => {
+                  store.update({ step: n }, 'replace');
+                }}
               >
                 <span class="word">
                   {step.isEnd ? (
@@ -177,7 +179,12 @@ function Sampling({ state, store }: { state: State; store: Store }): JSX.Element
       {number('seed', 'Seed', { min: 0, max: 999999, step: 1 })}
       <label>
         <span class="label">Backend</span>
-        <select value={backend} onChange={(event) => store.update({ backend: event.currentTarget.value })}>
+        <select
+          value={backend}
+          onChange={(event) => {
+            store.update({ backend: event.currentTarget.value });
+          }}
+        >
           {[...new Set([...BACKENDS, backend])].map((name) => (
             <option key={name}>{name}</option>
           ))}

@@ -155,7 +155,9 @@ function Numbers({ node, trace, heads, load, keyOf, engine, store }: NumbersProp
             min={0}
             max={heads - 1}
             value={head}
-            onInput={(event) => store.update({ head: Number(event.currentTarget.value) }, 'replace')}
+            onInput={(event) => {
+              store.update({ head: Number(event.currentTarget.value) }, 'replace');
+            }}
           />
           <output>{`${head} of 0 to ${heads - 1}`}</output>
         </label>
@@ -199,7 +201,9 @@ function Numbers({ node, trace, heads, load, keyOf, engine, store }: NumbersProp
                 {...(activation.shape.length === 3 && { columnLabel: (c: number) => `of “${labels[c]}”` })}
                 row={state.token}
                 column={state.column}
-                onPick={(token, column) => store.update({ token, column }, 'replace')}
+                onPick={(token, column) => {
+                  store.update({ token, column }, 'replace');
+                }}
               />
             </div>
           );
