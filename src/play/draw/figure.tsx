@@ -89,13 +89,12 @@ export function Figure({ graph, layers, current, href }: FigureProps): JSX.Eleme
             <a
               class={op === 'embedding' || op === 'expanded' ? 'box frozen' : 'box'}
               href={href({ op, layer: current.layer })}
-              aria-label={`${op}, computed by ${node.op}`}
               aria-current={op === current.op ? 'true' : undefined}
             >
               <rect x={x} y={y} width={width} height={BOX} rx={3} />
               <text class={width < 100 ? 'middle' : ''} x={width < 100 ? x + width / 2 : x + 9} y={y + 17}>
                 {op}
-              </text>
+              </text>{' '}
               {width >= 200 && (
                 <text class="op" x={x + width - 9} y={y + 17}>
                   {node.op}

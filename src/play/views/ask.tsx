@@ -4,7 +4,7 @@ import type { AskStep, AskSummary } from '../compute/protocol.js';
 import { Marked, percent, Token } from '../draw/text.js';
 import { promptOf, type State, type Store } from '../state.js';
 import { messageOf } from '../use.js';
-import type { ViewProps } from './index.js';
+import type { ViewProps } from './props.js';
 
 const BACKENDS = ['simd', 'reference'];
 

@@ -1,16 +1,9 @@
 import type { ComponentType } from 'preact';
-import type { Engine } from '../compute/protocol.js';
-import type { Store } from '../state.js';
 import { Ask } from './ask.js';
 import { Lens } from './lens.js';
 import type { ViewName } from './names.js';
+import type { ViewProps } from './props.js';
 import { Walk } from './walk.js';
-
-/** What every view gets. It keeps no state outside of these and of itself, so it can stand twice on a page. */
-export interface ViewProps {
-  engine: Engine;
-  store: Store;
-}
 
 export interface View {
   title: string;

@@ -3,7 +3,7 @@ import type { LensCell } from '../compute/protocol.js';
 import { percent, Token } from '../draw/text.js';
 import { promptOf } from '../state.js';
 import { useLoaded } from '../use.js';
-import type { ViewProps } from './index.js';
+import type { ViewProps } from './props.js';
 
 /** How many tokens each cell knows. */
 const COUNT = 6;

@@ -7,7 +7,7 @@ import { Explanation, Source } from '../draw/source.js';
 import { Token } from '../draw/text.js';
 import { promptOf, type State } from '../state.js';
 import { useLoaded } from '../use.js';
-import type { ViewProps } from './index.js';
+import type { ViewProps } from './props.js';
 
 /** What each activation is, in a line. */
 const MEANINGS: Readonly<Record<string, string>> = {
