@@ -56,6 +56,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },
+    rolldownOptions: { checks: { pluginTimings: false } },
     assetsInlineLimit: 0, // a strict Content-Security-Policy allows no data: URLs
   },
 });

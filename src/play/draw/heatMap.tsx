@@ -24,6 +24,7 @@ export interface HeatMapProps {
 
 /** The share of the elements that the color scale covers; outliers get its last color. */
 const COVERED = 0.995;
+const MAX_SORTED = 4096;
 
 /**
  * A matrix as colors, one pixel an element, scaled up by the browser. Arrow keys or the pointer move over the elements; the
@@ -33,6 +34,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
   const { name, data, shape, truth, labels, row, column, onPick } = props;
   const [rows, columns] = shape;
   const canvas = useRef<HTMLCanvasElement>(null);
+  const grid = useRef<HTMLDivElement>(null);
   const [hovered, setHovered] = useState<readonly [number, number] | null>(null);
   const limit = useMemo(() => coveredLimit(data), [data]);
 
@@ -43,6 +45,15 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     draw();
     return onThemeChange(draw);
   }, [data, rows, columns, limit]);
+
+  // a long prompt scrolls within the map: keep the chosen row in view
+  useEffect(() => {
+    const box = grid.current!;
+    const height = box.scrollHeight / rows;
+    const top = Math.min(row, rows - 1) * height;
+    if (top < box.scrollTop) box.scrollTop = top;
+    if (top + height > box.scrollTop + box.clientHeight) box.scrollTop = top + height - box.clientHeight;
+  }, [row, rows]);
 
   const [r, c] = hovered ?? [Math.min(row, rows - 1), Math.min(column, columns - 1)];
   function cellAt(event: MouseEvent): readonly [number, number] {
@@ -67,7 +78,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
         <span class="name">{name}</span> <span class="shape">{`[${rows}, ${columns}]`}</span>
         <Scale limit={limit} isSigned={data.some((x) => x < 0)} />
       </figcaption>
-      <div class="grid">
+      <div class="grid" ref={grid}>
         <ol class="rows" aria-hidden="true">
           {labels.map((label, n) => (
             <li
@@ -192,9 +203,10 @@ function paint(
   context.putImageData(image, 0, 0);
 }
 
-/** The size that most elements stay below. */
+/** The size that most elements stay below, from at most some thousands of them: sorting all would block the page. */
 function coveredLimit(data: Float32Array): number {
-  const sizes = data.map(Math.abs).sort();
+  const step = Math.ceil(data.length / MAX_SORTED) | 1; // odd, so that it meets every column of an even width
+  const sizes = Float32Array.from({ length: Math.ceil(data.length / step) }, (_, n) => Math.abs(data[n * step])).sort();
   const covered = sizes[Math.min(sizes.length - 1, Math.floor(COVERED * sizes.length))];
   const largest = sizes[sizes.length - 1];
   return [covered, largest].find((size) => size > 0) ?? 1;
