@@ -56,7 +56,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: { checks: { bundlerTimings: false } },
     assetsInlineLimit: 0, // a strict Content-Security-Policy allows no data: URLs
   },
 });

@@ -138,17 +138,13 @@ const VIEWS = {
     const column = Array.from({ length: 192 }, (_, c) => c).find((c) => c > 30 && (row * 192 + c) % step === 0)!;
     const page = await open(`#view=walk&op=attn_norm&layer=1&token=${row}&column=${column}`);
     const source = readFileSync(join(ROOT, 'reference/layerNorm.ts'), 'utf8');
-    const pre = page.locator('[data-source="layerNorm"]');
     await page.getByRole('button', { name: /Show all/ }).click();
     // the numbers of the lines are hidden from what is copied and read
-    const shown = await pre.evaluate((element) => {
-      const copy = element.cloneNode(true) as {
-        querySelectorAll(s: string): { remove(): void }[];
-        textContent: string;
-      };
+    const shown = await page.evaluate(`(() => {
+      const copy = document.querySelector('[data-source="layerNorm"]').cloneNode(true);
       for (const number of copy.querySelectorAll('.number')) number.remove();
       return copy.textContent;
-    });
+    })()`);
     assert.equal(shown, source);
 
     for (const name of ['layers.0.resid', 'layers.1.attn_norm']) {
