@@ -18,6 +18,7 @@ const FLOORS = [
   'src',
   'src/verify',
   'src/cli',
+  'src/play',
 ];
 
 /** The longest floor that a file lies in. */
@@ -29,7 +30,7 @@ function floorOf(file: string): number {
 function sourcesIn(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .map((file) => `${folder}/${file.split(sep).join('/')}`)
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts') && !file.includes('/node_modules/'));
+    .filter((file) => /\.tsx?$/.test(file) && !/\.d\.ts$|\/node_modules\//.test(file));
 }
 
 /** What a file imports from the project, by type or by value, at once or on demand. */
@@ -39,7 +40,8 @@ function importsOf(file: string): string[] {
     .map(({ fileName }) => fileName)
     .filter((name) => name.startsWith('.'))
     .map((name) => posix.join(posix.dirname(file), name.replace(/\.js$/, '.ts')))
-    .map((name) => (name.endsWith('.ts') ? name : `${name}.ts`)); // AssemblyScript names no ending
+    .map((name) => (/\.tsx?$/.test(name) ? name : `${name}.ts`)) // AssemblyScript names no ending
+    .map((name) => (existsSync(join(root, name)) ? name : name.replace(/\.ts$/, '.tsx')));
 }
 
 const files = ['reference', 'accel', 'src'].flatMap(sourcesIn);

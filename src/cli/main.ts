@@ -16,6 +16,7 @@ import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
 import { removeTemporaries } from '../folder/outputFile.js';
 import { visible } from '../lib/quote.js';
+import { playCommand } from './play.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
 import { tourCommand } from './tour.js';
@@ -50,6 +51,7 @@ for (const command of [
   logitsCommand(),
   traceCommand(),
   tourCommand(),
+  playCommand(),
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),

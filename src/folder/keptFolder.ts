@@ -236,7 +236,7 @@ function sleep(ms: number): Promise<void> {
 }
 
 /** The chunks of a response's body; null as the last one if the connection breaks. */
-async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array | null> {
+async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array<ArrayBuffer> | null> {
   const reader = body?.getReader();
   if (!reader) return;
   try {
@@ -244,7 +244,7 @@ async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array | null> 
       const next = await reader.read().catch(() => null);
       if (next === null) yield null;
       if (next === null || next.done) return;
-      yield next.value as Uint8Array;
+      yield next.value as Uint8Array<ArrayBuffer>; // what arrives from a server is never in shared memory
     }
   } finally {
     await reader.cancel().catch(() => undefined);

@@ -10,7 +10,7 @@ export class KeptParts {
   readonly #partSize: number;
   #partKey = '';
   #parts: Blob[] = [];
-  #pending: Uint8Array[] = [];
+  #pending: Uint8Array<ArrayBuffer>[] = [];
   #version = '';
   #size: number | null = null;
   #length = 0;
@@ -57,7 +57,7 @@ export class KeptParts {
   }
 
   /** Appends bytes and stores every part that they complete. */
-  async add(bytes: Uint8Array): Promise<void> {
+  async add(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#pending.push(bytes);
     this.#length += bytes.length;
     while (this.#pendingLength >= this.#partSize) await this.#putPart(this.#partSize);

@@ -3,7 +3,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 
-const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' };
+const TYPES: Record<string, string> = {
+  ...{ '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json' },
+  ...{ '.css': 'text/css', '.svg': 'image/svg+xml' },
+};
 
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 

@@ -31,6 +31,14 @@ console.log(JSON.stringify({ answer, shape: logits.shape, erf: erf(1), refused }
 `;
 
 /** Packs the package as it would be published and installs it in an empty folder, as a user would. */
+/** The parts of the package by the beginning of a path: the first that fits. */
+const PARTS = [
+  ['dist/play/', 'playground'],
+  ['dist/', 'code'],
+  ['models/', 'demo'],
+  ['', 'documents'],
+] as const;
+
 describe('package', () => {
   let folder: string;
   let tarball: string;
@@ -150,11 +158,11 @@ describe('package', () => {
     const files = (await readdir(installed(), { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
-    const sizes = { dependencies: await sizeOfDependencies(), demo: 0, code: 0, documents: 0 };
+    const sizes = { dependencies: await sizeOfDependencies(), demo: 0, code: 0, playground: 0, documents: 0 };
     for (const file of files) {
       const path = relative(installed(), file).replaceAll('\\', '/');
       assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/|recorder\/)[^]*\/|^bench\/.*\.(ts|py)$/);
-      const part = path.startsWith('dist/') ? 'code' : path.startsWith('models/') ? 'demo' : 'documents';
+      const [, part] = PARTS.find(([start]) => path.startsWith(start))!;
       sizes[part] += (await stat(file)).size;
     }
     const kilobytes = Object.entries(sizes).map(([part, size]) => `${part} ${(size / 1e3).toFixed(0)} kB`);
@@ -163,11 +171,15 @@ describe('package', () => {
     // code: 130 kB of kernels, and 100 kB each for verdicts and for checks of what others write
     assert.ok(sizes.code < 1000e3, 'code');
     // documents: the book, the sources of the reference and of golden/, 100 kB of them the recorder
+    assert.ok(sizes.playground < 1500e3, 'playground');
     assert.ok(sizes.documents < 550e3, 'documents');
+    assert.ok(!files.some((file) => /play.models/.test(file)), 'the demo is there once');
 
     const readme = await readFile(join(root, 'README.md'), 'utf8');
     const stated =
-      /Of simd's (\S+) MB, .*? take (\S+) MB .*?, the demo (\S+), the code (\S+) .*?documents\s(\S+)\. /s.exec(readme);
+      /Of simd's (\S+) MB, .*? take (\S+) MB .*?, the demo (\S+), the code (\S+), the playground (\S+) .*?documents\s(\S+)\. /s.exec(
+        readme,
+      );
     const measured = [Object.values(sizes).reduce((sum, size) => sum + size), ...Object.values(sizes)];
     for (const [i, size] of measured.entries()) {
       const megabytes = Number(stated?.[i + 1]);

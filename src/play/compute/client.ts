@@ -1,0 +1,36 @@
+import type {
+  Activation,
+  AskOptions,
+  AskStep,
+  AskSummary,
+  Engine,
+  LensCell,
+  ModelInfo,
+  TraceInfo,
+} from './protocol.js';
+import { connect } from './rpc.js';
+
+/** Starts the worker that computes. The page itself computes nothing. */
+export function openEngine(): Engine {
+  const worker = connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
+  const traces = new Map<string, Promise<TraceInfo>>();
+  let vocabulary: Promise<string[]> | undefined;
+  return {
+    info: () => worker.call('info') as Promise<ModelInfo>,
+    vocabulary: () => (vocabulary ??= worker.call('vocabulary') as Promise<string[]>),
+    ask: (prompt: string, options: AskOptions, signal) =>
+      worker.stream('ask', signal, prompt, options) as AsyncGenerator<AskStep | AskSummary, void, undefined>,
+    // views that show the same prompt share its trace
+    trace(prompt) {
+      let trace = traces.get(prompt);
+      if (!trace) {
+        traces.clear();
+        trace = worker.call('trace', prompt) as Promise<TraceInfo>;
+        traces.set(prompt, trace);
+      }
+      return trace;
+    },
+    activation: (prompt, name) => worker.call('activation', prompt, name) as Promise<Activation>,
+    lens: (prompt, count) => worker.call('lens', prompt, count) as Promise<LensCell[][]>,
+  };
+}

@@ -1,0 +1,89 @@
+import type { ModelConfig } from '../../../reference/lib/config.js';
+import type { GraphNode } from '../../verify/graph.js';
+
+/** The model, as the page sees it. */
+export interface ModelInfo {
+  config: ModelConfig;
+  /** What computes answers, and why it was chosen. */
+  backend: string;
+  adapter: string;
+}
+
+/** A token and its text. */
+export interface TokenInfo {
+  id: number;
+  text: string;
+}
+
+/** A token with the probability that the model gives it, before temperature and the like. */
+export interface Rival extends TokenInfo {
+  probability: number;
+}
+
+export interface AskOptions {
+  temperature: number;
+  topK: number;
+  topP: number;
+  seed: number;
+  backend: string;
+  /** The beginning of the answer, as ids, that the reader chose. */
+  chosen: readonly number[];
+}
+
+/** One token of an answer. */
+export interface AskStep extends Rival {
+  /** The likeliest tokens at this place, by falling probability. */
+  rivals: Rival[];
+  /** 1 if no token is likelier. */
+  rank: number;
+  /** Whether it ends the text. */
+  isEnd: boolean;
+}
+
+/** The last piece of an answer. */
+export interface AskSummary {
+  /** Tokens that the model chose, milliseconds to the first of them, and from the first to the last. */
+  tokens: number;
+  firstMs: number;
+  restMs: number;
+  backend: string;
+  adapter: string;
+}
+
+/** A pass of the reference over a prompt. Its activations stay in the worker until asked for. */
+export interface TraceInfo {
+  tokens: TokenInfo[];
+  graph: GraphNode[];
+  /** Milliseconds of the pass. */
+  ms: number;
+}
+
+export interface Activation {
+  data: Float32Array;
+  shape: readonly number[];
+  /** The same elements by PyTorch in float64, NaN where the golden file has none; null if it has none at all. */
+  truth: Float64Array | null;
+  /** The golden file holds every step-th element. */
+  step: number;
+}
+
+/** What the lens sees at one layer and position. */
+export interface LensCell {
+  top: Rival[];
+  /** Of the distribution, in nats. */
+  entropy: number;
+  /** The rank of the token that the last layer predicts; 1 is the first. */
+  rank: number;
+}
+
+/** The functions that the worker serves. Prompts are texts. */
+export interface Engine {
+  info(): Promise<ModelInfo>;
+  /** The text of every token. */
+  vocabulary(): Promise<string[]>;
+  ask(prompt: string, options: AskOptions, signal: AbortSignal): AsyncGenerator<AskStep | AskSummary, void, undefined>;
+  trace(prompt: string): Promise<TraceInfo>;
+  activation(prompt: string, name: string): Promise<Activation>;
+  /** Cells [layer][position]. */
+  lens(prompt: string, count: number): Promise<LensCell[][]>;
+}

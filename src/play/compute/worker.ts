@@ -1,0 +1,15 @@
+import { Engine } from './engine.js';
+import { serve } from './rpc.js';
+
+/** The data lies beside the page; the bundler puts this file into the folder `assets`. */
+const DATA = new URL('../', self.location.href);
+
+const engine = new Engine(DATA);
+serve(self as unknown as Parameters<typeof serve>[0], {
+  info: () => engine.info(),
+  vocabulary: () => engine.vocabulary(),
+  ask: (...args: Parameters<Engine['ask']>) => engine.ask(...args),
+  trace: async (prompt: string) => engine.trace(prompt),
+  activation: async (prompt: string, name: string) => engine.activation(prompt, name),
+  lens: async (prompt: string, count: number) => engine.lens(prompt, count),
+});

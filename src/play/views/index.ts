@@ -1,0 +1,31 @@
+import type { ComponentType } from 'preact';
+import { Ask } from './ask.js';
+import { Lens } from './lens.js';
+import type { ViewName } from './names.js';
+import type { ViewProps } from './props.js';
+import { Walk } from './walk.js';
+
+export interface View {
+  title: string;
+  /** One line under the title. */
+  lead: string;
+  component: ComponentType<ViewProps>;
+}
+
+export const VIEWS: Readonly<Record<ViewName, View>> = {
+  ask: {
+    title: 'Ask',
+    lead: 'The model answers one token at a time. Pick any token to see its rivals, and pick a rival to go on from there.',
+    component: Ask,
+  },
+  walk: {
+    title: 'The walk',
+    lead: 'One forward pass, op by op: the formula, the source that ran, and the numbers it read and wrote.',
+    component: Walk,
+  },
+  lens: {
+    title: 'The lens',
+    lead: 'What the model would predict after each token if it stopped after each layer.',
+    component: Lens,
+  },
+};

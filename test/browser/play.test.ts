@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
+import { forward } from '../../reference/model.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
+import { floatModel } from '../../src/checkpoint/assemble.js';
+import { servePlayground } from '../../src/cli/play.js';
+import { askPrompt } from '../../src/languageModel.js';
+import { load } from '../../src/load.js';
+import { readGolden } from '../../src/verify/readGolden.js';
+import { ROOT } from '../docs/documents.js';
+import { run } from '../support/cli.js';
+import { fixture } from '../support/golden.js';
+import { CHROMIUM } from './chromium.js';
+import { serve } from './server.js';
+
+const QUESTION = 'What is the capital of Japan?';
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const VIOLATIONS = `axe.run().then(({ violations }) =>
+  violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)].join(' ')))`;
+
+/** One address of each view. */
+const VIEWS = {
+  ask: '#view=ask',
+  walk: '#view=walk&op=attn&layer=2&token=18&column=11',
+  weights: '#view=walk&op=attn_weights&layer=2&head=3',
+  lens: '#view=lens&layer=3&token=18',
+};
+
+/** The page as `npm run build:play` writes it, with the headers of `emergent play`. */
+(existsSync(CHROMIUM) ? describe : describe.skip)(`the playground in ${CHROMIUM} (set CHROMIUM for another)`, () => {
+  let url: string;
+  let server: Server;
+  let browser: Browser;
+  let contexts: BrowserContext[] = [];
+  /** What pages complained about, and what they asked of other hosts. */
+  let complaints: string[] = [];
+
+  before(async () => {
+    const { code, stdout, stderr } = await run('npm', ['run', '--silent', 'build:play'], '', ROOT);
+    assert.equal(code, 0, stdout + stderr);
+    ({ url, server } = await servePlayground(join(ROOT, 'dist/play'), 0, '127.0.0.1'));
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-background-networking'],
+    });
+  });
+  after(async () => {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  afterEach(async () => {
+    for (const context of contexts) await context.close();
+    contexts = [];
+    const seen = complaints;
+    complaints = [];
+    assert.deepEqual(seen, []);
+  });
+
+  async function open(hash: string, options: BrowserContextOptions = {}, base = url): Promise<Page> {
+    const context = await browser.newContext(options);
+    contexts.push(context);
+    const page = await context.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('request', (request) => {
+      if (![new URL(base).origin, 'blob:'].some((own) => request.url().startsWith(own))) complaints.push(request.url());
+    });
+    await page.goto(base + hash);
+    return page;
+  }
+
+  function answer(page: Page): Promise<string | null> {
+    return page.locator('[data-answer]').getAttribute('data-answer');
+  }
+
+  /** Waits for the numbers of a view. */
+  async function settled(page: Page): Promise<void> {
+    await page.locator('[data-answer], [data-source], .lens table').first().waitFor();
+  }
+
+  it('has a policy without unsafe-eval, unsafe-inline and other hosts', async () => {
+    const policy = (await fetch(url)).headers.get('content-security-policy') ?? '';
+    assert.match(policy, /default-src 'self'; script-src 'self' 'wasm-unsafe-eval';/);
+    assert.doesNotMatch(policy, /unsafe-inline|'unsafe-eval'|https?:|\*/);
+    for (const path of ['..%2fpackage.json', '%2e%2e/package.json', 'models/demo/..%2f..%2f..%2fpackage.json', '%00']) {
+      assert.equal((await fetch(url + path)).status, 404, path);
+    }
+  });
+
+  it('answers the question of the demo', async () => {
+    const page = await open('');
+    assert.equal(await answer(page), ' Tokyo');
+    assert.equal(await page.evaluate('crossOriginIsolated'), true);
+    assert.match((await page.locator('.whole').textContent()) ?? '', /tokens a second, on simd/);
+  });
+
+  it('goes on from a rival, and a copied link does the same', async () => {
+    const page = await open(VIEWS.ask);
+    assert.equal(await answer(page), ' Tokyo');
+    await page.locator('.rivals li a').nth(1).click();
+    await page.locator('[data-answer=" Tokyo"]').waitFor({ state: 'detached' });
+    await page.locator('[data-answer]').waitFor();
+    const changed = await answer(page);
+    assert.notEqual(changed, ' Tokyo');
+    const copy = await open(new URL(page.url()).hash);
+    assert.equal(await answer(copy), changed);
+    await page.goBack();
+    await page.locator('[data-answer=" Tokyo"]').waitFor();
+  });
+
+  it('samples as generate does: the same seed, the same answer', async () => {
+    const demo = await load();
+    let expected = '';
+    for await (const piece of demo.generate(askPrompt(QUESTION), { temperature: 4, topK: 40, seed: 7 }))
+      expected += piece;
+    const page = await open('#view=ask&temperature=4&topK=40&seed=7');
+    assert.equal(await answer(page), expected);
+  });
+
+  it('walks: the source as it is, the numbers of a trace in Node, and PyTorch’s', async () => {
+    const demo = await load(undefined, { backend: 'reference' });
+    const traced = new Map<string, Tensor>();
+    const ids = demo.tokenizer.encode(askPrompt(QUESTION));
+    const trace: Trace = (name, value) => {
+      traced.set(name, value);
+    };
+    forward(ids, floatModel(demo.model), { attnWeights: true, trace });
+    const golden = await readGolden(fixture('demo/activations/truth.safetensors'));
+
+    // an element that the golden file holds
+    const row = 11;
+    const { step, data: truth } = golden.tensors.get('layers.1.attn_norm')!;
+    const column = Array.from({ length: 192 }, (_, c) => c).find((c) => c > 30 && (row * 192 + c) % step === 0)!;
+    const page = await open(`#view=walk&op=attn_norm&layer=1&token=${row}&column=${column}`);
+    const source = readFileSync(join(ROOT, 'reference/layerNorm.ts'), 'utf8');
+    await page.getByRole('button', { name: /Show all/ }).click();
+    // the numbers of the lines are hidden from what is copied and read
+    const shown = await page.evaluate(`(() => {
+      const copy = document.querySelector('[data-source="layerNorm"]').cloneNode(true);
+      for (const number of copy.querySelectorAll('.number')) number.remove();
+      return copy.textContent;
+    })()`);
+    assert.equal(shown, source);
+
+    for (const name of ['layers.0.resid', 'layers.1.attn_norm']) {
+      const map = page.locator(`[data-activation="${name}"]`);
+      const value = Number(await map.locator('[data-value]').getAttribute('data-value'));
+      assert.equal(value, traced.get(name)!.data[row * 192 + column], name);
+    }
+    const known = page.locator('[data-activation="layers.1.attn_norm"] [data-truth]');
+    assert.equal(Number(await known.getAttribute('data-truth')), truth[(row * 192 + column) / step]);
+  });
+
+  it('walks by keyboard alone, and restores the place from the link', async () => {
+    const page = await open('#view=walk&op=expanded', { viewport: { width: 1280, height: 900 } });
+    await settled(page);
+    await page.locator('.wide-only a', { hasText: 'attn_norm' }).focus();
+    await page.keyboard.press('Enter');
+    const map = page.locator('[data-activation="layers.0.attn_norm"] .canvas');
+    await map.focus();
+    for (const key of ['ArrowDown', 'ArrowDown', 'ArrowRight']) await page.keyboard.press(key);
+    const place = '[data-activation="layers.0.attn_norm"] .place';
+    await page.locator(place, { hasText: '[2, 1]' }).waitFor();
+    const copy = await open(new URL(page.url()).hash);
+    assert.match((await copy.locator(place).textContent()) ?? '', /\[2, 1\]/);
+  });
+
+  it('works in any folder of any static host, without isolation', async () => {
+    const host = await serve({ open: join(ROOT, 'dist/play') });
+    try {
+      const page = await open('', {}, `${host.url}/open/index.html`);
+      assert.equal(await answer(page), ' Tokyo');
+      assert.equal(await page.evaluate('crossOriginIsolated'), false);
+      assert.match((await page.locator('.whole').textContent()) ?? '', /on simd \(.*1 thread\)/);
+    } finally {
+      await host.close();
+    }
+  });
+
+  it('says in words what is wrong', async () => {
+    const page = await open(`#view=ask&q=${'word '.repeat(200)}`);
+    assert.match((await page.locator('[role=alert]').textContent()) ?? '', /reads at most 128/);
+    const odd = await open('#view=nothing&layer=-3&token=x&op=nonsense&topP=7');
+    assert.match(
+      (await odd.locator('[role=alert]').textContent()) ?? '',
+      /top-p must be a number above 0 and at most 1/,
+    );
+  });
+
+  for (const [name, hash] of Object.entries(VIEWS)) {
+    it(`axe-core finds nothing, and 360 px do not scroll sideways: ${name}`, async () => {
+      const page = await open(hash, { reducedMotion: 'reduce' });
+      await settled(page);
+      await page.evaluate(AXE);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        for (const width of [360, 1280]) {
+          await page.emulateMedia({ colorScheme });
+          await page.setViewportSize({ width, height: 800 });
+          const place = `${width} px, ${colorScheme}`;
+          assert.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, place);
+          assert.deepEqual(await page.evaluate(VIOLATIONS), [], place);
+        }
+      }
+    });
+  }
+});
