@@ -11,7 +11,7 @@ import { InputError } from '../../reference/lib/errors.js';
 import { readWhole, type Folder } from '../folder/folder.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
 import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
-import { counted, formatBytes } from './output.js';
+import { counted, formatBytes, say } from './output.js';
 import { checkModelFolder, writeModelFolder } from './outputs.js';
 
 interface ConvertFlags extends ModelFlags {
@@ -54,7 +54,7 @@ Examples:
         ...(await filesOf(from, COPIED)),
         ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
       ]);
-      process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
+      say(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}`);
     });
 }
 
