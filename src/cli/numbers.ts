@@ -3,8 +3,11 @@ import { InvalidArgumentError } from 'commander';
 /** The parser of an option, for commander, which puts the option's name before the message. */
 export type Parser<T> = (text: string) => T;
 
+const LOWEST = -Infinity;
+const HIGHEST = Infinity;
+
 /** Integers from `min` to `max` that float64 represents exactly. */
-export function integer(min: number = -Infinity, max: number = Infinity): Parser<number> {
+export function integer(min: number = LOWEST, max: number = HIGHEST): Parser<number> {
   const wanted = `an integer${rangeOf(min, max)}`;
   return (text) => {
     const value = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
@@ -16,7 +19,7 @@ export function integer(min: number = -Infinity, max: number = Infinity): Parser
 /** Finite numbers from `min` to `max`; `above` leaves out `min` itself. */
 export function decimal(
   min: number,
-  max: number = Infinity,
+  max: number = HIGHEST,
   { above = false }: { above?: boolean } = {},
 ): Parser<number> {
   const wanted = above ? `a number above ${min} and at most ${max}` : `a number${rangeOf(min, max)}`;
@@ -28,7 +31,7 @@ export function decimal(
 }
 
 /** Lists such as `1,2,3`. */
-export function integers(what: string, min: number = 0): Parser<number[]> {
+export function integers(what: string, min: number): Parser<number[]> {
   const parse = integer(min);
   return (text) => {
     if (!/^\s*\d+(\s*,\s*\d+)*\s*$/.test(text)) throw fault(`a list of ${what} such as 1,2,3`, text);
@@ -37,8 +40,8 @@ export function integers(what: string, min: number = 0): Parser<number[]> {
 }
 
 function rangeOf(min: number, max: number): string {
-  if (max !== Infinity) return ` from ${min} to ${max}`;
-  return min === -Infinity ? '' : ` of at least ${min}`;
+  if (max !== HIGHEST) return ` from ${min} to ${max}`;
+  return min === LOWEST ? '' : ` of at least ${min}`;
 }
 
 /** commander quotes the value itself, in full. */

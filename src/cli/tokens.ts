@@ -15,7 +15,7 @@ export interface TokenFlags {
 export function addTokenOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--tokens <ids>', 'token ids, such as 1,2,3').argParser(integers('token ids')).conflicts('text'),
+      new Option('--tokens <ids>', 'token ids, such as 1,2,3').argParser(integers('token ids', 0)).conflicts('text'),
     )
     .addOption(new Option('--text <text>', 'text to tokenize').conflicts('tokens'));
 }
