@@ -6,7 +6,7 @@ import type { Model } from '../reference/lib/weights.js';
 export interface SessionForwardOptions {
   /** Score the token after each new position, or only after the last one (the default). */
   logits?: 'all' | 'last' | undefined;
-  /** Called with every named activation, in order of execution. */
+  /** Called with every named activation, in order of execution. On the reference it may replace them. */
   trace?: Trace | undefined;
   /** Trace the attention weights as well: `layers.N.attn_weights`, [H, T, S]. Only the reference can. */
   attnWeights?: boolean | undefined;
@@ -31,7 +31,7 @@ export interface Session {
    *
    * @returns logits [1, V] after the last token, or [T, V] for `logits: 'all'`
    * @throws InputError for no tokens, an id outside the vocabulary, more than block_size tokens in all, or `attnWeights`
-   *   where they cannot be traced. The session then still holds what it held before.
+   *   or a trace's replacement where the backend cannot do that. The session then still holds what it held before.
    */
   forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
   /**
@@ -87,6 +87,8 @@ export interface SessionDevice<Cache extends DeviceCache> {
   exclusive<Result>(body: () => Promise<Result>): Promise<Result>;
   /** See {@link Session.tracesAttnWeights}; false if absent. */
   readonly tracesAttnWeights?: boolean;
+  /** Whether a trace may replace activations; false if absent. */
+  readonly replacesActivations?: boolean;
   forward(
     ids: readonly number[],
     cache: Cache,
@@ -127,7 +129,8 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
         if (attnWeights && !this.tracesAttnWeights) {
           throw new InputError('only the backend reference can trace attention weights');
         }
-        return this.#device.forward(ids, this.#cache, logits, trace, attnWeights);
+        const observed = trace && !this.#device.replacesActivations ? readOnly(trace) : trace;
+        return this.#device.forward(ids, this.#cache, logits, observed, attnWeights);
       });
     } finally {
       this.#pending--;
@@ -146,4 +149,11 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
       return Promise.resolve();
     });
   }
+}
+
+/** Refuses replacements, which a device would ignore. */
+function readOnly(trace: Trace): Trace {
+  return (name, value) => {
+    if (trace(name, value)) throw new InputError(`only the backend reference can replace activations, here ${name}`);
+  };
 }

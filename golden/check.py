@@ -7,11 +7,13 @@
 - PyTorch's float32 results differ more between processors. Their distance to the truth must equal that of the committed
   ones within a factor of 4, plus one unit of float32 (6e-8 of the rms).
 - Greedy tokens must be identical: their margins are far larger than all these differences.
+- Of the truths at full size one is recomputed, which takes 5 GB and ten seconds; `golden/run.sh full` writes the others.
 
 Exits with 1 if anything differs.
 """
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,10 +22,15 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from export import export
+from export_full import export_preset
 
 TRUTH_BOUND = 1e-12
 FLOAT32_UNIT = 2.0**-24
 MAX_SHOWN = 10
+
+FULL = Path(__file__).parent / "full"
+FULL_SIZE = "model_64_float.safetensors"
+FULL_SIZE_MEMORY = 7e9  # bytes
 
 
 class Comparison:
@@ -113,10 +120,19 @@ def compare_folders(committed, fresh):
     return comparison
 
 
+def check_full(comparison, folder):
+    if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < FULL_SIZE_MEMORY:
+        print(f"golden: {FULL_SIZE} was not recomputed: it needs {FULL_SIZE_MEMORY / 1e9:.0f} GB of memory", file=sys.stderr)
+        return
+    export_preset(FULL_SIZE.removesuffix(".safetensors"), folder / FULL_SIZE)
+    compare_tensors(comparison, FULL_SIZE, FULL, folder, lambda c, where, key, a, b: compare_truth(c, where, a, b))
+
+
 def check(committed):
     with tempfile.TemporaryDirectory() as folder:
         export(Path(folder) / "fixtures")
         comparison = compare_folders(committed, Path(folder) / "fixtures")
+        check_full(comparison, Path(folder))
     for fault in comparison.faults[:MAX_SHOWN]:
         print(f"golden: {fault}", file=sys.stderr)
     if len(comparison.faults) > MAX_SHOWN:

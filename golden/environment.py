@@ -23,9 +23,23 @@ def enter(script, argv):
 
 
 def install():
-    print(f"golden: installing PyTorch into {os.path.relpath(VENV)}", file=sys.stderr, flush=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]
-    for command in ([sys.executable, "-m", "venv", VENV], pip):
-        if subprocess.run(command).returncode != 0:
-            sys.exit(f"golden: cannot install {os.path.relpath(REQUIREMENTS)}")
+    where = os.path.relpath(VENV)
+    pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    run([sys.executable, "-m", "venv", VENV])
+    cpu = cpu_build(pip)
+    size = "250 MB to download, 1.2 GB on disk" if cpu else "up to 3 GB to download: this index has no CPU build of it"
+    print(f"golden: installing PyTorch into {where}, {size}", file=sys.stderr, flush=True)
+    run([*pip, "--requirement", REQUIREMENTS, *cpu])
     INSTALLED.write_bytes(REQUIREMENTS.read_bytes())
+
+
+def cpu_build(pip):
+    """PyTorch's CPU build as a requirement, if the package index offers it: without it pip may take one with CUDA."""
+    torch = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
+    found = subprocess.run([*pip, "--dry-run", "--no-deps", f"{torch}+cpu"], capture_output=True)
+    return [f"{torch}+cpu"] if found.returncode == 0 else []
+
+
+def run(command):
+    if subprocess.run(command).returncode != 0:
+        sys.exit(f"golden: cannot install {os.path.relpath(REQUIREMENTS)}")

@@ -3,6 +3,7 @@ import { attention } from './attention.js';
 import { feedForward } from './feedForward.js';
 import { layerNorm } from './layerNorm.js';
 import type { ModelConfig } from './lib/config.js';
+import { InputError } from './lib/errors.js';
 import { tensor, type Tensor } from './lib/tensor.js';
 import { noTrace, traced, type Trace } from './lib/trace.js';
 import type { BlockWeights, LayerNormWeights } from './lib/weights.js';
@@ -15,7 +16,7 @@ export type Remember = (k: Tensor, v: Tensor) => [k: Tensor, v: Tensor];
 export interface BlockOptions {
   /** Adds the keys and values of earlier tokens. Without it the T tokens are the whole sequence: S = T. */
   remember?: Remember | undefined;
-  /** Called with every named activation. */
+  /** Called with every named activation; may replace it. */
   trace?: Trace | undefined;
   /** Trace the attention weights, [H, T, S], too. */
   attnWeights?: boolean | undefined;
@@ -96,6 +97,6 @@ function attentionHalf(
   const [keys, values] = remember(kRot, v); // [T, C] → [S, C]
   const shares = attnWeights ? tensor([H, x.shape[0], keys.shape[0]]) : undefined; // [H, T, S]
   const attn = attention(qRot, keys, values, H, shares); // [T, C]
-  if (shares) trace('attn_weights', shares);
+  if (shares && trace('attn_weights', shares)) throw new InputError('trace: attn_weights cannot be replaced');
   return traced(trace, 'attn_out', linear(traced(trace, 'attn', attn), weights.oProj)); // [T, C]
 }

@@ -16,7 +16,7 @@ export interface ForwardOptions {
   cache?: KvCache | undefined;
   /** Score the token after each position (the default), or only after the last one, which saves most of the head's work. */
   logits?: 'all' | 'last' | undefined;
-  /** Called with every named activation. */
+  /** Called with every named activation; may replace it. */
   trace?: Trace | undefined;
   /** Trace every layer's attention weights, `attn_weights` [H, T, S], too. */
   attnWeights?: boolean | undefined;

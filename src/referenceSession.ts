@@ -9,6 +9,7 @@ export function openReferenceSession(model: Model): Session {
   return new DeviceSession<KvCache>({
     chunk: 16,
     tracesAttnWeights: true,
+    replacesActivations: true,
     openCache: () => new KvCache(model.config),
     exclusive: (body) => mutex.run(body),
     forward: (ids, cache, logits, trace, attnWeights) =>

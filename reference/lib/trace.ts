@@ -1,24 +1,34 @@
 import type { ModelConfig } from './config.js';
-import type { Tensor } from './tensor.js';
+import { ShapeError } from './errors.js';
+import { show, type Tensor } from './tensor.js';
 
-/** Called with every named activation, in order of execution. The tensor is the receiver's to keep. */
-export type Trace = (name: string, value: Tensor) => void;
+/**
+ * Called with every named activation, in order of execution. The tensor is the receiver's to keep. If it returns a tensor
+ * of the same shape, the pass goes on with that one: this is how to zero a head or to patch a state. Only the reference
+ * takes such replacements, and not for `attn_weights`, which are used inside the op that computes them.
+ */
+export type Trace = (name: string, value: Tensor) => Tensor | void; // eslint-disable-line @typescript-eslint/no-invalid-void-type
 
 /** A trace that does nothing. */
 export const noTrace: Trace = () => undefined;
 
-/** Reports an activation and returns it, so that an op and its trace fit on one line. */
+/**
+ * Reports an activation and returns it, or its replacement, so that an op and its trace fit on one line.
+ *
+ * @throws ShapeError if the replacement has another shape.
+ */
 export function traced(trace: Trace, name: string, value: Tensor): Tensor {
-  trace(name, value);
-  return value;
+  const replacement = trace(name, value) ?? value;
+  if (!Array.isArray(replacement.shape) || show(replacement.shape) !== show(value.shape)) {
+    throw new ShapeError(`trace: the replacement of ${name} must be a tensor of ${show(value.shape)}`);
+  }
+  return replacement;
 }
 
 /** A trace that prefixes every name: `attn_out` becomes `layers.3.attn_out`. */
 export function prefixed(trace: Trace, prefix: string): Trace {
   if (trace === noTrace) return noTrace;
-  return (name, value) => {
-    trace(prefix + name, value);
-  };
+  return (name, value) => trace(prefix + name, value);
 }
 
 const ATTENTION = ['q', 'k', 'v', 'q_rot', 'k_rot', 'attn_weights', 'attn', 'attn_out', 'resid_mid'];

@@ -1,13 +1,16 @@
 import { styleText } from 'node:util';
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import { softmax } from '../../reference/softmax.js';
 import { requireFiniteTensor } from '../finite.js';
 import { visible } from '../lib/quote.js';
 import { askPrompt, type LanguageModel } from '../languageModel.js';
 import { integer } from './numbers.js';
 import { addModelOptions, openLanguageModel, type ModelFlags } from './options.js';
+
+const QUESTION = 'What is the capital of Japan?';
 
 interface TourFlags extends ModelFlags {
   layer?: number;
@@ -52,7 +55,7 @@ const QUIT = ['q', 'Q', '\u0003', '\u0004'];
 export function tourCommand(): Command {
   return addModelOptions(new Command('tour'))
     .description('Walk through one forward pass of the reference, op by op.')
-    .argument('[question...]', 'what to ask the model', ['What', 'is', 'the', 'capital', 'of', 'Japan?'])
+    .addArgument(new Argument('[question...]', 'what to ask the model').default([QUESTION], `"${QUESTION}"`))
     .option('--layer <n>', 'after the first block, show only this layer, in full', integer(0))
     .addHelpText(
       'after',
@@ -79,7 +82,10 @@ async function walk(model: LanguageModel, prompt: string, layer: number | undefi
   const ids = model.tokenizer.encode(prompt);
   const session = await model.openSession('reference');
   const stops: Stop[] = [];
-  const logits = await session.forward(ids, { logits: 'last', trace: (name, value) => stops.push({ name, value }) });
+  const trace: Trace = (name, value) => {
+    stops.push({ name, value });
+  };
+  const logits = await session.forward(ids, { logits: 'last', trace });
   await session.dispose();
   for (const { name, value } of stops) requireFiniteTensor(name, value);
 

@@ -1,4 +1,5 @@
 import { escapeHtml, page } from '../lib/html.js';
+import { errorChart } from './errorChart.js';
 import type { Explanation } from './explain.js';
 import { cells, COLUMNS, summarize } from './report.js';
 import type { Row, VerifyReport } from './verify.js';
@@ -35,68 +36,6 @@ function table(rows: readonly Row[]): string {
     return `<tr class="${row.status}">${columns.join('')}</tr>`;
   });
   return `<table><tr>${head}</tr>\n${body.join('\n')}\n</table>`;
-}
-
-const HEIGHT = 320;
-const LEFT = 60;
-const FLOOR = -9; // 10^-9: below any float32 rounding
-const CEILING = 1;
-
-function errorChart({ rows, golden }: VerifyReport): string {
-  const step = Math.max(9, Math.min(24, 1000 / rows.length));
-  const width = LEFT + step * rows.length + 20;
-  const x = (i: number) => LEFT + step * (i + 0.5);
-  const y = (error: number) => {
-    const exponent = Math.min(CEILING, Math.max(FLOOR, Number.isNaN(error) ? CEILING : Math.log10(error)));
-    return 20 + ((CEILING - exponent) / (CEILING - FLOOR)) * HEIGHT;
-  };
-  const line = (values: (number | undefined)[], style: string) => {
-    const points = values.flatMap((value, i) =>
-      value === undefined ? [] : [`${x(i).toFixed(1)},${y(value).toFixed(1)}`],
-    );
-    return `<polyline points="${points.join(' ')}" fill="none" ${style}/>`;
-  };
-  const grid = Array.from({ length: CEILING - FLOOR + 1 }, (_, i) => FLOOR + i).map((exponent) => {
-    const at = y(10 ** exponent);
-    return `<line x1="${LEFT}" x2="${width - 20}" y1="${at}" y2="${at}" stroke="#e3e5ec"/><text x="${LEFT - 8}" y="${at + 4}" text-anchor="end">1e${exponent}</text>`;
-  });
-  const distances = golden.header.float32_distance ?? {};
-  const dots = rows.map((row, i) => {
-    const error = row.difference?.relativeL2 ?? Infinity;
-    const color = row.status === 'OK' ? '#1565c0' : '#c62828';
-    const tip = `${row.name} (${row.op}): ${row.status}, ${error.toExponential(1)}`;
-    return `<circle cx="${x(i).toFixed(1)}" cy="${y(error).toFixed(1)}" r="3.5" fill="${color}"><title>${escapeHtml(tip)}</title></circle>`;
-  });
-  const names = rows.map((row, i) => {
-    const at = `${x(i).toFixed(1)} ${HEIGHT + 32}`;
-    return `<text transform="translate(${at}) rotate(60)">${escapeHtml(row.name)}</text>`;
-  });
-  const legend = [
-    ['#1565c0', 'ours'],
-    ['#9e9e9e', 'PyTorch float32'],
-    ['#ef6c00', 'bound'],
-  ].map(([color, text], i) => {
-    const at = LEFT + 20 + 130 * i;
-    return `<rect x="${at}" y="4" width="12" height="4" fill="${color}"/><text x="${at + 18}" y="10">${text}</text>`;
-  });
-  return `<svg width="${width}" height="${HEIGHT + 150}" role="img" aria-label="error by activation">
-${grid.join('')}
-${line(
-  rows.map(({ bound }) => (bound === 0 ? undefined : bound)),
-  'stroke="#ef6c00" stroke-dasharray="5 3"',
-)}
-${line(
-  rows.map(({ name }) => distances[name]),
-  'stroke="#9e9e9e"',
-)}
-${line(
-  rows.map(({ difference }) => difference?.relativeL2),
-  'stroke="#1565c0" stroke-opacity=".4"',
-)}
-${dots.join('\n')}
-${names.join('\n')}
-${legend.join('')}
-</svg>`;
 }
 
 /** Maximum number of cells per side. In larger activations, a cell shows the largest error of its elements. */

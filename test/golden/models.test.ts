@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { forward } from '../../reference/index.js';
 import { loadModel } from '../../src/checkpoint/loadModel.js';
-import { activationNames } from '../../reference/lib/trace.js';
+import { activationNames, type Trace } from '../../reference/lib/trace.js';
 import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
 
 /** Every activation of one model by name, computed by the reference. */
@@ -11,7 +11,10 @@ async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
   const { model } = await loadModel(fixture(`models/${name}`));
   const { tokens } = readFixture(`models/${name}/inputs.json`) as { tokens: number[] };
   const activations = new Map<string, Float32Array>();
-  forward(tokens, model, { trace: (key, value) => activations.set(key, value.data), attnWeights: true });
+  const trace: Trace = (key, { data }) => {
+    activations.set(key, data);
+  };
+  forward(tokens, model, { trace, attnWeights: true });
   assert.deepEqual([...activations.keys()], activationNames(model.config, model.weights.finalNorm !== null, true));
   return activations;
 }

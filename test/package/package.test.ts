@@ -161,7 +161,9 @@ describe('package', () => {
     const packed = ((await stat(tarball)).size / 1e3).toFixed(0);
     console.log(`      ${files.length} files, ${kilobytes.join(', ')}; the tarball ${packed} kB`);
     // code: 130 kB of kernels, and 100 kB each for verdicts and for checks of what others write
-    assert.ok(sizes.code < 1000e3 && sizes.documents < 450e3);
+    assert.ok(sizes.code < 1000e3, 'code');
+    // documents: the book, the sources of the reference and of golden/, 100 kB of them the recorder
+    assert.ok(sizes.documents < 550e3, 'documents');
 
     const readme = await readFile(join(root, 'README.md'), 'utf8');
     const stated =

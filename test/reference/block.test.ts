@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { add, attention, block, feedForward, layerNorm, linear, rope, ropeTables } from '../../reference/index.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import { tensorOf, tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 
@@ -36,7 +37,10 @@ describe('block', () => {
     const { config, weights } = tinyModel();
     const names: string[] = [];
     const x = fc.sample(tensorOf([3, 16]), 1)[0];
-    block(x, weights.blocks[0], config, ropeTables(8, 10000, 0, 3), { trace: (name) => names.push(name) });
+    const trace: Trace = (name) => {
+      names.push(name);
+    };
+    block(x, weights.blocks[0], config, ropeTables(8, 10000, 0, 3), { trace });
     assert.deepEqual(names, [
       ...['attn_norm', 'q', 'k', 'v', 'q_rot', 'k_rot', 'attn', 'attn_out', 'resid_mid'],
       ...['ffn_norm', 'ffn_up', 'ffn_act', 'ffn_out', 'resid'],

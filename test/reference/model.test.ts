@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { forward, KvCache } from '../../reference/index.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { rows, type Tensor } from '../../reference/lib/tensor.js';
-import { activationNames } from '../../reference/lib/trace.js';
+import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { activationNames, type Trace } from '../../reference/lib/trace.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
 
@@ -74,7 +74,9 @@ describe('model', () => {
       for (const attnWeights of [false, true]) {
         seen.length = 0;
         forward([3, 1, 2], other, {
-          trace: (name, value) => seen.push([name, value, String(value.data)]),
+          trace: (name, value) => {
+            seen.push([name, value, String(value.data)]);
+          },
           attnWeights,
         });
         assert.deepEqual(
@@ -86,10 +88,68 @@ describe('model', () => {
     }
   });
 
+  it('goes on with what a trace returns: every activation replaced by itself changes no bit', () => {
+    const copied: Trace = (_, { shape, data }) => tensor(shape, data.slice());
+    assert.deepEqual(forward([3, 1, 2], model, { trace: copied }), forward([3, 1, 2], model));
+  });
+
+  it('computes with a replaced head as with its columns of o_proj zeroed', () => {
+    const { nHead: H, dModel: C } = model.config;
+    fc.assert(
+      fc.property(fc.nat(model.config.nLayer - 1), fc.nat(H - 1), (layer, h) => {
+        const inHead = (c: number) => Math.floor(c / (C / H)) === h;
+        const trace: Trace = (name, { shape, data }) =>
+          name === `layers.${layer}.attn`
+            ? tensor(
+                shape,
+                data.map((x, i) => (inHead(i % C) ? 0 : x)),
+              )
+            : undefined;
+        const blocks = model.weights.blocks.map((block, n) => {
+          if (n !== layer) return block;
+          const { weight, bias } = block.oProj;
+          return {
+            ...block,
+            oProj: {
+              weight: tensor(
+                weight.shape,
+                weight.data.map((w, i) => (inHead(i % C) ? 0 : w)),
+              ),
+              bias,
+            },
+          };
+        });
+        const zeroed = forward([3, 1, 2], { ...model, weights: { ...model.weights, blocks } });
+        const patched = forward([3, 1, 2], model, { trace });
+        assert.deepEqual(patched, zeroed);
+        assert.notDeepEqual(patched, forward([3, 1, 2], model));
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('refuses a replacement of another shape, and of attention weights', () => {
+    const wrong: Trace = (name) => (name === 'layers.1.q' ? tensor([3, 15]) : undefined);
+    assert.throws(
+      () => forward([3, 1, 2], model, { trace: wrong }),
+      /the replacement of q must be a tensor of \[3, 16\]/,
+    );
+    const number = ((name: string) => name.length) as unknown as Trace;
+    assert.throws(
+      () => forward([3, 1, 2], model, { trace: number }),
+      /replacement of embedding must be a tensor of \[3, /,
+    );
+    const weights: Trace = (name, value) => (name.endsWith('attn_weights') ? value : undefined);
+    assert.throws(() => forward([3], model, { trace: weights, attnWeights: true }), /attn_weights cannot be replaced/);
+  });
+
   it('needs the final norm only where there is one', () => {
     const bare = { ...model, weights: { ...model.weights, finalNorm: null } };
     const names: string[] = [];
-    forward([1], bare, { trace: (name) => names.push(name) });
+    const trace: Trace = (name) => {
+      names.push(name);
+    };
+    forward([1], bare, { trace });
     assert.deepEqual(names, activationNames(model.config, false));
   });
 

@@ -5,7 +5,8 @@ import { forward as deviceForward } from '../../accel/gpu/model.js';
 import { uploadModel } from '../../accel/gpu/upload.js';
 import { forward } from '../../reference/index.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { rows, type Tensor } from '../../reference/lib/tensor.js';
+import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import type { Trace } from '../../reference/lib/trace.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { openBackend, openSession, type Backend, type Session } from '../../src/backend.js';
 import { tinyModel } from '../support/arbitraries.js';
@@ -64,6 +65,18 @@ export function sessionTests(name: string, bitIdentical: boolean): void {
       assert.deepEqual(shapes, new Array<string>(model.config.nLayer).fill(`${model.config.nHead},1,3`));
     } else {
       await assert.rejects(traced, /only the backend reference can trace attention weights/);
+      assert.equal(session.length, 2);
+    }
+  });
+
+  it('goes on with a replaced activation, or refuses it and holds what it held', async () => {
+    await session.forward([3, 1]);
+    const zeroed: Trace = (key, { shape }) => (key === 'final_norm' ? tensor(shape) : undefined);
+    const replaced = session.forward([4], { trace: zeroed });
+    if (name === 'reference') {
+      same(await replaced, forward([3, 1, 4], model, { logits: 'last', trace: zeroed }));
+    } else {
+      await assert.rejects(replaced, /only the backend reference can replace activations, here final_norm/);
       assert.equal(session.length, 2);
     }
   });
