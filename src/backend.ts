@@ -22,7 +22,7 @@ export const BACKEND_NAMES: readonly string[] = [
 ];
 
 /** More than any machine has cores; every thread takes memory. */
-const MAX_THREADS = 256;
+export const MAX_THREADS = 256;
 const SIMD = /^simd(?::([1-9]\d*))?$/;
 
 /** What a GPU has to compute correctly before it is chosen. */

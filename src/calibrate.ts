@@ -1,8 +1,8 @@
 import { withSession, type LoadedModel } from './backend.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import { checkModel } from '../reference/lib/checkModel.js';
-import { EmergentError } from '../reference/lib/errors.js';
-import { CHECK_WEIGHTS, mean, surprisesOf } from './perplexity.js';
+import { requireFinite } from './finite.js';
+import { mean, surprisesOf } from './perplexity.js';
 
 /** The conventions that a checkpoint does not record. */
 export type Convention = Pick<ModelConfig, 'ropePairing' | 'geluApproximate' | 'normPosition' | 'layerNormEps'>;
@@ -76,8 +76,7 @@ export async function calibrate(
   }
   for (const convention of grid) await attempt(convention);
   const [winner] = trials;
-  if (!Number.isFinite(winner.perplexity))
-    throw new EmergentError(`no combination of conventions has a finite perplexity: ${CHECK_WEIGHTS}`);
+  requireFinite([winner.perplexity], () => 'no combination of conventions has a finite perplexity');
   for (const layerNormEps of EPS) {
     if (layerNormEps !== model.config.layerNormEps) await attempt({ ...winner.convention, layerNormEps });
   }

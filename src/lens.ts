@@ -1,8 +1,8 @@
 import { layerNorm, lmHead } from '../reference/index.js';
 import { withSession, type Session } from './backend.js';
-import { CHECK_WEIGHTS } from './perplexity.js';
+import { requireFinite } from './finite.js';
 import { checkModel } from '../reference/lib/checkModel.js';
-import { EmergentError, InputError } from '../reference/lib/errors.js';
+import { InputError } from '../reference/lib/errors.js';
 import { quote } from './lib/quote.js';
 import { rows, type Tensor } from '../reference/lib/tensor.js';
 import type { LoadedModel } from './backend.js';
@@ -41,13 +41,12 @@ export async function logitLens(model: LoadedModel, ids: readonly number[], back
   const found = await withSession(model, backend, (session) => states(session, model, ids));
   return found.map((x, n) => {
     const logits = lmHead(finalNorm ? layerNorm(x, finalNorm, model.config.layerNormEps) : x, head);
-    return ids.map((_, t) => {
-      const guess = bestGuess(rows(logits, t, t + 1).data);
-      if (Number.isFinite(guess.probability)) return guess;
-      throw new EmergentError(
-        `the logits after layer ${n + 1}, position ${t}, give no probabilities: ${CHECK_WEIGHTS}`,
-      );
-    });
+    const guesses = ids.map((_, t) => bestGuess(rows(logits, t, t + 1).data));
+    requireFinite(
+      guesses.map(({ probability }) => probability),
+      (_, t) => `the logits after layer ${n + 1}, position ${t}, give no probabilities`,
+    );
+    return guesses;
   });
 }
 
@@ -103,10 +102,10 @@ export async function positions(
     }
   });
   layers.forEach((vectors, n) => {
-    const wrong = vectors.findIndex((vector) => !vector.every(Number.isFinite));
-    if (wrong === -1) return;
     const place = n === 0 ? 'in the frozen table' : `after layer ${n}`;
-    throw new EmergentError(`the vector of ${quote(texts[wrong])} ${place} contains NaN or Infinity: ${CHECK_WEIGHTS}`);
+    for (const [i, vector] of vectors.entries()) {
+      requireFinite(vector, (value) => `the vector of ${quote(texts[i])} ${place} contains ${value}`);
+    }
   });
   return layers.map((vectors) => {
     const common = average(vectors);

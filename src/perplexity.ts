@@ -1,6 +1,7 @@
 import type { Session } from './backend.js';
 import type { ModelConfig } from '../reference/lib/config.js';
-import { EmergentError, InputError } from '../reference/lib/errors.js';
+import { InputError } from '../reference/lib/errors.js';
+import { requireFinite } from './finite.js';
 
 export interface Perplexity {
   /** exp(mean surprise): 1 if every prediction is certain and right, V for uniform guesses. */
@@ -8,9 +9,6 @@ export interface Perplexity {
   /** −ln p of each token after the first of its window. */
   surprises: number[];
 }
-
-/** What to do about numbers that are none. */
-export const CHECK_WEIGHTS = 'are the weights damaged, or the conventions in config.json wrong?';
 
 /**
  * Measures how well a model predicts a text: −ln p(token | earlier tokens), averaged over the text. The text is split into
@@ -21,16 +19,13 @@ export const CHECK_WEIGHTS = 'are the weights damaged, or the conventions in con
  */
 export async function perplexity(session: Session, config: ModelConfig, ids: readonly number[]): Promise<Perplexity> {
   const surprises = await surprisesOf(session, config, ids);
-  const wrong = surprises.findIndex((nats) => !Number.isFinite(nats));
-  if (wrong !== -1) {
-    const fault = Number.isNaN(surprises[wrong]) ? 'gives no probabilities' : 'gives the token there no probability';
-    throw new EmergentError(`prediction ${wrong + 1} of ${surprises.length} ${fault}: ${CHECK_WEIGHTS}`);
-  }
+  requireFinite(surprises, (value, at) => {
+    const fault = Number.isNaN(value) ? 'gives no probabilities' : 'gives the token there no probability';
+    return `prediction ${at + 1} of ${surprises.length} ${fault}`;
+  });
   const nats = mean(surprises);
   const value = Math.exp(nats);
-  if (value === Infinity) {
-    throw new EmergentError(`the perplexity is too large for a number: e^${nats.toPrecision(6)}; ${CHECK_WEIGHTS}`);
-  }
+  requireFinite([value], () => `the perplexity is too large for a number: e^${nats.toPrecision(6)}`);
   return { perplexity: value, surprises };
 }
 

@@ -30,7 +30,7 @@ export const SAMPLE_OPTIONS: readonly string[] = Object.keys({
 export type Sampler = (logits: Float32Array, history: readonly number[]) => number;
 
 /** Within it, no float32 logit leaves the range of float64, nor does the difference of two. */
-const MAX_PENALTY = 1e269;
+export const MAX_PENALTY = 1e269;
 
 /**
  * Makes a sampler. As in Hugging Face transformers, the repetition penalty comes first (Keskar et al. 2019, arXiv

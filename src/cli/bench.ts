@@ -1,18 +1,17 @@
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import { measureSpeed, round } from '../bench.js';
+import { integer, integers } from './numbers.js';
 import {
   addBackendOption,
   addModelOptions,
   chooseBackend,
   openModel,
   openModelFolderOf,
-  parseIds,
-  parseInteger,
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
-import { progressBar, table } from './output.js';
+import { printJson, progressBar, table } from './output.js';
 
 interface BenchFlags extends ModelFlags, BackendFlags {
   prefill?: number[];
@@ -24,13 +23,13 @@ interface BenchFlags extends ModelFlags, BackendFlags {
 export function benchCommand(): Command {
   return addBackendOption(addModelOptions(new Command('bench')))
     .description('Measure how fast a model runs on this machine.')
-    .option('--prefill <lengths>', 'prompt lengths (default: 16,128,512 if they fit)', parseIds)
+    .option('--prefill <lengths>', 'prompt lengths (default: 16,128,512 if they fit)', integers('lengths', 1))
     .option(
       '--decode <lengths>',
       'numbers of cached tokens at which to decode single tokens (default: 16,512 if they fit)',
-      parseIds,
+      integers('lengths', 1),
     )
-    .option('--steps <n>', 'tokens to decode at each of these', parseInteger, 8)
+    .option('--steps <n>', 'tokens to decode at each of these', integer(1), 8)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -68,7 +67,8 @@ Examples:
         ...speed,
         peak_rss_mb: round(process.resourceUsage().maxRSS / 1e3),
       };
-      process.stdout.write(`${flags.json ? JSON.stringify(result) : render(result)}\n`);
+      if (flags.json) printJson(result);
+      else process.stdout.write(`${render(result)}\n`);
     });
 }
 

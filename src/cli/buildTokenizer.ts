@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
-import { InputError } from '../../reference/lib/errors.js';
-import { buildTokenizer, BVV241, compactLayout } from '../tokenizer/build.js';
+import { buildTokenizer, BVV241, compactLayout, MAX_VOCABULARY, MIN_VOCABULARY } from '../tokenizer/build.js';
 import { writeFolderWhole, type Pieces } from '../folder/outputFile.js';
-import { parseInteger, requireJson } from './options.js';
+import { integer } from './numbers.js';
+import { requireJson } from './options.js';
+import { say } from './output.js';
 import { checkModelFolder } from './outputs.js';
 
 interface BuildTokenizerFlags {
@@ -24,8 +25,8 @@ export function buildTokenizerCommand(): Command {
         .choices(['bvv241', 'compact'])
         .default('bvv241'),
     )
-    .option('--vocab-size <n>', 'size of the compact vocabulary', parseInteger, 1024)
-    .option('--top <n>', 'n-grams of each length to take from each language', parseInteger, BVV241.top)
+    .option('--vocab-size <n>', 'size of the compact vocabulary', integer(MIN_VOCABULARY, MAX_VOCABULARY), 1024)
+    .option('--top <n>', 'n-grams of each length to take from each language', integer(1), BVV241.top)
     .option('--force', 'overwrite the tokenizer of an existing folder')
     .addHelpText(
       'after',
@@ -35,7 +36,6 @@ Examples:
   emergent build-tokenizer --ngrams counts.json --layout compact --vocab-size 1024 --top 400 --out small`,
     )
     .action(async ({ ngrams, out, layout, vocabSize, top, force }: BuildTokenizerFlags) => {
-      if (top < 1) throw new InputError(`--top must be at least 1, got ${top}`);
       await checkModelFolder(out, force);
       const files = buildTokenizer(
         await requireJson(ngrams),
@@ -47,6 +47,6 @@ Examples:
         [new TextEncoder().encode(`${JSON.stringify(content, null, 1)}\n`)],
       ]);
       await writeFolderWhole(out, encoded, ['special_tokens_map.json']); // which would override the new tokens
-      process.stderr.write(`wrote ${Object.keys(files).join(' and ')} to ${out}\n`);
+      say(`wrote ${Object.keys(files).join(' and ')} to ${out}`);
     });
 }

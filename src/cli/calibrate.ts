@@ -1,19 +1,18 @@
-import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
 import { calibrate, type Calibration, type Convention } from '../calibrate.js';
 import { configKey } from '../checkpoint/config.js';
 import { describeChange } from '../verify/report.js';
+import { integer } from './numbers.js';
 import {
   addBackendOption,
   addModelOptions,
   chooseBackend,
   openModel,
   openModelFolderOf,
-  parseInteger,
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
-import { note, table } from './output.js';
+import { note, printJson, progressBar, table } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
 interface CalibrateFlags extends ModelFlags, BackendFlags {
@@ -29,7 +28,7 @@ export function calibrateCommand(): Command {
     .option(
       '--max-tokens <n>',
       'use at most this many tokens; every combination runs over all of them',
-      parseInteger,
+      integer(2),
       512,
     )
     .option('--json', 'print one JSON object')
@@ -45,14 +44,14 @@ Examples:
       const folder = await openModelFolderOf(flags);
       const ids = await tokensOfFile(flags.text, folder, flags.maxTokens);
       const { model } = await openModel(folder, flags, backend);
-      const result = await calibrate(model, ids, backend.name, trialBar());
+      const result = await calibrate(model, ids, backend.name, progressBar('trying', String));
       const failed = result.trials.filter(({ perplexity }) => !Number.isFinite(perplexity)).length;
       if (failed > 0) {
         note(`${failed} of ${result.trials.length} combinations have no finite perplexity; they rank last`);
       }
       if (flags.json) {
         const trials = result.trials.map(({ convention, perplexity }) => ({ ...keysOf(convention), perplexity }));
-        process.stdout.write(`${JSON.stringify({ tokens: ids.length, trials, verdicts: result.verdicts })}\n`);
+        printJson({ tokens: ids.length, trials, verdicts: result.verdicts });
       } else {
         process.stdout.write(`${describe(result)}\n`);
       }
@@ -86,19 +85,4 @@ function describe({ trials, verdicts }: Calibration): string {
       ...(open.length === 0 ? [] : [`left open: ${open.join(', ')}`]),
     ].join('\n'),
   ].join('\n\n');
-}
-
-/** Shows progress over the combinations on a terminal. */
-function trialBar(): (done: number, all: number) => void {
-  if (!process.stderr.isTTY) return () => undefined;
-  const bar = new SingleBar({
-    format: 'trying {bar} {value} of {total}',
-    clearOnComplete: true,
-    stream: process.stderr,
-  });
-  return (done, all) => {
-    if (done === 1) bar.start(all, 0);
-    bar.update(done);
-    if (done === all) bar.stop();
-  };
 }

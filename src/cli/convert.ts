@@ -13,7 +13,7 @@ import { readWhole, type Folder } from '../folder/folder.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
 import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
 import { convertToGguf, GGUF_TYPES } from './convertGguf.js';
-import { counted, formatBytes } from './output.js';
+import { counted, formatBytes, say } from './output.js';
 import { checkModelFolder, writeModelFolder } from './outputs.js';
 
 interface ConvertFlags extends Omit<ModelFlags, 'dtype'> {
@@ -80,7 +80,7 @@ async function convertFolder(
     ...(await filesOf(from, COPIED)),
     ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
   ]);
-  process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
+  say(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}`);
 }
 
 function isDtype(name: string): name is Dtype {

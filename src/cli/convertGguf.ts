@@ -4,11 +4,10 @@ import { toNeox } from '../checkpoint/gguf/neox.js';
 import { placeholderMetadata, vocabularyMetadata } from '../checkpoint/gguf/vocabulary.js';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
-import { writeFileWhole } from '../folder/outputFile.js';
 import { readBytePairs } from '../tokenizer/bytePairs.js';
 import { openModel, openTokenizer, type ModelFlags } from './options.js';
 import { counted, formatBytes, note } from './output.js';
-import { checkOutputs } from './outputs.js';
+import { checkOutputs, writeOutput } from './outputs.js';
 
 export const GGUF_TYPES: readonly GgufType[] = ['f32', 'f16', 'q8_0', 'q4_0'];
 
@@ -28,14 +27,17 @@ export async function convertToGguf(from: Folder, type: string, flags: GgufFlags
     ? vocabularyMetadata(vocabulary, (await openTokenizer(from)).eosIds[0])
     : placeholderMetadata(model.config.vocabSize);
   const size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
-  await writeFileWhole(flags.out, counted(encodeGguf({ ...metadata, ...words }, tensors), size));
   for (const warning of warnings) note(warning);
   note(
     vocabulary
       ? 'llama.cpp splits texts into words first, so give it token ids rather than texts'
       : 'the model folder has no tokenizer.json, so the tokens of the file are bytes and placeholders',
   );
-  process.stderr.write(`wrote ${formatBytes(size)} to ${flags.out}\n`);
+  await writeOutput(
+    flags.out,
+    counted(encodeGguf({ ...metadata, ...words }, tensors), size),
+    `${formatBytes(size)} to `,
+  );
 }
 
 function isGgufType(type: string): type is GgufType {

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { describeModel, type LoadReport } from '../checkpoint/readModel.js';
 import { formatConfig } from '../checkpoint/config.js';
+import { visible } from '../lib/quote.js';
 import { addModelOptions, loadOptions, openModelFolderOf, type ModelFlags } from './options.js';
-import { formatBytes, table } from './output.js';
+import { formatBytes, printJson, table } from './output.js';
 
 export function inspectCommand(): Command {
   return addModelOptions(new Command('inspect'))
@@ -21,7 +22,7 @@ Examples:
       if (flags.json) {
         const { config, parameters, ...rest } = report;
         const result = { config: formatConfig(config), parameters: { ...parameters, total }, ...rest };
-        process.stdout.write(`${JSON.stringify(result)}\n`);
+        printJson(result);
       } else {
         process.stdout.write(`${describe(report, total)}\n`);
       }
@@ -32,7 +33,7 @@ function describe(report: LoadReport, total: number): string {
   const config = Object.entries(formatConfig(report.config)).filter(([key]) => !/architectures|torch_dtype/.test(key));
   const bytes = report.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const sections = [
-    `${report.source}: ${total.toLocaleString('en')} parameters in ${report.tensors.length} tensors, ${formatBytes(bytes)}`,
+    `${visible(report.source)}: ${total.toLocaleString('en')} parameters in ${report.tensors.length} tensors, ${formatBytes(bytes)}`,
     table(config.map(([key, value]) => [key, String(value), report.assumedKeys.includes(key) ? 'assumed' : 'read'])),
     table(
       Object.entries(report.parameters).map(([part, count]) => [
@@ -60,5 +61,5 @@ function describe(report: LoadReport, total: number): string {
 }
 
 function list(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : [`${title}:`, ...lines.map((line) => `  ${line}`)].join('\n');
+  return lines.length === 0 ? '' : [`${title}:`, ...lines.map((line) => `  ${visible(line)}`)].join('\n');
 }

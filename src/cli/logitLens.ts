@@ -4,7 +4,7 @@ import { escapeHtml, page } from '../lib/html.js';
 import type { LanguageModel } from '../languageModel.js';
 import { logitLens, type Guess } from '../lens.js';
 import { addBackendOption, addModelOptions, openLanguageModel, type BackendFlags, type ModelFlags } from './options.js';
-import { table } from './output.js';
+import { printJson, table } from './output.js';
 import { checkOutputs, writePage } from './outputs.js';
 import { textArgument } from './textFile.js';
 
@@ -38,7 +38,7 @@ Answer: Tokyo"
       const token = (id: number) => model.tokenizer.token(id);
       if (flags.json) {
         const named = layers.map((guesses) => guesses.map((guess) => ({ ...guess, token: token(guess.id) })));
-        process.stdout.write(`${JSON.stringify({ text, tokens: ids, layers: named })}\n`);
+        printJson({ text, tokens: ids, layers: named });
       } else {
         const head = ['token', ...layers.map((_, n) => `after layer ${n + 1}`)];
         const rows = ids.map((id, t) => [

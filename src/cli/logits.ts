@@ -1,14 +1,14 @@
 import { Command } from 'commander';
-import { InputError } from '../../reference/lib/errors.js';
 import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import { withSession, type Session } from '../backend.js';
+import { requireFiniteTensor } from '../finite.js';
+import { integer } from './numbers.js';
 import {
   addBackendOption,
   addModelOptions,
   chooseBackend,
   openModel,
   openModelFolderOf,
-  parseInteger,
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
@@ -24,7 +24,7 @@ export function logitsCommand(): Command {
   return addBackendOption(addModelOptions(addTokenOptions(new Command('logits'))))
     .description('Write the logits of every position to a file: one tensor `logits`, F32 [T, V].')
     .requiredOption('--out <file>', 'safetensors file to write, or - for standard output')
-    .option('--chunk <n>', 'feed the model this many tokens at a time (default: all at once)', parseInteger)
+    .option('--chunk <n>', 'feed the model this many tokens at a time (default: all at once)', integer(1))
     .addHelpText(
       'after',
       `
@@ -33,14 +33,15 @@ Examples:
   emergent logits --text "Question: What is the capital of Japan?" --out logits.safetensors`,
     )
     .action(async (flags: LogitsFlags) => {
-      const { chunk = Infinity } = flags;
-      if (chunk < 1) throw new InputError(`--chunk must be at least 1, got ${chunk}`);
       await checkOutputs([flags.out], [flags.model, flags.tensorMap]);
       const backend = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
       const { model } = await openModel(folder, flags, backend);
       const ids = await tokensOf(flags, folder, model.config);
-      const logits = await withSession(model, backend.name, (session) => inChunks(session, ids, chunk));
+      const logits = await withSession(model, backend.name, (session) =>
+        inChunks(session, ids, flags.chunk ?? Infinity),
+      );
+      requireFiniteTensor('logits', logits);
       await writeTensors(flags.out, { logits }, undefined, `logits [${logits.shape.join(', ')}]`);
     });
 }

@@ -15,7 +15,7 @@ import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
 import { removeTemporaries } from '../folder/outputFile.js';
-import { visible } from '../lib/quote.js';
+import { visible, visibleText } from '../lib/quote.js';
 import { playCommand } from './play.js';
 import { perplexityCommand } from './perplexity.js';
 import { tokenizeCommand } from './tokenize.js';
@@ -69,10 +69,11 @@ for (const command of [
 
 /** Rewrites a message of commander in our format. */
 function oneLine(text: string): string {
-  return `emergent: ${text
+  const line = text
     .replace(/^error: /, '')
     .trim()
-    .replaceAll('\n', ' ')}\n`;
+    .replaceAll('\n', ' ');
+  return `emergent: ${visible(line)}\n`;
 }
 
 // A reader that closes the pipe early (`| head`) is not an error.
@@ -108,8 +109,11 @@ try {
     process.stderr.write(`emergent: ${visible(error.message)}\n`);
     process.exitCode = BAD_INPUT;
   } else {
-    process.stderr.write(`emergent: internal error: ${messageOf(error)} (please report; --debug shows the stack)\n`);
+    process.stderr.write(
+      `emergent: internal error: ${visible(messageOf(error))} (please report; --debug shows the stack)\n`,
+    );
     process.exitCode = FAILURE;
   }
-  if (process.argv.includes('--debug') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (process.argv.includes('--debug') && error instanceof Error)
+    process.stderr.write(`${visibleText(error.stack ?? '')}\n`);
 }

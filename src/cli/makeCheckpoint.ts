@@ -4,8 +4,8 @@ import { encodeLazily } from '../checkpoint/safetensors.js';
 import { syntheticTensors } from '../checkpoint/synthetic.js';
 import { PRESETS } from '../checkpoint/config.js';
 import { sizeOf } from '../../reference/lib/tensor.js';
-import { parseInteger } from './options.js';
-import { counted, formatBytes } from './output.js';
+import { integer } from './numbers.js';
+import { counted, formatBytes, say } from './output.js';
 import { checkModelFolder, writeModelFolder } from './outputs.js';
 
 export function makeCheckpointCommand(): Command {
@@ -15,7 +15,7 @@ export function makeCheckpointCommand(): Command {
     )
     .addOption(new Option('--preset <name>', 'model of the family').choices(Object.keys(PRESETS)).makeOptionMandatory())
     .requiredOption('--out <dir>', 'folder for config.json and model.safetensors')
-    .option('--seed <n>', 'the same seed gives the same bytes on every machine', parseInteger, 1)
+    .option('--seed <n>', 'the same seed gives the same bytes on every machine', integer(), 1)
     .option('--force', 'overwrite an existing model')
     .addHelpText(
       'after',
@@ -35,6 +35,6 @@ Examples:
         ['config.json', [encodeConfig(config)]],
       ]);
       const seconds = (performance.now() - begun) / 1000;
-      process.stderr.write(`wrote ${formatBytes(total)} to ${out} in ${seconds.toFixed(1)} s\n`);
+      say(`wrote ${formatBytes(total)} to ${out} in ${seconds.toFixed(1)} s`);
     });
 }

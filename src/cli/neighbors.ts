@@ -2,15 +2,9 @@ import { Command } from 'commander';
 import { InputError } from '../../reference/lib/errors.js';
 import { escapeHtml, page } from '../lib/html.js';
 import { CARRIER, nearest, positions, type Neighbor } from '../lens.js';
-import {
-  addBackendOption,
-  addModelOptions,
-  openLanguageModel,
-  parseInteger,
-  type BackendFlags,
-  type ModelFlags,
-} from './options.js';
-import { table } from './output.js';
+import { integer } from './numbers.js';
+import { addBackendOption, addModelOptions, openLanguageModel, type BackendFlags, type ModelFlags } from './options.js';
+import { printJson, table } from './output.js';
 import { checkOutputs, writePage } from './outputs.js';
 import { readText } from './textFile.js';
 
@@ -29,8 +23,8 @@ export function neighborsCommand(): Command {
     .argument('<text>', 'the text, such as Japan')
     .requiredOption('--among <file>', 'texts to compare with, one per line')
     .option('--carrier <text>', 'sentence around each text; {} marks the place', CARRIER)
-    .option('--layer <n>', 'show only this layer: 0 is the table, 1 is after the first layer, ...', parseInteger)
-    .option('--count <n>', 'how many neighbors', parseInteger, 8)
+    .option('--layer <n>', 'show only this layer: 0 is the table, 1 is after the first layer, ...', integer(0))
+    .option('--count <n>', 'how many neighbors', integer(1), 8)
     .option('--json', 'print one JSON object')
     .option('--html <file>', 'write an HTML page; - for standard output')
     .addHelpText(
@@ -41,12 +35,11 @@ Examples:
   emergent neighbors Japan --among countries.txt --layer 4 --html neighbors.html`,
     )
     .action(async (text: string, flags: NeighborsFlags) => {
-      if (flags.count < 1) throw new InputError(`--count must be at least 1, got ${flags.count}`);
       await checkOutputs([flags.html], [flags.model, flags.tensorMap, flags.among]);
       const texts = [text, ...(await lines(flags.among)).filter((line) => line !== text)];
       const { model, tokenizer, backend } = await openLanguageModel(flags);
       const { layer, count } = flags;
-      if (layer !== undefined && (layer < 0 || layer > model.config.nLayer)) {
+      if (layer !== undefined && layer > model.config.nLayer) {
         throw new InputError(`--layer must be between 0 and ${model.config.nLayer}, got ${layer}`);
       }
       const places = await positions(model, texts, (it) => tokenizer.encode(it), flags.carrier, backend);
@@ -56,7 +49,7 @@ Examples:
       }));
       const shown = layer === undefined ? all : [all[layer]];
       if (flags.html !== undefined) await writePage(flags.html, render(text, flags.carrier, shown));
-      if (flags.json) process.stdout.write(`${JSON.stringify({ text, carrier: flags.carrier, layers: shown })}\n`);
+      if (flags.json) printJson({ text, carrier: flags.carrier, layers: shown });
       else
         process.stdout.write(
           `${table(shown.map(({ where, neighbors }) => [where, neighbors.map(format).join(', ')]))}\n`,

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
-import { InvalidArgumentError, Option, type Command } from 'commander';
-import { BACKEND_NAMES, openWeightsHome, resolveBackend, type LoadedModel } from '../backend.js';
+import { Option, type Command } from 'commander';
+import { BACKEND_NAMES, MAX_THREADS, openWeightsHome, resolveBackend, type LoadedModel } from '../backend.js';
 import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
 import type { TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
@@ -12,6 +12,7 @@ import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import { integer } from './numbers.js';
 import { note, progressBar } from './output.js';
 
 /** Which model, and how to load it. */
@@ -69,7 +70,7 @@ export function dtypeOption(): Option {
 export function addBackendOption(command: Command): Command {
   return command
     .addOption(new Option('--backend <name>', 'what computes').choices([...BACKEND_NAMES]).default('auto'))
-    .option('--threads <n>', 'number of simd threads (default: all cores)', parseInteger);
+    .option('--threads <n>', 'number of simd threads (default: all cores)', integer(1, MAX_THREADS));
 }
 
 /** Opens the folder of the model. Weights on the Hub are downloaded only when they are read. */
@@ -91,7 +92,6 @@ export async function chooseBackend({ backend, threads }: BackendFlags): Promise
   if (threads === undefined) return { name, reason };
 
   if (name !== 'simd') throw new InputError(`--threads needs simd, but the backend is ${name}`);
-  if (threads < 1) throw new InputError(`--threads must be at least 1, got ${threads}`);
   return { name: await resolveBackend(`simd:${threads}`), reason };
 }
 
@@ -160,27 +160,4 @@ function downloadBar(): (file: string, done: number, total: number) => void {
 /** @throws InputError if the file does not exist, cannot be read or is not JSON. */
 export async function requireJson(path: string): Promise<unknown> {
   return readJsonFile(path, InputError);
-}
-
-/** Parses a finite number, for commander. */
-export function parseNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It is not a number.');
-  return value;
-}
-
-/** Parses an integer that float64 represents exactly, for commander. */
-export function parseInteger(text: string): number {
-  if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
-    throw new InvalidArgumentError('It is not an integer.');
-  }
-  return Number(text);
-}
-
-/** Parses token ids such as `1,2,3`, for commander. */
-export function parseIds(text: string): number[] {
-  if (!/^\s*\d+(\s*,\s*\d+)*\s*$/.test(text)) {
-    throw new InvalidArgumentError('It is not a list of token ids such as 1,2,3.');
-  }
-  return text.split(',').map(Number);
 }

@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import { visible } from '../lib/quote.js';
+import { visible, visibleText } from '../lib/quote.js';
 
 /** The progress bar on the terminal. */
 let shown: SingleBar | null = null;
@@ -12,8 +12,33 @@ export function endProgress(): void {
 
 /** Prints one line to stderr, apart from the result on stdout. */
 export function note(line: string): void {
+  say(`emergent: ${line}`);
+}
+
+/** Prints one line to stderr as it is. */
+export function say(line: string): void {
   endProgress();
-  process.stderr.write(`emergent: ${visible(line)}\n`);
+  process.stderr.write(`${visible(line)}\n`);
+}
+
+/** Prints a result as one line of JSON, in which numbers that are not finite are strings: JSON has no other word for them. */
+export function printJson(result: unknown): void {
+  const json = JSON.stringify(result, named);
+  // JSON.stringify leaves these control characters as they are; a terminal would run them.
+  process.stdout.write(`${json.replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, escaped)}\n`);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Writes generated text: as it is into a pipe or a file, and without codes that a terminal would run. */
+export function printText(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? visibleText(text) : text);
+}
+
+function named(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
 /** Formats a number of bytes, such as `1.09 GB`. */
@@ -55,7 +80,7 @@ export function progressBar(
     if (!bar || bar !== shown) {
       endProgress();
       shown = bar = new SingleBar({
-        format: `${what} {bar} {done} of {all}`,
+        format: `${visible(what)} {bar} {done} of {all}`,
         clearOnComplete: true,
         linewrap: true, // otherwise the terminal would stop wrapping lines after Ctrl-C
         stream: process.stderr,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { InputError } from '../../reference/lib/errors.js';
 import { encodeSafetensors, type WritableTensor } from '../checkpoint/safetensors.js';
 import { checkOutput, makeFolder, writeFileWhole, writeFolderWhole, type Pieces } from '../folder/outputFile.js';
-import { endProgress } from './output.js';
+import { say } from './output.js';
 
 /** The files that a loader reads from a model folder, beside shards. */
 const MODEL_FILES = [
@@ -45,8 +45,7 @@ export async function writeOutput(path: string, pieces: Pieces, what: string): P
     return;
   }
   await writeFileWhole(path, pieces);
-  endProgress();
-  process.stderr.write(`wrote ${what}${path}\n`);
+  say(`wrote ${what}${path}`);
 }
 
 /** Writes an HTML page; see {@link writeOutput}. */

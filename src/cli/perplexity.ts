@@ -1,16 +1,17 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
 import { perplexity } from '../perplexity.js';
+import { integer } from './numbers.js';
 import {
   addBackendOption,
   addModelOptions,
   chooseBackend,
   openModel,
   openModelFolderOf,
-  parseInteger,
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
+import { printJson } from './output.js';
 import { tokensOfFile } from './textFile.js';
 
 interface PerplexityFlags extends ModelFlags, BackendFlags {
@@ -23,7 +24,7 @@ export function perplexityCommand(): Command {
   return addBackendOption(addModelOptions(new Command('perplexity')))
     .description('Measure how well the model predicts a text: 1 is perfect, the size of the vocabulary is chance.')
     .requiredOption('--text <file>', 'plain text in UTF-8, or - for standard input')
-    .option('--max-tokens <n>', 'use at most this many tokens', parseInteger, 8192)
+    .option('--max-tokens <n>', 'use at most this many tokens', integer(2), 8192)
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
@@ -41,8 +42,7 @@ Examples:
         perplexity(session, model.config, ids),
       );
       const result = { perplexity: value, predicted_tokens: surprises.length };
-      process.stdout.write(
-        flags.json ? `${JSON.stringify(result)}\n` : `${value.toPrecision(6)} over ${surprises.length} tokens\n`,
-      );
+      if (flags.json) printJson(result);
+      else process.stdout.write(`${value.toPrecision(6)} over ${surprises.length} tokens\n`);
     });
 }

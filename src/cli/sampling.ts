@@ -1,15 +1,10 @@
 import { randomInt } from 'node:crypto';
 import type { Command } from 'commander';
 import type { GenerateTextOptions, LanguageModel } from '../languageModel.js';
-import { note } from './output.js';
-import {
-  addBackendOption,
-  addModelOptions,
-  parseInteger,
-  parseNumber,
-  type BackendFlags,
-  type ModelFlags,
-} from './options.js';
+import { MAX_PENALTY } from '../sample.js';
+import { note, printJson, printText } from './output.js';
+import { decimal, integer } from './numbers.js';
+import { addBackendOption, addModelOptions, type BackendFlags, type ModelFlags } from './options.js';
 
 /** The options that `ask` and `generate` share. */
 export interface GenerateFlags extends ModelFlags, BackendFlags {
@@ -39,16 +34,24 @@ interface Generation {
 
 export function addGenerateOptions(command: Command): Command {
   return addBackendOption(addModelOptions(command))
-    .option('--max-new-tokens <n>', 'stop after this many tokens', parseInteger, 128)
+    .option('--max-new-tokens <n>', 'stop after this many tokens', integer(0), 128)
     .option(
       '--temperature <t>',
       'above 0, sample; 0 always takes the most likely token (default: 1 with --top-k, --top-p or --seed, otherwise 0)',
-      parseNumber,
+      decimal(0),
     )
-    .option('--top-k <k>', 'sample from the k most likely tokens', parseInteger)
-    .option('--top-p <p>', 'sample from the fewest tokens whose probabilities add up to p', parseNumber)
-    .option('--seed <n>', 'sample the same text again', parseInteger)
-    .option('--repetition-penalty <r>', 'above 1, make tokens that already occur less likely', parseNumber)
+    .option('--top-k <k>', 'sample from the k most likely tokens; 0 means all', integer(0))
+    .option(
+      '--top-p <p>',
+      'sample from the fewest tokens whose probabilities add up to p',
+      decimal(0, 1, { above: true }),
+    )
+    .option('--seed <n>', 'sample the same text again', integer())
+    .option(
+      '--repetition-penalty <r>',
+      'above 1, make tokens that already occur less likely',
+      decimal(1 / MAX_PENALTY, MAX_PENALTY),
+    )
     .option('--ignore-eos', 'continue past the end-of-text token')
     .option('--json', 'print one JSON object instead of the text');
 }
@@ -75,7 +78,7 @@ export async function runGenerate(
   const sampling = samplingOf(flags);
   const made = await generate(model, ids, { ...sampling, ...limitsOf(flags) }, (piece, textBefore) => {
     const shown = trimStart && textBefore === '' ? piece.trimStart() : piece;
-    if (!flags.json) process.stdout.write(shown);
+    if (!flags.json) printText(shown);
     return shown;
   });
   const { text, tokens } = made;
@@ -84,7 +87,7 @@ export async function runGenerate(
   if (flags.json) {
     const stop = stopReason(made, flags.ignoreEos ? [] : model.tokenizer.eosIds);
     const result = { prompt: read, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
-    process.stdout.write(`${JSON.stringify(result)}\n`);
+    printJson(result);
     return;
   }
   const seed = sampling.seed === undefined ? '' : `, seed ${sampling.seed}`;

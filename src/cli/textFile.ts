@@ -45,7 +45,6 @@ export function requireUtf8(argument: string): string {
  * @throws InputError if the text cannot be read or is not UTF-8.
  */
 export async function tokensOfFile(path: string, folder: Folder, maxTokens: number): Promise<number[]> {
-  if (maxTokens < 2) throw new InputError(`--max-tokens must be at least 2, got ${maxTokens}`);
   const tokenizer = await readTokenizer(folder);
   const ids: number[] = [];
   for await (const more of tokenizer.encodeChunks(path === '-' ? stdinText() : fileText(path))) {

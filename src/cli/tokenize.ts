@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { addModelName, openModelFolderOf, openTokenizer, type ModelFlags } from './options.js';
-import { table } from './output.js';
+import { printJson, table } from './output.js';
 import { textArgument } from './textFile.js';
 
 export function tokenizeCommand(): Command {
@@ -18,7 +18,7 @@ Examples:
     .action(async (argument: string, flags: ModelFlags & { json?: boolean }) => {
       const tokenizer = await openTokenizer(await openModelFolderOf(flags));
       const ids = tokenizer.encode(await textArgument(argument));
-      if (flags.json) process.stdout.write(`${JSON.stringify(ids)}\n`);
+      if (flags.json) printJson(ids);
       else if (ids.length > 0)
         process.stdout.write(`${table(ids.map((id) => [id, JSON.stringify(tokenizer.token(id))]))}\n`);
     });

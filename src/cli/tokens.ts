@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../reference/lib/config.js';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
 import { readTokenizer } from '../tokenizer/readTokenizer.js';
-import { parseIds } from './options.js';
+import { integers } from './numbers.js';
 import { requireUtf8 } from './textFile.js';
 
 /** The input of a model: token ids, or text. */
@@ -14,7 +14,9 @@ export interface TokenFlags {
 
 export function addTokenOptions(command: Command): Command {
   return command
-    .addOption(new Option('--tokens <ids>', 'token ids, such as 1,2,3').argParser(parseIds).conflicts('text'))
+    .addOption(
+      new Option('--tokens <ids>', 'token ids, such as 1,2,3').argParser(integers('token ids', 0)).conflicts('text'),
+    )
     .addOption(new Option('--text <text>', 'text to tokenize').conflicts('tokens'));
 }
 

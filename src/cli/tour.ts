@@ -4,8 +4,11 @@ import { InputError } from '../../reference/lib/errors.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { softmax } from '../../reference/softmax.js';
+import { requireFiniteTensor } from '../finite.js';
+import { visible } from '../lib/quote.js';
 import { askPrompt, type LanguageModel } from '../languageModel.js';
-import { addModelOptions, openLanguageModel, parseInteger, type ModelFlags } from './options.js';
+import { integer } from './numbers.js';
+import { addModelOptions, openLanguageModel, type ModelFlags } from './options.js';
 
 const QUESTION = 'What is the capital of Japan?';
 
@@ -53,7 +56,7 @@ export function tourCommand(): Command {
   return addModelOptions(new Command('tour'))
     .description('Walk through one forward pass of the reference, op by op.')
     .addArgument(new Argument('[question...]', 'what to ask the model').default([QUESTION], `"${QUESTION}"`))
-    .option('--layer <n>', 'after the first block, show only this layer, in full', parseInteger)
+    .option('--layer <n>', 'after the first block, show only this layer, in full', integer(0))
     .addHelpText(
       'after',
       `
@@ -68,7 +71,7 @@ Examples:
       if (question === '') throw new InputError('the question is empty');
       const model = await openLanguageModel({ ...flags, backend: 'reference' });
       const { nLayer } = model.config;
-      if (flags.layer !== undefined && (flags.layer < 0 || flags.layer >= nLayer)) {
+      if (flags.layer !== undefined && flags.layer >= nLayer) {
         throw new InputError(`--layer must be between 0 and ${nLayer - 1}, got ${flags.layer}`);
       }
       await walk(model, askPrompt(question), flags.layer);
@@ -84,6 +87,7 @@ async function walk(model: LanguageModel, prompt: string, layer: number | undefi
   };
   const logits = await session.forward(ids, { logits: 'last', trace });
   await session.dispose();
+  for (const { name, value } of stops) requireFiniteTensor(name, value);
 
   print(introduction(model, prompt, ids));
   for (const lines of [...itinerary(stops, layer)]) {
@@ -97,9 +101,9 @@ function introduction({ config, tokenizer }: LanguageModel, prompt: string, ids:
   const { modelType, nLayer: L, dModel: C, nEmbed: E, nHead: H } = config;
   const tokens = `${ids.length} tokens: ${ids.map((id) => tokenizer.token(id)).join('·')}`;
   return [
-    ...prompt.split('\n').map((line) => bold(clip(line))),
-    clip(tokens.replaceAll('\n', '⏎')),
-    `${modelType}: L = ${L} layers, C = ${C}, E = ${E}, H = ${H} heads of D = ${C / H}`,
+    ...prompt.split('\n').map((line) => bold(clip(visible(line)))),
+    clip(visible(tokens.replaceAll('\n', '⏎'))),
+    `${visible(modelType)}: L = ${L} layers, C = ${C}, E = ${E}, H = ${H} heads of D = ${C / H}`,
     `Numbers are the first ${NUMBERS} of the last token; rms is over all tokens.`,
     '',
   ];
@@ -145,7 +149,7 @@ function withFile(text: string, file: string): string {
 function prediction({ tokenizer }: LanguageModel, logits: Tensor): string[] {
   const probabilities = softmax(logits).data;
   const best = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, GUESSES);
-  const names = best.map((id) => JSON.stringify(tokenizer.token(id)));
+  const names = best.map((id) => visible(JSON.stringify(tokenizer.token(id))));
   const width = Math.max(...names.map((name) => name.length));
   return [
     bold('Prediction: the next token'),

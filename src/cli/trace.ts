@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { withSession } from '../backend.js';
+import { requireFiniteTensor } from '../finite.js';
 import type { Tensor } from '../../reference/lib/tensor.js';
 import { GOLDEN_FORMAT, type GoldenHeader } from '../verify/golden.js';
 import {
@@ -50,6 +51,7 @@ Examples:
           },
         }),
       );
+      for (const [name, value] of Object.entries(activations)) requireFiniteTensor(name, value);
       const header: GoldenHeader = {
         format: GOLDEN_FORMAT,
         producer: `emergent-semantics, ${backend.name}`,

@@ -16,7 +16,7 @@ import {
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
-import { table } from './output.js';
+import { printJson, table } from './output.js';
 import { checkOutputs, writePage } from './outputs.js';
 
 interface VerifyFlags extends ModelFlags, BackendFlags {
@@ -56,9 +56,7 @@ Examples:
         const { rows, first, backend, precision, notCompared } = report;
         const explained = explanation && describeExplanation(explanation);
         const header = { ...golden.header, float32_distance: undefined };
-        process.stdout.write(
-          `${JSON.stringify({ ok: !first, backend, precision, golden: header, first, explained, notCompared, rows })}\n`,
-        );
+        printJson({ ok: !first, backend, precision, golden: header, first, explained, notCompared, rows });
       } else {
         process.stdout.write(`${table([COLUMNS, ...report.rows.map(cells)])}\n\n${summarize(report, explanation)}\n`);
       }

@@ -1,3 +1,7 @@
+import * as v from 'valibot';
+import { EmergentError } from '../../reference/lib/errors.js';
+import { isCount } from '../lib/guards.js';
+import { checkJson, checkJsonSize, MAX_JSON, objectOf, parseJson } from '../lib/json.js';
 import { tolerant, type Store } from './store.js';
 
 /**
@@ -90,7 +94,7 @@ export class KeptParts {
   /** Reads the entry and takes parts until one is missing or has the wrong length. */
   async #read(): Promise<void> {
     const stored = await this.#store.get(this.#key);
-    const entry = stored && parseEntry(await stored.text().catch(() => ''));
+    const entry = stored && (await readEntry(stored));
     if (!entry) return;
     this.#version = entry.version;
     this.#size = entry.size;
@@ -139,13 +143,22 @@ interface Entry {
   size: number | null;
 }
 
-function parseEntry(json: string): Entry | null {
+const ENTRY: v.GenericSchema<Entry> = objectOf(
+  {
+    version: v.string('must be a string'),
+    size: v.nullable(v.custom<number>(isCount, 'must be a number of bytes')),
+  },
+  'must be an object',
+);
+
+/** Reads an entry; null if it is not one, as when the page was closed while it wrote the entry. */
+async function readEntry(stored: Blob): Promise<Entry | null> {
+  const source = { path: 'entry', Fault: EmergentError };
   try {
-    const { version, size } = JSON.parse(json) as Record<string, unknown>;
-    const isSize = size === null || (Number.isSafeInteger(size) && (size as number) >= 0);
-    return typeof version === 'string' && isSize ? { version, size: size as number | null } : null;
+    checkJsonSize(stored.size, MAX_JSON, source);
+    return checkJson(ENTRY, parseJson(new Uint8Array(await stored.arrayBuffer()), source), source);
   } catch {
-    return null; // the page was closed while it wrote the entry
+    return null;
   }
 }
 

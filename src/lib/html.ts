@@ -1,3 +1,5 @@
+import { visibleText } from './quote.js';
+
 /** A self-contained HTML page without scripts, in the style of this project's reports. */
 export function page(title: string, body: string, style = ''): string {
   return `<!doctype html>
@@ -17,7 +19,11 @@ ${body}
 `;
 }
 
-/** Escapes text for HTML elements and quoted attributes. */
+/** Escapes text for HTML elements and quoted attributes, and shows control characters as `\u{1b}`. */
 export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return visibleText(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
 }

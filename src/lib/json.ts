@@ -1,9 +1,9 @@
 import * as v from 'valibot';
-import type { EmergentError } from '../../reference/lib/errors.js';
 import { recognize } from './contents.js';
 import { isMapOf, isObject } from './guards.js';
 import { nesting } from './jsonText.js';
 import { foreignMessage, quote } from './quote.js';
+import { decodeUtf8, type TextSource } from './utf8.js';
 
 /** The largest JSON file that is read, in bytes. */
 export const MAX_JSON: number = 16 * 2 ** 20;
@@ -14,12 +14,7 @@ export const MAX_TOKENIZER_JSON: number = 128 * 2 ** 20;
 const MAX_NESTING = 64;
 
 /** Where JSON comes from. */
-export interface JsonSource {
-  /** The name to use in messages. */
-  readonly path: string;
-  /** The class of the error to throw. */
-  readonly Fault: new (message: string) => EmergentError;
-}
+export type JsonSource = TextSource;
 
 /** @throws Fault if a file is too large to be JSON of its kind. Checked before it is read. */
 export function checkJsonSize(bytes: number, maxBytes: number, { path, Fault }: JsonSource): void {
@@ -48,22 +43,6 @@ export function parseJsonText(text: string, { path, Fault }: JsonSource): unknow
   } catch (error) {
     throw new Fault(`${path} is not JSON: ${foreignMessage(error)}`);
   }
-}
-
-/** Decodes strict UTF-8. A leading byte order mark is skipped. */
-function decodeUtf8(bytes: Uint8Array, { path, Fault }: JsonSource): string {
-  if (isUtf16(bytes)) throw new Fault(`${path} is UTF-16: save it as UTF-8`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new Fault(`${path} is not valid UTF-8`);
-  }
-}
-
-/** JSON begins with an ASCII character, which UTF-16 pads with a zero byte unless a byte order mark comes first. */
-function isUtf16([first, second]: Uint8Array): boolean {
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true;
-  return first !== second && (first === 0 || second === 0);
 }
 
 /**

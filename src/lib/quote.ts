@@ -13,7 +13,19 @@ export function plain(name: string): string {
 
 /** Escapes line ends, terminal control codes and the like, which names in a file may contain. */
 export function visible(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escape);
+}
+
+/**
+ * Escapes what a text may do to a terminal or a page, and leaves what is text: line ends, tabs, and the joiners of Arabic
+ * and Indic scripts and of emoji. Control codes, lone surrogates, and marks that reverse the order of the line are escaped.
+ */
+export function visibleText(text: string): string {
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, escape);
+}
+
+function escape(character: string): string {
+  return `\\u{${character.codePointAt(0)!.toString(16)}}`;
 }
 
 /** The message of another library's error, on one line and cut: it may repeat what a file contains. */

@@ -44,10 +44,15 @@ export const BVV241: VocabularyLayout = {
   top: 338,
 };
 
+/** The size of a compact vocabulary: room for the special tokens, and no id among the surrogates. */
+export const MIN_VOCABULARY = 256;
+export const MAX_VOCABULARY = 0xd800;
+
 /** A similar vocabulary for a small model: ASCII, 32 special tokens, and n-grams up to `vocabSize`. */
 export function compactLayout(vocabSize: number, top: number): VocabularyLayout {
-  if (!Number.isSafeInteger(vocabSize) || vocabSize < 256 || vocabSize > 0xd800) {
-    throw new TokenizerError(`vocabulary size must be an integer from 256 to 55296, got ${vocabSize}`);
+  if (!Number.isSafeInteger(vocabSize) || vocabSize < MIN_VOCABULARY || vocabSize > MAX_VOCABULARY) {
+    const range = `from ${MIN_VOCABULARY} to ${MAX_VOCABULARY}`;
+    throw new TokenizerError(`vocabulary size must be an integer ${range}, got ${vocabSize}`);
   }
   return { vocabSize, codePoints: [[0, 0x7f]], special: [0x80, 0x9f], ngrams: [[0xa0, vocabSize - 1]], top };
 }

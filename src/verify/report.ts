@@ -1,4 +1,6 @@
 import { configKey } from '../checkpoint/config.js';
+import { CHECK_WEIGHTS } from '../finite.js';
+import { visible } from '../lib/quote.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { show } from '../../reference/lib/tensor.js';
 import { unravel } from './compare.js';
@@ -53,7 +55,7 @@ export function summarize(report: VerifyReport, explanation: Explanation | null)
 
 function summarizeRows(report: VerifyReport, explanation: Explanation | null): string {
   const { golden, backend, rows, first, worst } = report;
-  const against = `${golden.header.producer} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
+  const against = `${visible(golden.header.producer)} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
   if (!first) {
     const share = (100 * worst.row.share).toFixed(0);
     return `OK: all ${rows.length} activations of ${backend} agree with ${against}; the largest error uses ${share} % of its bound (${worst.row.name})`;
@@ -63,6 +65,7 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
     `${first.status}: ${wrong.length} of ${rows.length} activations of ${backend} differ from ${against}`,
     `first: ${first.name} (${first.op}), ${originText(first)}`,
     `worst element there: ${worstText(first)}`,
+    ...(isFinite(first) ? [] : [`${backend} computed ${first.ours} in ${first.name}`]),
   ];
   const born = wrong.filter(({ origin }) => origin === 'born here').slice(1);
   if (born.length > 0) {
@@ -73,9 +76,14 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
     explanation
       ? explained(explanation)
       : 'not explained: no known change of conventions, biases or weights makes it agree; ' +
-          'the file may not be reproducible from these weights',
+          (isFinite(first) ? 'the file may not be reproducible from these weights' : CHECK_WEIGHTS),
   );
   return lines.join('\n');
+}
+
+/** Whether the backend computed a number where a row differs most. */
+function isFinite({ difference, ours }: Row): boolean {
+  return difference === null || Number.isFinite(ours);
 }
 
 export function originText({ origin }: Row): string {
@@ -92,6 +100,7 @@ export function originText({ origin }: Row): string {
 export function worstText({ difference, shape, ours, truth, bound, share }: Row): string {
   if (!difference) return `shape ${show(shape)}`;
   const at = show(unravel(difference.worst, shape));
+  if (!Number.isFinite(ours)) return `${at} is ${ours}, truth ${truth}`;
   return `${at} is ${ours}, truth ${truth}; the error is ${share.toPrecision(3)} times the bound of ${bound.toExponential(1)} rms`;
 }
 

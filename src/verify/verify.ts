@@ -124,7 +124,9 @@ export function compareRow({ name, op }: GraphNode, actual: Tensor, truth: Golde
 /** The relative error of the norm of a sampled activation; 0 without a norm. */
 function normError(actual: Float32Array, norm: number | null): number {
   if (norm === null) return 0;
-  const error = Math.abs(Math.sqrt(actual.reduce((sum, x) => sum + x * x, 0)) - norm) / norm;
+  const difference = Math.abs(Math.sqrt(actual.reduce((sum, x) => sum + x * x, 0)) - norm);
+  if (Number.isNaN(difference)) return Infinity; // NaN between the samples
+  const error = difference === 0 ? 0 : difference / norm;
   return error < NORM_ROUNDING ? 0 : error;
 }
 

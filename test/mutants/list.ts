@@ -138,7 +138,9 @@ export const MUTANTS: readonly Mutant[] = [
     ['reset in the middle', "if (this.#pending > 0)", 'if (this.#pending > 1000)'],
   ]),
   ...bugsIn('accel/simd/assembly/attention.ts', SIMD, [
-    ['one key more', 'const visible = length - (n % T);\n        if (s >= visible) continue;\n        const row = own + <usize>(n - start) * room + (<usize>s << 2);\n        scoreKeys', 'const visible = min(length, length - (n % T) + 1);\n        if (s >= visible) continue;\n        const row = own + <usize>(n - start) * room + (<usize>s << 2);\n        scoreKeys'],
+    ['one key more', 'return length - (n % T);', 'return min(length, length - (n % T) + 1);'],
+    ['a page too many', 'if (s >= visible) continue;\n        const row = own + <usize>(n - start) * room + (<usize>s << 2);\n        weigh', 'const row = own + <usize>(n - start) * room + (<usize>s << 2);\n        weigh'],
+    ['keys of another head', '<usize>((n / T) * PAGE) * width', '<usize>((n / T) * PAGE) * 0'],
   ]),
   ...bugsIn('accel/simd/assembly/gelu.ts', SIMD, [
     ['the other form in the tail', 'f32x4.extract_lane(tanh ? byTanh(v) : exact(v), 0)', 'f32x4.extract_lane(tanh ? exact(v) : byTanh(v), 0)'],

@@ -88,6 +88,33 @@ describe('generate', () => {
     await session.dispose();
   });
 
+  it('passes every token of the prompt to the session once, in chunks', async () => {
+    const session = await openSession(model, 'reference');
+    for (const chunk of [1, 3, 4, 12, 100]) {
+      const passed: number[][] = [];
+      const chunked: Session = Object.create(session, {
+        chunk: { value: chunk },
+        length: { get: () => session.length },
+        forward: {
+          value: (ids: number[]) => {
+            passed.push(ids);
+            return session.forward(ids);
+          },
+        },
+        reset: { value: () => session.reset() },
+      }) as Session;
+      const prompt = Array.from({ length: 12 }, (_, i) => (7 * i) % 40);
+      const { value } = await generateIds(chunked, model.config, prompt, { maxNewTokens: 1 }).next();
+      assert.deepEqual(passed.flat(), prompt);
+      assert.deepEqual(
+        passed.map(({ length }) => length).slice(0, -1),
+        new Array(Math.ceil(12 / chunk) - 1).fill(chunk),
+      );
+      assert.deepEqual([value], original(prompt, 1));
+    }
+    await session.dispose();
+  });
+
   it('aborts a long prompt between two chunks', async () => {
     const abort = new AbortController();
     const session = await openSession(model, 'reference');

@@ -49,6 +49,53 @@ describe('languageModel', () => {
     await model.dispose();
   });
 
+  it('disposes of its session however it ends', async () => {
+    const model = new LanguageModel(demo.model, demo.tokenizer, demo.report, 'reference');
+    const open = new Set<object>();
+    const openAny = model.openSession.bind(model);
+    model.openSession = async (backend) => {
+      const session = await openAny(backend);
+      open.add(session);
+      const dispose = session.dispose.bind(session);
+      session.dispose = () => {
+        open.delete(session);
+        return dispose();
+      };
+      return session;
+    };
+    let opened = 0;
+    const generate = (options: GenerateTextOptions) => model.generate('Question:', { maxNewTokens: 3, ...options });
+    for await (const piece of generate({})) opened = Math.max(opened, piece.length > 0 ? open.size : 0);
+    assert.deepEqual([opened, open.size], [1, 0], 'at the end');
+    for await (const piece of generate({})) if (piece !== '') break;
+    assert.equal(open.size, 0, 'when nobody wants more');
+    const failing = () => {
+      throw new Error('full');
+    };
+    await assert.rejects(generate({ onToken: failing }).next(), /^Error: full$/);
+    assert.equal(open.size, 0, 'after an error');
+    await assert.rejects(generate({ signal: AbortSignal.abort(new Error('no')) }).next(), /^Error: no$/);
+    assert.equal(open.size, 0, 'after an abort');
+    await model.dispose();
+  });
+
+  it('ends with the text that was held back', async () => {
+    const { tokenizer } = demo;
+    const decode = (ids: number[]) => `${tokenizer.decode(ids)}\ufffd`; // the last character lacks bytes
+    const cut = Object.assign(Object.create(tokenizer) as Tokenizer, {
+      eosIds: tokenizer.eosIds,
+      encode: (text: string) => tokenizer.encode(text),
+      decode,
+    });
+    const model = new LanguageModel(demo.model, cut, demo.report, demo.backend);
+    const ids: number[] = [];
+    let text = '';
+    const options = { maxNewTokens: 4, ignoreEos: true, onToken: (id: number) => ids.push(id) };
+    for await (const piece of model.generate('Question:', options)) text += piece;
+    assert.equal(text, decode(ids));
+    await model.dispose();
+  });
+
   it('runs past </s> if told to', async () => {
     const text = (await pieces(askPrompt('What is the capital of Japan?'), { ignoreEos: true, maxNewTokens: 30 })).join(
       '',

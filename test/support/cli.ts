@@ -20,6 +20,12 @@ export function emergent(args: readonly string[], input = '', cwd?: string): Pro
   return run(process.execPath, ['--import', TSX, MAIN, ...args], input, cwd);
 }
 
+/** The same where standard output says that it is a terminal. */
+export function emergentOnTerminal(args: readonly string[]): Promise<Outcome> {
+  const pretend = 'data:text/javascript,process.stdout.isTTY=true';
+  return run(process.execPath, ['--import', TSX, '--import', pretend, MAIN, ...args]);
+}
+
 /** Runs several command lines, as many at a time as there are cores. */
 export async function emergentEach(commands: readonly (readonly string[])[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];

@@ -40,7 +40,7 @@ export function attention(
     for (let s: u32 = 0; s < length; s += PAGE) {
       const page = pageOf(keys, s);
       for (let n = start; n < end; n++) {
-        const visible = length - (n % T);
+        const visible = visibleTo(n, T, length);
         if (s >= visible) continue;
         const row = own + <usize>(n - start) * room + (<usize>s << 2);
         scoreKeys(q + rowAt(n, T, H, width), page + headAt(n, T, width), row, min(PAGE, visible - s), width, scale);
@@ -48,19 +48,26 @@ export function attention(
     }
     for (let n = start; n < end; n++) {
       const row = own + <usize>(n - start) * room;
-      softmaxRow(row, row, length - (n % T));
+      softmaxRow(row, row, visibleTo(n, T, length));
       memory.fill(y + rowAt(n, T, H, width), 0, width);
     }
     for (let s: u32 = 0; s < length; s += PAGE) {
       const page = pageOf(values, s);
       for (let n = start; n < end; n++) {
-        const visible = length - (n % T);
+        const visible = visibleTo(n, T, length);
         if (s >= visible) continue;
         const row = own + <usize>(n - start) * room + (<usize>s << 2);
         weigh(row, page + headAt(n, T, width), y + rowAt(n, T, H, width), min(PAGE, visible - s), width);
       }
     }
   }
+}
+
+/** How many of `length` keys the token of row n sees. */
+// @ts-ignore: decorator
+@inline
+function visibleTo(n: u32, T: u32, length: u32): u32 {
+  return length - (n % T);
 }
 
 /** The byte offset of row n in q and y. */

@@ -59,22 +59,25 @@ export class RepoCache {
    * Adds a blob to a snapshot as a symbolic link. Where links are not supported, a new blob is moved there and an older one,
    * which other snapshots may need, is copied.
    *
+   * @returns whether it is a link
    * @throws HubError if the file cannot be written.
    */
-  async link(commit: string, file: string, hash: string, isNew: boolean): Promise<void> {
+  async link(commit: string, file: string, hash: string, isNew: boolean): Promise<boolean> {
     const path = join(this.snapshot(commit), file);
     const blob = this.blob(hash);
     // not named after the file, whose name may be as long as a name can be
     const temporary = join(dirname(path), `.${process.pid}-${Math.random().toString(36).slice(2)}.part`);
-    await withWriteErrors(path, async () => {
+    return withWriteErrors(path, async () => {
       await makeFolder(dirname(path));
       // each step is atomic, so two processes can do it at the same time
-      if (await makeLink(relative(dirname(path), blob), temporary)) await rename(temporary, path);
+      const isLink = await makeLink(relative(dirname(path), blob), temporary);
+      if (isLink) await rename(temporary, path);
       else if (isNew) await rename(blob, path).catch(unlessExists(path));
       else {
         await copyFile(blob, temporary);
         await rename(temporary, path);
       }
+      return isLink;
     }).finally(() => rm(temporary, { force: true }).catch(() => undefined));
   }
 

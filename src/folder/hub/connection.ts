@@ -1,5 +1,6 @@
 import { setTimeout as timer } from 'node:timers/promises';
 import { HubError } from '../../lib/errors.js';
+import { quote } from '../../lib/quote.js';
 import { InputError } from '../../../reference/lib/errors.js';
 import { cancelBody } from '../absence.js';
 import { describeFetchError, isTransient } from '../fetchFault.js';
@@ -189,7 +190,7 @@ export class Connection {
 
     const code = headers.get('x-error-code');
     if (status === 404 && code === 'RevisionNotFound') {
-      return new HubError(`${repo} has no revision ${JSON.stringify(revision)} (HTTP 404)`);
+      return new HubError(`${repo} has no revision ${quote(revision)} (HTTP 404)`);
     }
     if (status === 404 && code === 'EntryNotFound') return new HubError(`${url} does not exist (HTTP 404)`);
     if (status === 404 && url.startsWith(`${this.endpoint}/api/`)) {

@@ -56,6 +56,7 @@ async function remoteFolder(connection: Connection, cache: RepoCache, maxAttempt
   const { commit, files } = await listCommit(connection, maxAttempts);
   const base = hubUrl(id.repo, commit, connection.endpoint);
 
+  let linksArePossible = true;
   async function fetchFile(file: RemoteFile): Promise<string> {
     const path = join(cache.snapshot(commit), file.path);
     const blob = cache.blob(file.hash);
@@ -65,7 +66,11 @@ async function remoteFolder(connection: Connection, cache: RepoCache, maxAttempt
     }
     const isNew = (await sizeOf(blob)) !== file.size;
     if (isNew) await downloadBlob(file, base + encodeURIComponent(file.path), blob, connection);
-    await cache.link(commit, file.path, file.hash, isNew);
+    const isLink = await cache.link(commit, file.path, file.hash, isNew);
+    if (!isLink && linksArePossible) {
+      connection.note(`no symbolic links in ${cache.path}: each revision stores its files again`);
+      linksArePossible = false;
+    }
     await cache.setCommit(id.revision, commit);
     return path;
   }

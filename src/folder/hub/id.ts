@@ -1,4 +1,5 @@
 import { InputError } from '../../../reference/lib/errors.js';
+import { quote } from '../../lib/quote.js';
 import { NAMING, parseHubPage } from './hubUrl.js';
 
 /** A model on the Hugging Face Hub: `org/name` and a revision, which is a branch, a tag or a commit hash. */
@@ -26,7 +27,7 @@ export function parseHubId(text: string, revision?: string, endpoint?: string): 
   const page = parseHubPage(text, endpoint);
   if (page) {
     const named = parseName(page.revision === undefined ? page.id : `${page.id}@${page.revision}`, revision);
-    if (!named) throw new InputError(`${JSON.stringify(page.id)} is not the name of a model; ${NAMING}`);
+    if (!named) throw new InputError(`${quote(page.id)} is not the name of a model; ${NAMING}`);
     return named;
   }
   return parseName(text, revision);
@@ -39,10 +40,10 @@ function parseName(text: string, revision?: string): HubId | null {
   const parts = repo.split('/');
   if (parts.length !== 2 || !parts.every((part) => NAME.test(part)) || repo.length > 96) return null;
   if (inText !== undefined && revision !== undefined && inText !== revision) {
-    throw new InputError(`${text} conflicts with the requested revision ${JSON.stringify(revision)}`);
+    throw new InputError(`${quote(text)} conflicts with the requested revision ${quote(revision)}`);
   }
   const chosen = inText ?? revision ?? DEFAULT_REVISION;
-  if (!REVISION.test(chosen)) throw new InputError(`${JSON.stringify(chosen)} is not a valid revision`);
+  if (!REVISION.test(chosen)) throw new InputError(`${quote(chosen)} is not a valid revision`);
   return { repo, revision: chosen };
 }
 
@@ -58,6 +59,6 @@ export function isCommit(revision: string): boolean {
  */
 export function hubUrl(id: string, revision?: string, endpoint: string = DEFAULT_ENDPOINT): string {
   const parsed = parseHubId(id, revision, endpoint);
-  if (!parsed) throw new InputError(`${JSON.stringify(id)} is not a Hugging Face Hub id such as org/name`);
+  if (!parsed) throw new InputError(`${quote(id)} is not a Hugging Face Hub id such as org/name`);
   return `${endpoint.replace(/\/+$/, '')}/${parsed.repo}/resolve/${encodeURIComponent(parsed.revision)}/`;
 }

@@ -214,7 +214,9 @@ export class Engine {
     await session.forward(ids, {
       logits: 'all',
       attnWeights: true,
-      trace: (name, value) => tensors.set(name, value),
+      trace: (name, value) => {
+        tensors.set(name, value);
+      },
     });
     const ms = performance.now() - start;
     await session.dispose();

@@ -136,6 +136,16 @@ describe('names', () => {
     });
   }
 
+  it('knows gamma and beta, the names of TensorFlow', () => {
+    for (const ending of ['.', '_']) {
+      const { tensors, expected } = tensorsOf(STYLES.LLaMA);
+      const renamed = (name: string) =>
+        name.includes('norm') ? name.replace('.weight', `${ending}gamma`).replace('.bias', `${ending}beta`) : name;
+      const result = resolved(tensors.map(({ name, shape }) => ({ name: renamed(name), shape })));
+      assert.deepEqual(result, new Map([...expected].map(([name, canonical]) => [renamed(name), canonical])));
+    }
+  });
+
   it('finds the layers if other names contain numbers too', () => {
     const { tensors, expected } = tensorsOf({ ...STYLES.LLaMA, embedding: 'stem.0.emb' });
     assert.deepEqual(resolved(tensors), expected);

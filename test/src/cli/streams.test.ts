@@ -87,7 +87,10 @@ describe('streams and signals of the command line', () => {
       refuse(['logits', '--model', held, '--tokens', '1', '--out', join(held, 'model.safetensors')], /is an input/),
       refuse(['trace', '--model', held, '--tokens', '1', '--out', join(held, 'config.json')], /is an input/),
       refuse(['neighbors', 'Peru', '--among', counts, '--html', counts], /is an input/),
-      refuse(['neighbors', 'Peru', '--among', counts, '--count', '-1'], /--count must be at least 1, got -1/),
+      refuse(
+        ['neighbors', 'Peru', '--among', counts, '--count', '-1'],
+        /--count[^\n]*It must be an integer of at least 1\.$/m,
+      ),
       refuse(['logit-lens', 'x', '--html', join(folder, 'none', 'x')], /cannot be written: .*none does not exist/),
     ]);
   });

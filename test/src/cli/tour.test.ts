@@ -46,8 +46,8 @@ describe('tour', () => {
   it('answers bad options with one line', async () => {
     for (const [args, message] of [
       [['--layer', '4'], /^emergent: --layer must be between 0 and 3, got 4\n$/],
-      [['--layer', '-1'], /^emergent: --layer must be between 0 and 3, got -1\n$/],
-      [['--layer', 'x'], /^emergent: .*--layer.*not an integer[^\n]*\n$/],
+      [['--layer', '-1'], /^emergent: .*--layer.*must be an integer of at least 0\.\n$/],
+      [['--layer', 'x'], /^emergent: .*--layer.*must be an integer of at least 0\.\n$/],
       [['--colour'], /^emergent: unknown option '--colour'[^\n]*\n$/],
       [[' '], /^emergent: the question is empty\n$/],
     ] as const) {

@@ -95,6 +95,31 @@ describe('kept folder', () => {
     assert.equal(await folder().open(URL_END), null);
   });
 
+  it('downloads again if the entry of a file is not one', async () => {
+    await read();
+    const [key, entry] = [...store.kept].find(([, blob]) => blob.size < 200)!;
+    const whole = await entry.text();
+    const { version, size } = JSON.parse(whole) as { version: string; size: number };
+    const entries = [
+      ...['', whole.slice(0, -1), 'null', '[]', '7', '['.repeat(100_000), '\0\0'],
+      ...[
+        { size },
+        { version },
+        { version: 7, size },
+        { version, size: -1 },
+        { version, size: 1.5 },
+        { version, size: '9' },
+      ].map((it) => JSON.stringify(it)),
+    ];
+    for (const text of entries) {
+      store.kept.set(key, new Blob([text]));
+      hub.seen.length = 0;
+      assert.deepEqual(await read(), Buffer.from(file), text.slice(0, 50));
+      assert.ok(ranges().length > 0, text.slice(0, 50));
+      assert.equal(await store.kept.get(key)!.text(), whole, 'and replaces it');
+    }
+  });
+
   it('never mixes two versions', async () => {
     await interrupt();
     const later = some(100_500);

@@ -27,13 +27,18 @@ describe('JSON files', () => {
   });
 
   const faults: [string, Uint8Array, RegExp][] = [
-    ['UTF-16, little-endian', Buffer.from('\ufeff{}', 'utf16le'), /^a\/config\.json is UTF-16: save it as UTF-8$/],
+    [
+      'UTF-16, little-endian',
+      Buffer.from('\ufeff{}', 'utf16le'),
+      /^a\/config\.json is UTF-16, not UTF-8; convert it with: iconv -f UTF-16 -t UTF-8$/,
+    ],
     ['UTF-16, big-endian', Buffer.from('\ufeff{}', 'utf16le').swap16(), /is UTF-16/],
     ['UTF-16 without a mark', Buffer.from('{}', 'utf16le'), /is UTF-16/],
     ['UTF-16, big-endian without a mark', Buffer.from('{}', 'utf16le').swap16(), /is UTF-16/],
-    ['Latin-1', latin1('{"name":"K\xf6ln"}'), /is not valid UTF-8$/],
-    ['half of a surrogate pair', Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22), /is not valid UTF-8/],
-    ['a cut character', bytes('"日"').subarray(0, 3), /is not valid UTF-8/],
+    ['Latin-1', latin1('{"name":"K\xf6ln"}'), /is not UTF-8: byte 10 is 0xf6; if it is Latin-1,/],
+    ['half of a surrogate pair', Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22), /is not UTF-8: byte 1 is 0xed/],
+    ['zero bytes', bytes('{"a": \0}'), /is not plain text: byte 6 is NUL$/],
+    ['a cut character', bytes('"日"').subarray(0, 3), /is not UTF-8: byte 1 is 0xe6/],
     ['cut JSON', bytes('{"a"'), /^a\/config\.json is not JSON: /],
     ['terminal codes', bytes('{"a": \u001b[31m\n}'), /is not JSON: /],
     ['100,000 brackets', bytes('['.repeat(100_000)), /nests lists or objects more than 64 deep$/],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { foreignMessage, plain, quote } from '../../../src/lib/quote.js';
+import { foreignMessage, plain, quote, visibleText } from '../../../src/lib/quote.js';
 
 function nested(depth: number, wrap: (value: unknown) => unknown): unknown {
   let value: unknown = 0;
@@ -60,5 +60,12 @@ describe('quote', () => {
     assert.equal(quote({ 'a\u202e': '\u009b' }), '{"a\\u{202e}":"\\u{9b}"}');
     assert.equal(plain('a\nb'), '"a\\nb"');
     assert.equal(foreignMessage(new Error(`a\nb${'c'.repeat(1000)}`)), `a\\u{a}b${'c'.repeat(196)}…`);
+  });
+
+  it('leaves the characters of texts as they are, and escapes what a terminal would run', () => {
+    const texts = ['a\tb\nc', 'می\u200cخواهم', 'क्\u200dष', '👩\u200d🚀', 'caf\u00ad\u00e9', '\ue000\uffff'];
+    for (const text of texts) assert.equal(visibleText(text), text);
+    const hostile = ['\r', '\u001b', '\u007f', '\u009b', '\u2028', '\u202e', '\u2066', '\ud800', '\u0000'];
+    for (const text of hostile) assert.equal(visibleText(text), `\\u{${text.charCodeAt(0).toString(16)}}`);
   });
 });

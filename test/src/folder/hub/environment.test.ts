@@ -171,6 +171,23 @@ describe('as huggingface_hub', () => {
     assert.equal(await fetchWeights('org/plain@linked'), 'other', 'the blob of the link is still there');
   });
 
+  it('says once that there are no symbolic links, and nothing where there are', async () => {
+    const notes: string[] = [];
+    const read = async (): Promise<void> => {
+      const folder = await openFromHub('org/plain', { onNote: (line) => notes.push(line) });
+      await readAll(folder, WEIGHTS);
+    };
+    process.env.HF_HUB_DISABLE_SYMLINKS = '1';
+    await read();
+    assert.deepEqual(notes, [`no symbolic links in ${repoPath()}: each revision stores its files again`]);
+    await read();
+    assert.equal(notes.length, 1, 'a cached file needs no note');
+    Reflect.deleteProperty(process.env, 'HF_HUB_DISABLE_SYMLINKS');
+    hub.commit('org/plain', { ...FILES, [WEIGHTS]: bytes('linked') });
+    await read();
+    assert.equal(notes.length, 1);
+  });
+
   describe('proxies', () => {
     /** What the proxy was asked for: `GET URL` or `CONNECT HOST:PORT`. */
     const asked: string[] = [];

@@ -51,7 +51,21 @@ describe('Hub ids', () => {
       assert.throws(() => parseHubId('a/b', revision), InputError, revision);
       assert.throws(() => parseHubId(`a/b@${revision}`), InputError, revision);
     }
-    assert.throws(() => parseHubId('a/b@v1', 'v2'), /a\/b@v1 conflicts with the requested revision "v2"/);
+    assert.throws(() => parseHubId('a/b@v1', 'v2'), /"a\/b@v1" conflicts with the requested revision "v2"/);
+  });
+
+  it('are cut in messages, and shown without control codes', () => {
+    const long = 'x'.repeat(100_000);
+    const attempts = [
+      () => parseHubId(`a/b@${long}`, 'v2'),
+      () => parseHubId('a/b@v1', long),
+      () => parseHubId('a/b', `${long} \u009b`),
+      () => parseHubId('a/b', '\u009b2J'),
+      () => hubUrl(`\u009b${long}`),
+    ];
+    for (const attempt of attempts) {
+      assert.throws(attempt, ({ message }: InputError) => message.length < 400 && !/\p{Cc}/u.test(message));
+    }
   });
 
   it('map to a URL', () => {
@@ -142,7 +156,7 @@ describe('URLs of the Hub', () => {
     const url = 'https://huggingface.co/org/name/tree/v1';
     assert.deepEqual(parseHubId(url, 'v1'), { repo: 'org/name', revision: 'v1' });
     assert.deepEqual(parseHubId('hf.co/org/name', 'v2'), { repo: 'org/name', revision: 'v2' });
-    assert.throws(() => parseHubId(url, 'v2'), /org\/name@v1 conflicts with the requested revision "v2"/);
+    assert.throws(() => parseHubId(url, 'v2'), /"org\/name@v1" conflicts with the requested revision "v2"/);
   });
 
   it('map to the URL of the files', () => {
