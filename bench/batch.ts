@@ -14,7 +14,7 @@ import { table } from '../src/cli/output.js';
 import { DTYPES, type Dtype } from '../reference/lib/compactTensor.js';
 import { CHECKPOINT, parseCount } from './setup.js';
 
-const ROUNDS = 5;
+const ROUNDS = 9;
 /** Steps that one round times of each size. */
 const STEPS = 3;
 const PROMPT = 128;

@@ -91,7 +91,7 @@ describe('random batches, forks and resets give the same bits as sessions alone'
           fc.asyncProperty(shape, fc.array(step, { minLength: 8, maxLength: 20 }), (sizes, steps) =>
             serve(name, dtype, sizes, steps),
           ),
-          { numRuns: name === 'reference' ? 3 : 6 },
+          { numRuns: 6 },
         ));
     }
   }
