@@ -1,4 +1,3 @@
-import { InputError } from '../reference/lib/errors.js';
 import type { Tensor } from '../reference/lib/tensor.js';
 import type { Trace } from '../reference/lib/trace.js';
 import type { Model } from '../reference/lib/weights.js';
@@ -16,8 +15,9 @@ export interface SessionForwardOptions {
  * One conversation with a model: the tokens so far, kept as keys and values. Sessions share the model's weights and
  * nothing else. All calls that compute are async, because a device may be behind them.
  *
- * A session runs one call at a time, in the order of the calls. A second `forward()` and `dispose()` wait for their turn.
- * `reset()` cannot wait, because it is not async: while a `forward()` is running or waiting, it throws and changes nothing.
+ * A session runs one call at a time, in the order of the calls. A second `forward()`, `fork()` and `dispose()` wait for their
+ * turn. `reset()` cannot wait, because it is not async: while another call is running or waiting, it throws and changes
+ * nothing.
  */
 export interface Session {
   /** Number of tokens held so far. */
@@ -37,11 +37,27 @@ export interface Session {
   /**
    * Forgets all tokens.
    *
-   * @throws InputError while a `forward()` is running or waiting.
+   * @throws InputError while a `forward()` or `fork()` is running or waiting.
    */
   reset(): void;
+  /**
+   * Opens another session that holds the same tokens. The two are independent from then on, and either may be disposed of
+   * first. On `simd` they share the memory of these tokens, in pages of 64; whoever writes to a shared page copies it first.
+   *
+   * @throws InputError if the session has been disposed; DeviceError if there is no memory left.
+   */
+  fork(): Promise<Session>;
   /** Waits for earlier calls, then frees what the session holds. Later calls of `forward()` are refused. */
   dispose(): Promise<void>;
+}
+
+/** What one session gets in a batch. */
+export interface BatchEntry {
+  session: Session;
+  /** The tokens to append. Entries may differ in number: one token here, a piece of a prompt there. */
+  ids: readonly number[];
+  /** Score the token after each new position, or only after the last one (the default). */
+  logits?: 'all' | 'last' | undefined;
 }
 
 /** A model ready to compute; its sessions share it. */
@@ -51,6 +67,17 @@ export interface Backend {
   /** What computes, as its driver describes it. */
   readonly adapter: string;
   openSession(): Session;
+  /**
+   * Advances several sessions of this backend together: `simd` reads the weights once for all of them, the others compute one
+   * after the other. Every session gets the logits that it would get alone, on `simd` and the reference bit for bit. Sessions
+   * may join and leave from one call to the next. The call waits for earlier calls of its sessions.
+   *
+   * @returns the logits of each entry, as {@link Session.forward} returns them; an empty list for an empty batch
+   * @throws BatchError, before anything is computed, for an entry whose session belongs to another backend, has been disposed
+   *   or is in the batch twice, or whose tokens `forward()` would refuse; DeviceError if the device fails. All sessions then
+   *   hold what they held before.
+   */
+  forwardBatch(batch: readonly BatchEntry[]): Promise<Tensor[]>;
   /** Frees what the model holds on the backend. Its sessions cannot be used afterwards. */
   dispose(): Promise<void>;
 }
@@ -68,92 +95,4 @@ export interface WeightsHome {
 /** A model as a loader returns it: its weights, and the backend memory that holds them, if any. */
 export interface LoadedModel extends Model {
   readonly home?: WeightsHome | undefined;
-}
-
-/** Keys and values on a device. */
-export interface DeviceCache {
-  /** Number of tokens held. */
-  length: number;
-  /** Frees the device's memory; absent if garbage collection is enough. */
-  dispose?(): void;
-}
-
-/** What a {@link DeviceSession} needs from its device, whichever it is. */
-export interface SessionDevice<Cache extends DeviceCache> {
-  /** See {@link Session.chunk}. */
-  readonly chunk: number;
-  openCache(): Cache;
-  /** Runs `body` when no other session uses the device. */
-  exclusive<Result>(body: () => Promise<Result>): Promise<Result>;
-  /** See {@link Session.tracesAttnWeights}; false if absent. */
-  readonly tracesAttnWeights?: boolean;
-  /** Whether a trace may replace activations; false if absent. */
-  readonly replacesActivations?: boolean;
-  forward(
-    ids: readonly number[],
-    cache: Cache,
-    logits: 'all' | 'last',
-    trace: Trace | undefined,
-    attnWeights: boolean,
-  ): Promise<Tensor>;
-}
-
-/** A session on a device that sessions share and use one at a time. */
-export class DeviceSession<Cache extends DeviceCache> implements Session {
-  readonly chunk: number;
-  readonly tracesAttnWeights: boolean;
-  readonly #device: SessionDevice<Cache>;
-  #cache: Cache | null;
-  /** Calls of `forward()` that are running or waiting. */
-  #pending = 0;
-
-  constructor(device: SessionDevice<Cache>) {
-    this.chunk = device.chunk;
-    this.tracesAttnWeights = device.tracesAttnWeights ?? false;
-    this.#device = device;
-    this.#cache = device.openCache();
-  }
-
-  get length(): number {
-    return this.#cache?.length ?? 0;
-  }
-
-  async forward(
-    ids: readonly number[],
-    { logits = 'last', trace, attnWeights = false }: SessionForwardOptions = {},
-  ): Promise<Tensor> {
-    this.#pending++;
-    try {
-      return await this.#device.exclusive(() => {
-        if (!this.#cache) throw new InputError('the session has been disposed');
-        if (attnWeights && !this.tracesAttnWeights) {
-          throw new InputError('only the backend reference can trace attention weights');
-        }
-        const observed = trace && !this.#device.replacesActivations ? readOnly(trace) : trace;
-        return this.#device.forward(ids, this.#cache, logits, observed, attnWeights);
-      });
-    } finally {
-      this.#pending--;
-    }
-  }
-
-  reset(): void {
-    if (this.#pending > 0) throw new InputError('reset() cannot run during forward(): wait for forward() first');
-    if (this.#cache) this.#cache.length = 0;
-  }
-
-  async dispose(): Promise<void> {
-    await this.#device.exclusive(() => {
-      this.#cache?.dispose?.();
-      this.#cache = null;
-      return Promise.resolve();
-    });
-  }
-}
-
-/** Refuses replacements, which a device would ignore. */
-function readOnly(trace: Trace): Trace {
-  return (name, value) => {
-    if (trace(name, value)) throw new InputError(`only the backend reference can replace activations, here ${name}`);
-  };
 }

@@ -45,6 +45,15 @@ export class KvCache {
     return [rows(keys, 0, S), rows(values, 0, S)];
   }
 
+  /** @returns a cache of its own that holds the same tokens */
+  fork(): KvCache {
+    const copy = new KvCache({ nLayer: 0, dModel: 0 });
+    copy.length = this.length;
+    for (const k of this.#keys) copy.#keys.push(firstRows(k, this.length));
+    for (const v of this.#values) copy.#values.push(firstRows(v, this.length));
+    return copy;
+  }
+
   /** Counts T tokens as held, once every layer has stored them. */
   advance(T: number): void {
     this.length += T;
@@ -58,4 +67,9 @@ function withCapacity(x: Tensor, capacity: number): Tensor {
   const grown = tensor([Math.max(capacity, 2 * held), C]);
   grown.data.set(x.data);
   return grown;
+}
+
+/** A copy of the first rows of a matrix. */
+function firstRows({ data, shape: [, C] }: Tensor, count: number): Tensor {
+  return tensor([count, C], data.slice(0, count * C));
 }

@@ -5,9 +5,16 @@ import { InputError } from '../reference/lib/errors.js';
 import { floatModel, unsharedModel } from './checkpoint/assemble.js';
 import { PRESETS } from './checkpoint/config.js';
 import { syntheticModel } from './checkpoint/synthetic.js';
-import { openReferenceSession } from './referenceSession.js';
+import { openReferenceBackend } from './referenceBackend.js';
 
-export type { Backend, LoadedModel, Session, SessionForwardOptions, WeightsHome } from '../accel/session.js';
+export type {
+  Backend,
+  BatchEntry,
+  LoadedModel,
+  Session,
+  SessionForwardOptions,
+  WeightsHome,
+} from '../accel/session.js';
 
 /** The names that {@link openBackend} accepts; `simd:4` is `simd` on four threads. */
 export const BACKEND_NAMES: readonly string[] = [
@@ -68,15 +75,7 @@ export async function resolveBackend(name: string, note?: (line: string) => void
 export async function openBackend(model: LoadedModel, name = 'auto'): Promise<Backend> {
   checkModel(model);
   const resolved = await resolveBackend(name);
-  if (resolved === 'reference') {
-    const floats = floatModel(model);
-    return {
-      name: resolved,
-      adapter: 'JavaScript',
-      openSession: () => openReferenceSession(floats),
-      dispose: () => Promise.resolve(),
-    };
-  }
+  if (resolved === 'reference') return openReferenceBackend(floatModel(model));
   const simd = SIMD.exec(resolved);
   if (simd) {
     const { openSimdBackend } = await import('../accel/simd/backend.js');
@@ -98,16 +97,23 @@ export async function openWeightsHome(resolved: string): Promise<WeightsHome | u
   return canShare() ? new SimdMemory(true) : undefined;
 }
 
-/** Opens a session on a backend of its own, which is disposed of together with the session. */
+/** Opens a session on a backend of its own, which is disposed of together with the session and the last of its forks. */
 export async function openSession(model: LoadedModel, name?: string): Promise<Session> {
   const backend = await openBackend(model, name);
-  const session = backend.openSession();
-  const dispose = session.dispose.bind(session);
-  session.dispose = async () => {
-    await dispose();
-    await backend.dispose();
-  };
-  return session;
+  const open = new Set<Session>();
+  function own(session: Session): Session {
+    const dispose = session.dispose.bind(session);
+    const fork = session.fork.bind(session);
+    open.add(session);
+    session.dispose = async () => {
+      await dispose();
+      open.delete(session);
+      if (open.size === 0) await backend.dispose();
+    };
+    session.fork = async () => own(await fork());
+    return session;
+  }
+  return own(backend.openSession());
 }
 
 /** Runs `body` with a session and disposes of it afterwards. */

@@ -52,6 +52,7 @@ export {
   openSession,
   resolveBackend,
   type Backend,
+  type BatchEntry,
   type Session,
   type SessionForwardOptions,
 } from './backend.js';
@@ -60,7 +61,7 @@ export { openCacheStore, openFileStore, openStore, type Store } from './folder/s
 export { urlFolder, type UrlFolderOptions } from './folder/urlFolder.js';
 export { DTYPES, type Dtype } from '../reference/lib/compactTensor.js';
 export { CheckpointError, ConfigError, TokenizerError } from './lib/errors.js';
-export { DeviceError } from '../accel/errors.js';
+export { BatchError, DeviceError } from '../accel/errors.js';
 export { EmergentError, InputError, ShapeError } from '../reference/lib/errors.js';
 export { hubUrl } from './folder/hub/id.js';
 export { generateIds, type GenerateOptions } from './generate.js';

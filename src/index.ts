@@ -5,6 +5,7 @@ export {
   openSession,
   resolveBackend,
   type Backend,
+  type BatchEntry,
   type Session,
   type SessionForwardOptions,
 } from './backend.js';
@@ -15,7 +16,7 @@ export { saveModel } from './checkpoint/saveModel.js';
 export { inspectModel, loadModel, type LoadOptions, type LoadReport } from './checkpoint/loadModel.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
 export { CheckpointError, ConfigError, HubError, TokenizerError } from './lib/errors.js';
-export { DeviceError } from '../accel/errors.js';
+export { BatchError, DeviceError } from '../accel/errors.js';
 export { EmergentError, InputError, ShapeError } from '../reference/lib/errors.js';
 export { generateIds, type GenerateOptions } from './generate.js';
 export type { HubOptions } from './folder/hub/connection.js';

@@ -3,12 +3,14 @@ import {
   openWeightsHome,
   resolveBackend,
   type Backend,
+  type BatchEntry,
   type LoadedModel,
   type Session,
 } from './backend.js';
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
+import type { Tensor } from '../reference/lib/tensor.js';
 import type { Folder } from './folder/folder.js';
 import { generateIds, type GenerateOptions } from './generate.js';
 import { requireKnownOptions, requireOption } from './lib/options.js';
@@ -70,6 +72,21 @@ export class LanguageModel {
    * @throws InputError for an unknown backend, or after {@link dispose}.
    */
   async openSession(backend: string = this.backend): Promise<Session> {
+    return (await this.#open(backend)).openSession();
+  }
+
+  /**
+   * Advances several sessions together, each by its own tokens: see {@link Backend.forwardBatch}.
+   *
+   * @param backend the one that the sessions were opened on
+   * @throws InputError for an unknown backend, or after {@link dispose}; BatchError for an entry that is refused.
+   */
+  async forwardBatch(batch: readonly BatchEntry[], backend: string = this.backend): Promise<Tensor[]> {
+    return (await this.#open(backend)).forwardBatch(batch);
+  }
+
+  /** Prepares a backend once. */
+  async #open(backend: string): Promise<Backend> {
     requireOption(typeof backend === 'string', 'the backend', "a name such as 'simd'", backend);
     this.#requireUsable();
     let opened = this.#backends.get(backend);
@@ -80,7 +97,7 @@ export class LanguageModel {
     }
     const ready = await opened;
     this.#requireUsable(); // it may have been disposed of while the backend opened
-    return ready.openSession();
+    return ready;
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Model } from '../../reference/lib/weights.js';
-import { DeviceSession, type Backend, type SessionDevice } from '../session.js';
+import { DeviceSession, type SessionDevice } from '../deviceSession.js';
+import type { Backend } from '../session.js';
 import type { GpuBackend } from './device.js';
 import { KvCache } from './kvCache.js';
 import { CHUNK, forward } from './model.js';
@@ -16,8 +17,10 @@ export async function openGpuBackend(model: Model, backend: GpuBackend): Promise
   try {
     const uploaded = await device.exclusive(() => uploadModel(model, device));
     const shared: SessionDevice<KvCache> = {
+      config: model.config,
       chunk: CHUNK,
       openCache: () => new KvCache(device, model.config),
+      forkCache: (cache) => cache.fork(),
       exclusive: (body) => device.exclusive(body),
       forward: (ids, cache, logits, trace) => forward(ids, uploaded, cache, logits, trace),
     };
@@ -25,6 +28,7 @@ export async function openGpuBackend(model: Model, backend: GpuBackend): Promise
       name: `gpu:${backend}`,
       adapter: device.adapter,
       openSession: () => new DeviceSession(shared),
+      forwardBatch: (batch) => DeviceSession.forwardBatch(shared, batch),
       dispose: () => device.dispose(),
     };
   } catch (error) {

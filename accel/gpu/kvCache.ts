@@ -15,16 +15,18 @@ export class KvCache {
   /** Tokens held. */
   length = 0;
   readonly #device: Device;
+  readonly #config: ModelConfig;
   readonly #width: number;
   readonly #layers: number;
   #capacity = 0;
   #keys: DeviceTensor[] = []; // L of [capacity, C]
   #values: DeviceTensor[] = [];
 
-  constructor(device: Device, { nLayer, dModel }: ModelConfig) {
+  constructor(device: Device, config: ModelConfig) {
     this.#device = device;
-    this.#layers = nLayer;
-    this.#width = dModel;
+    this.#config = config;
+    this.#layers = config.nLayer;
+    this.#width = config.dModel;
   }
 
   /** Grows the cache for T more tokens, if needed. */
@@ -36,14 +38,34 @@ export class KvCache {
     const grown: DeviceTensor[][] = [[], []];
     for (const [i, side] of held.entries()) {
       for (let layer = 0; layer < this.#layers; layer++) {
-        const empty = this.#device.keep(await this.#device.upload(tensor([capacity, this.#width])));
         const old = side.at(layer);
-        grown[i].push(old ? this.#device.keep(await this.#device.write(empty, old, 0)) : empty);
+        grown[i].push(await this.#withCapacity(old, capacity));
         if (old) this.#device.free(old);
       }
     }
     [this.#keys, this.#values] = grown;
     this.#capacity = capacity;
+  }
+
+  /** @returns a cache of its own that holds the same tokens */
+  async fork(): Promise<KvCache> {
+    const copy = new KvCache(this.#device, this.#config);
+    copy.length = this.length;
+    copy.#capacity = this.#capacity;
+    try {
+      for (const x of this.#keys) copy.#keys.push(await this.#withCapacity(x, this.#capacity));
+      for (const x of this.#values) copy.#values.push(await this.#withCapacity(x, this.#capacity));
+    } catch (error) {
+      copy.dispose();
+      throw error;
+    }
+    return copy;
+  }
+
+  /** A matrix of `capacity` rows that begins with those of `old`, if any. */
+  async #withCapacity(old: DeviceTensor | undefined, capacity: number): Promise<DeviceTensor> {
+    const empty = this.#device.keep(await this.#device.upload(tensor([capacity, this.#width])));
+    return old ? this.#device.keep(await this.#device.write(empty, old, 0)) : empty;
   }
 
   /**

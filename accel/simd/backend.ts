@@ -1,8 +1,9 @@
-import { DeviceSession, type Backend, type LoadedModel, type SessionDevice } from '../session.js';
+import { DeviceSession, type SessionDevice } from '../deviceSession.js';
+import type { Backend, LoadedModel } from '../session.js';
 import { Engine } from './engine.js';
 import { KvCache } from './kvCache.js';
 import { SimdMemory } from './memory.js';
-import { CHUNK, forward } from './model.js';
+import { CHUNK, forward, forwardBatch } from './model.js';
 import { uploadModel } from './upload.js';
 
 /**
@@ -19,15 +20,19 @@ export async function openSimdBackend(model: LoadedModel, threads?: number): Pro
   try {
     const uploaded = uploadModel(model, engine);
     const shared: SessionDevice<KvCache> = {
+      config: model.config,
       chunk: CHUNK,
       openCache: () => new KvCache(engine.memory, model.config),
+      forkCache: (cache) => cache.fork(),
       exclusive: (body) => engine.exclusive(body),
       forward: (ids, cache, logits, trace) => forward(ids, uploaded, cache, logits, trace),
+      forwardBatch: (parts) => forwardBatch(parts, uploaded),
     };
     return {
       name: threads === undefined ? 'simd' : `simd:${threads}`,
       adapter: engine.adapter,
       openSession: () => new DeviceSession(shared),
+      forwardBatch: (batch) => DeviceSession.forwardBatch(shared, batch),
       dispose: () => engine.dispose(),
     };
   } catch (error) {

@@ -1,13 +1,12 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
-import type { KvCache } from './kvCache.js';
-import type { Activation, Pass } from './pass.js';
+import type { Activation, CachedSpan, Pass } from './pass.js';
 import type { SimdBlock, SimdLayerNorm, SimdRopeTables } from './upload.js';
 
 /**
  * Plans one of the L blocks: attention, then feed-forward. Each adds its output to the residual stream.
  *
  * @param x [T, C]
- * @param n index of the block
+ * @param spans which rows of x belong to which sequence, and where this layer stores their keys and values
  * @returns [T, C]
  * @see reference/block.ts
  */
@@ -15,12 +14,10 @@ export function block(
   pass: Pass,
   x: Activation,
   layer: SimdBlock,
-  n: number,
   { normPosition, geluApproximate }: ModelConfig,
   tables: SimdRopeTables,
-  cache: KvCache,
+  spans: readonly CachedSpan[],
 ): Activation {
-  const past = cache.length;
   const { H } = tables;
 
   function norm(name: string, weights: SimdLayerNorm, y: Activation): Activation {
@@ -33,15 +30,14 @@ export function block(
       pass.linear('v', y, layer.vProj),
     ]);
     const [qRot, kRot] = pass.independent(() => [
-      pass.rope('q_rot', q, tables, past),
-      pass.rope('k_rot', k, tables, past),
+      pass.rope('q_rot', q, tables, spans),
+      pass.rope('k_rot', k, tables, spans),
     ]);
-    const pages = cache.pages(n);
     pass.independent(() => {
-      pass.appendKv(kRot, pages.keys, H, past);
-      pass.appendKv(v, pages.values, H, past);
+      pass.appendKv(kRot, 'keys', H, spans);
+      pass.appendKv(v, 'values', H, spans);
     });
-    return pass.linear('attn_out', pass.attention('attn', qRot, pages, H, past), layer.oProj);
+    return pass.linear('attn_out', pass.attention('attn', qRot, H, spans), layer.oProj);
   }
   function feed(y: Activation): Activation {
     const up = pass.linear('ffn_up', y, layer.ffnUp); // [T, C] -> [T, 4C]

@@ -11,13 +11,28 @@ export interface Activation {
   width: number;
 }
 
+/** The tokens of one sequence among those of a pass. */
+export interface Span {
+  /** Row of the first one. */
+  start: number;
+  T: number;
+  /** Number of tokens before them. */
+  past: number;
+}
+
+/** A span with the addresses of a layer's page tables, into which it is stored. */
+export interface CachedSpan extends Span {
+  keys: number;
+  values: number;
+}
+
 interface Step extends PlannedOp {
   name: string | null;
   y: Activation | null;
 }
 
 /**
- * Plans a forward pass of T tokens op by op; {@link run} then computes it. The ops are those of reference/; `name` is the
+ * Plans a forward pass of T tokens, of one sequence or of several, op by op; {@link run} then computes it. The ops are those of reference/; `name` is the
  * name of the activation that an op writes.
  */
 export class Pass {
@@ -71,23 +86,31 @@ export class Pass {
     return this.#plan('linear', name, N, (y) => [from, weight, bias, y, this.T, K, N, dtypeIndex, scales, scratch]);
   }
 
-  rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, past: number): Activation {
+  rope(name: string, x: Activation, { cos, sin, H, interleaved }: SimdRopeTables, spans: readonly Span[]): Activation {
     const D = x.width / H;
-    const offset = past * (D / 2) * 4;
-    const cosSin = [cos + offset, sin + offset];
-    return this.#plan('rope', name, x.width, (y) => [x.address, ...cosSin, y, this.T, H, D, Number(interleaved)]);
+    return this.#planEach('rope', name, x.width, spans, ({ start, T, past }, y) => {
+      const offset = past * (D / 2) * 4;
+      return [rowOf(x, start), cos + offset, sin + offset, rowOf(y, start), T, H, D, Number(interleaved)];
+    });
   }
 
-  appendKv(x: Activation, pages: number, H: number, past: number): void {
-    const args = [x.address, pages, this.T, H, x.width / H, past];
-    this.#steps.push({ op: 'appendKv', args, name: null, y: null });
+  appendKv(x: Activation, side: 'keys' | 'values', H: number, spans: readonly CachedSpan[]): void {
+    this.independent(() => {
+      for (const span of spans) {
+        const args = [rowOf(x, span.start), span[side], span.T, H, x.width / H, span.past];
+        this.#steps.push({ op: 'appendKv', args, name: null, y: null });
+      }
+    });
   }
 
-  attention(name: string, q: Activation, pages: { keys: number; values: number }, H: number, past: number): Activation {
-    const { keys, values } = pages;
-    const scores = this.#engine.place('scores', 4 * ATTENTION_ROWS * (past + this.T) * this.#engine.threads);
-    const D = q.width / H;
-    return this.#plan('attention', name, q.width, (y) => [q.address, keys, values, y, this.T, H, D, past, scores]);
+  attention(name: string, q: Activation, H: number, spans: readonly CachedSpan[]): Activation {
+    const { threads } = this.#engine;
+    const scoresRow = Math.max(...spans.map(({ past, T }) => past + T)); // threads may be in different spans
+    const scores = this.#engine.place('scores', 4 * ATTENTION_ROWS * scoresRow * threads);
+    return this.#planEach('attention', name, q.width, spans, ({ start, T, past, keys, values }, y) => {
+      const D = q.width / H;
+      return [rowOf(q, start), keys, values, rowOf(y, start), T, H, D, past, scores, scoresRow];
+    });
   }
 
   gelu(name: string, x: Activation, approximate: 'none' | 'tanh'): Activation {
@@ -129,4 +152,25 @@ export class Pass {
     this.#steps.push({ op, args: args(y.address), name: this.#prefix + name, y });
     return y;
   }
+
+  /** Plans an op once for each span. A trace sees the result when the last of them is done. */
+  #planEach<S extends Span>(
+    op: PlanOp,
+    name: string,
+    width: number,
+    spans: readonly S[],
+    args: (span: S, y: Activation) => readonly number[],
+  ): Activation {
+    const y = { address: this.#engine.place(name, 4 * this.T * width), width };
+    this.independent(() => {
+      for (const span of spans) this.#steps.push({ op, args: args(span, y), name: null, y });
+    });
+    this.#steps[this.#steps.length - 1].name = this.#prefix + name;
+    return y;
+  }
+}
+
+/** The address of a row of an activation. */
+function rowOf({ address, width }: Activation, row: number): number {
+  return address + 4 * row * width;
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { InputError } from '../../reference/lib/errors.js';
 import { demoFolder } from '../load.js';
-import { parseInteger } from './options.js';
+import { integer } from './numbers.js';
 
 interface PlayFlags {
   port: number;
@@ -36,7 +36,7 @@ export const PLAY_HEADERS: Readonly<Record<string, string>> = {
 export function playCommand(): Command {
   return new Command('play')
     .description('Serve the playground: see the demo model think, in a browser, with every number and its source.')
-    .option('--port <n>', 'port to listen on; 0 takes a free one', parseInteger, 8064)
+    .option('--port <n>', 'port to listen on; 0 takes a free one', integer(0, 65535), 8064)
     .option('--host <name>', 'address to listen on', '127.0.0.1')
     .addHelpText(
       'after',

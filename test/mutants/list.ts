@@ -129,12 +129,14 @@ export const MUTANTS: readonly Mutant[] = [
     ['blocks overlap', 'Math.ceil(size / CACHE_LINE) * CACHE_LINE)', 'Math.floor(size / CACHE_LINE) * CACHE_LINE)'],
   ]),
   ...bugsIn('accel/simd/kvCache.ts', SIMD, [
-    ['pages are lost when tables grow', 'for (const page of this.#blocks.keys()) this.#enter(page, 4 * PAGE * C);', ''],
+    ['pages are lost when tables grow', 'for (const page of this.#blocks.keys()) this.#enter(page);', ''],
+    ['a shared page is written', 'if (held?.holders === 1) continue;', 'if (held) continue;'],
+    ['a partial page is not copied', 'if (held && page * PAGE < this.length)', 'if (held && page * PAGE > this.length)'],
   ]),
   ...bugsIn('accel/simd/upload.ts', SIMD, [
     ['tables do not grow', 'if (tables.positions < positions) {', 'if (tables.positions < 0) {'],
   ]),
-  ...bugsIn('accel/session.ts', SIMD, [
+  ...bugsIn('accel/deviceSession.ts', SIMD, [
     ['reset in the middle', "if (this.#pending > 0)", 'if (this.#pending > 1000)'],
   ]),
   ...bugsIn('accel/simd/assembly/attention.ts', SIMD, [

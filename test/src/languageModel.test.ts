@@ -29,6 +29,22 @@ describe('languageModel', () => {
     assert.equal(ids.at(-1), demo.tokenizer.eosId);
   });
 
+  it('advances several sessions at once, each as it would alone', async () => {
+    const texts = ['Question: What is the', 'The capital of'].map((text) => demo.tokenizer.encode(text));
+    const sessions = [await demo.openSession('simd:2'), await demo.openSession('simd:2')];
+    const batch = sessions.map((session, i) => ({ session, ids: texts[i] }));
+    const scores = await demo.forwardBatch(batch, 'simd:2');
+    for (const [i, session] of sessions.entries()) {
+      session.reset();
+      assert.deepEqual(scores[i], await session.forward(texts[i]));
+    }
+    await assert.rejects(
+      demo.forwardBatch(batch, 'simd:1'),
+      /^BatchError: batch entry 0: .* belongs to another backend$/,
+    );
+    for (const session of sessions) await session.dispose();
+  });
+
   it('takes a prompt as ids and tokenizes a text only once', async () => {
     const prompt = askPrompt('What is the capital of Japan?');
     const { tokenizer } = demo;
@@ -133,6 +149,7 @@ describe('languageModel', () => {
         await assert.rejects(model.generate('Hi').next(), isDisposed);
         await assert.rejects(model.openSession(), isDisposed);
         await assert.rejects(model.openSession('reference'), isDisposed);
+        await assert.rejects(model.forwardBatch([]), isDisposed);
       });
 
       it(`a running generation ends with an error, on ${backend}`, async () => {

@@ -57,6 +57,7 @@ describe('perplexity', () => {
         const rows = ids.flatMap(() => logits);
         return Promise.resolve(tensor([ids.length, logits.length], Float32Array.from(rows)));
       },
+      fork: () => Promise.reject(new Error('unused')),
       reset: () => undefined,
       dispose: () => Promise.resolve(),
     };

@@ -12,6 +12,7 @@ import { openBackend, openSession, type Backend, type Session } from '../../src/
 import { tinyModel } from '../support/arbitraries.js';
 import { assertClose, assertSame, largest } from '../support/assertions.js';
 import { useDevice } from '../support/devices.js';
+import { batchTests } from './batches.js';
 
 export const model: Model = tinyModel();
 const { blockSize } = model.config;
@@ -170,6 +171,8 @@ export function sessionTests(name: string, bitIdentical: boolean): void {
     await assert.rejects(session.forward([1]), /disposed/);
     await session.dispose();
   });
+
+  batchTests(name, bitIdentical);
 }
 
 /** As many tokens as take several passes and have every backend's cache grow. */
@@ -204,7 +207,10 @@ export function gpuTests(backend: GpuBackend): void {
       await deviceForward([1, 2, 3], uploaded, cache, 'last');
       assert.equal(device().live, weights + 2 * model.config.nLayer); // keys and values
       await deviceForward([4], uploaded, cache, 'all');
+      const fork = n % 10 === 0 ? await cache.fork() : null;
+      if (fork) assert.equal(device().live, weights + 4 * model.config.nLayer);
       cache.dispose();
+      fork?.dispose();
       assert.equal(device().live, weights);
     }
   });

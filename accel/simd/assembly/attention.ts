@@ -14,7 +14,7 @@ const ROWS: u32 = ATTENTION_ROWS;
 /**
  * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for each of H heads of width D: q, y [T, H · D]. `keys` and
  * `values` list the addresses of pages [H, 64, D]: a head's keys are contiguous within a page, and the cache grows without
- * copying. `scores` holds eight rows of past + T numbers for each thread. See reference/attention.ts.
+ * copying. `scores` holds eight rows of `scoresRow` numbers for each thread, at least past + T. See reference/attention.ts.
  */
 export function attention(
   q: usize,
@@ -26,9 +26,10 @@ export function attention(
   D: u32,
   past: u32,
   scores: usize,
+  scoresRow: u32,
 ): void {
   const length = past + T;
-  const room = <usize>length << 2;
+  const room = <usize>scoresRow << 2;
   const own = scores + <usize>(threadIndex() * ROWS) * room;
   const width = <usize>D << 2;
   const scale = <f32>1 / sqrt<f32>(<f32>D);

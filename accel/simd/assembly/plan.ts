@@ -76,7 +76,7 @@ export function run(plan: usize): void {
         appendKv(a, b, c, d, e, f);
         break;
       case OP_ATTENTION:
-        attention(a, b, c, d, e, f, g, h, i);
+        attention(a, b, c, d, e, f, g, h, i, j);
         break;
       case OP_SOFTMAX:
         softmax(a, b, c, d);

@@ -93,6 +93,7 @@ export class Engine {
         reset: () => {
           session.reset();
         },
+        fork: () => session.fork(),
         dispose: () => session.dispose(),
       };
       const settings = { ...sampling, maxNewTokens: MAX_NEW_TOKENS, stopIds: model.tokenizer.eosIds, signal };

@@ -5,11 +5,10 @@ import { Engine } from '../../../accel/simd/engine.js';
 import { KvCache } from '../../../accel/simd/kvCache.js';
 import { forward } from '../../../accel/simd/model.js';
 import { uploadModel, type SimdModel } from '../../../accel/simd/upload.js';
-import { DTYPES, type Dtype } from '../../../reference/lib/compactTensor.js';
-import { packTensor } from '../../../reference/lib/pack.js';
+import { DTYPES } from '../../../reference/lib/compactTensor.js';
 import { rows, type Tensor } from '../../../reference/lib/tensor.js';
-import type { LinearWeights, Model } from '../../../reference/lib/weights.js';
 import { noise, tinyModel } from '../../support/arbitraries.js';
+import { packed, packedModel } from '../../support/packedModel.js';
 import { filled } from '../parity.js';
 import { simdOps } from './ops.js';
 
@@ -20,23 +19,6 @@ const THREADS = [1, 2, 3];
 
 /** The sizes of the chunks in which a sequence is computed; the last one is the whole sequence. */
 const CHUNKS = [1, 2, 3, 5, 16, Infinity];
-
-function packed(layer: LinearWeights, dtype: Dtype): LinearWeights {
-  return dtype === 'f32' ? layer : { ...layer, weight: packTensor(layer.weight, dtype) };
-}
-
-function packedModel({ config, weights }: Model, dtype: Dtype): Model {
-  const blocks = weights.blocks.map((block) => ({
-    ...block,
-    qProj: packed(block.qProj, dtype),
-    kProj: packed(block.kProj, dtype),
-    vProj: packed(block.vProj, dtype),
-    oProj: packed(block.oProj, dtype),
-    ffnUp: packed(block.ffnUp, dtype),
-    ffnDown: packed(block.ffnDown, dtype),
-  }));
-  return { config, weights: { ...weights, blocks, lmHead: packed(weights.lmHead, dtype) } };
-}
 
 /** Asserts that two rows have the same bits. */
 function same(actual: Float32Array, expected: Float32Array, where: string): void {

@@ -43,7 +43,9 @@ export function simdOps(engine: Engine): AcceleratedOps {
     rope: (x, H, past, ropePairing) =>
       result(x.shape[0], (pass) => {
         const config = { ...TINY, dModel: x.shape[1], nHead: H, ropePairing, blockSize: past + x.shape[0] };
-        return pass.rope('y', given('x', x), uploadRopeTables(config, engine, past + x.shape[0]), past);
+        return pass.rope('y', given('x', x), uploadRopeTables(config, engine, past + x.shape[0]), [
+          { start: 0, T: x.shape[0], past },
+        ]);
       }),
     async softmax(scores, past) {
       const [T, H, S] = scores.shape;
@@ -59,10 +61,13 @@ export function simdOps(engine: Engine): AcceleratedOps {
       cache.reserve(S);
       const pages = cache.pages(0);
       const store = new Pass(engine, S);
-      store.appendKv(given('k', k), pages.keys, H, 0);
-      store.appendKv(given('v', v), pages.values, H, 0);
+      const whole = [{ start: 0, T: S, past: 0, ...pages }];
+      store.appendKv(given('k', k), 'keys', H, whole);
+      store.appendKv(given('v', v), 'values', H, whole);
       await store.run();
-      const y = await result(T, (pass) => pass.attention('y', given('q', q), pages, H, S - T));
+      const y = await result(T, (pass) =>
+        pass.attention('y', given('q', q), H, [{ start: 0, T, past: S - T, ...pages }]),
+      );
       cache.dispose();
       return y;
     },

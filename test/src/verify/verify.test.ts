@@ -34,6 +34,7 @@ function sessionOn(forward: typeof Reference.forward, model: Model): Session {
     chunk: 1,
     tracesAttnWeights: true,
     forward: (ids, options) => Promise.resolve(forward(ids, model, options)),
+    fork: () => Promise.reject(new Error('unused')),
     reset: () => undefined,
     dispose: () => Promise.resolve(),
   };
