@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
 import { explain } from '../verify/explain.js';
-import { checkWeights } from '../verify/golden.js';
+import { checkWeights, recordedRoles } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';
 import { renderHtml } from '../verify/html.js';
 import { cells, COLUMNS, describeExplanation, summarize } from '../verify/report.js';
@@ -47,7 +47,7 @@ Examples:
       const chosen = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
       const golden = await readGolden(flags.golden);
-      const { model, report: loaded } = await openModel(folder, flags, chosen);
+      const { model, report: loaded } = await openModel(folder, flags, chosen, recordedRoles(golden));
       if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
       const report = await verify(model, golden, chosen.name);
       const explanation = report.first && (await explain(model, golden, chosen.name));

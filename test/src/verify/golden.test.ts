@@ -122,7 +122,7 @@ describe('golden files', () => {
     const post = await readGolden(await write({ tokens: [99] }));
     await assert.rejects(verify(model, post), /token 99 is outside the vocabulary of 48/);
     const own = await readGolden(fixture('models/tanh/truth.safetensors'));
-    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null });
+    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null, dtype: 'F64' });
     await assert.rejects(verify(model, own), /it contains layers\.2\.q, but this model has 2 pre-norm layers/);
     assert.throws(() => checkWeights(own, 'f'.repeat(64)), /was made from other weights/);
     checkWeights(own, own.header.weights_sha256!);
