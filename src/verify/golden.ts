@@ -10,6 +10,7 @@ import { plain, quote } from '../lib/quote.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import type { GraphNode } from './graph.js';
+import type { Tolerance } from './tolerance.js';
 
 /** The version of the golden file format. */
 export const GOLDEN_FORMAT = 1;
@@ -47,7 +48,7 @@ const HEADER: v.GenericSchema<GoldenHeader> = objectOf(
   {
     format: v.literal(GOLDEN_FORMAT),
     producer: v.string('must be a string'),
-    precision: v.picklist(PRECISIONS, `must be one of ${PRECISIONS.join(', ')}`),
+    precision: v.picklist(PRECISIONS, 'must be float64, float32, bfloat16 or float16'),
     tokens: v.custom<number[]>((ids) => isList(ids, Number.isInteger) && ids.length > 0, TOKENS),
     weights_sha256: v.optional(v.pipe(v.string(SHA256), v.regex(/^[0-9a-f]{64}$/, SHA256))),
     sampled: v.optional(mapOf(isSample, 'must map activations to a shape, a step of at least 1 and a norm')),
@@ -107,6 +108,8 @@ export interface Golden {
   name: string;
   header: GoldenHeader;
   tensors: Map<string, GoldenTensor>;
+  /** Factors on the bounds by op, if they were asked for. */
+  tolerance?: Tolerance | undefined;
 }
 
 /**

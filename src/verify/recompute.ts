@@ -8,7 +8,7 @@ import { repeatInterleave } from '../../reference/repeatInterleave.js';
 import type { Golden } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
 import type { Hypothesis } from './hypotheses.js';
-import { boundOf } from './tolerance.js';
+import { boundIn } from './tolerance.js';
 import {
   activationVariant,
   attentionVariant,
@@ -92,8 +92,8 @@ export class Recomputation {
   /** The comparison of an activation with the file. */
   row(name: string): Row {
     const node = this.nodes.get(name)!;
-    const precision = this.golden.header.precision === 'float64' ? 'reference' : 'float32';
-    return compareRow(node, this.value(name), this.golden.tensors.get(name)!, boundOf(node, precision));
+    const truth = this.golden.tensors.get(name)!;
+    return compareRow(node, this.value(name), truth, boundIn(this.golden, node, truth, 'reference'));
   }
 
   /** The activations that disagree with the file, in order of execution. */

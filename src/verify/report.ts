@@ -45,8 +45,8 @@ function explained({ causes, rest }: Explanation): string {
 
 /** Summarizes a report in a few lines. */
 export function summarize(report: VerifyReport, explanation: Explanation | null): string {
-  const { backend, notCompared } = report;
-  const verdict = summarizeRows(report, explanation);
+  const { backend, notCompared, notes } = report;
+  const verdict = [...notes, summarizeRows(report, explanation)].join('\n');
   if (notCompared.length === 0) return verdict;
   return `not compared: ${notCompared.length} attn_weights, which ${backend} cannot trace (reference can)\n${verdict}`;
 }
@@ -69,6 +69,7 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
     const names = born.slice(0, 5).map(({ name }) => name);
     lines.push(`also caused by their own op: ${names.join(', ')}`);
   }
+  if (!explanation && report.notes.some((note) => note.startsWith('expected:'))) return lines.join('\n');
   lines.push(
     explanation
       ? explained(explanation)

@@ -5,7 +5,7 @@ import type { Model } from '../../reference/lib/weights.js';
 import { compare, type Difference } from './compare.js';
 import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
-import { boundOf, type Precision } from './tolerance.js';
+import { boundIn, describeBounds, type Precision } from './tolerance.js';
 
 /** OK: within the bound. DIFF: beyond it. SHAPE: the shapes differ. NAN: not a number, but the truth is. */
 export type Status = 'OK' | 'DIFF' | 'SHAPE' | 'NAN';
@@ -36,6 +36,8 @@ export interface VerifyReport {
   rows: Row[];
   /** Activations of the file that the backend cannot trace. */
   notCompared: string[];
+  /** What widens the bounds, or makes a difference expected. */
+  notes: string[];
   /** The first row that is not OK. */
   first: Row | null;
   /** The row that uses the largest share of its bound, and its actual values. */
@@ -83,7 +85,7 @@ export async function verify(
         const truth = golden.tensors.get(name);
         const node = nodes.get(name);
         if (!truth || !node) return;
-        const row = compareRow(node, actual, truth, boundOf(node, precision));
+        const row = compareRow(node, actual, truth, boundIn(golden, node, truth, precision));
         if (row.status !== 'OK') {
           row.origin = originOf(node, nodes, golden, disagrees);
           disagrees.add(name);
@@ -95,8 +97,9 @@ export async function verify(
   } finally {
     await session.dispose();
   }
+  if (rows.length === 0) throw new InputError(`${golden.name}: ${backend} computes none of its activations`);
   const first = rows.find(({ status }) => status !== 'OK') ?? null;
-  return { golden, backend, precision, rows, notCompared, first, worst: worst! };
+  return { golden, backend, precision, rows, notCompared, notes: describeBounds(golden), first, worst: worst! };
 }
 
 /** Compares one activation with its truth. */

@@ -42,7 +42,7 @@ describe('golden files', () => {
   it('are refused when of another version, without tokens, or with NaN inside', async () => {
     await refuses({ format: 2 }, /has golden format 2, but this version reads 1/);
     await refuses({ tokens: [] }, /"tokens" must be the list/);
-    await refuses({ precision: 'half' }, /"precision" must be float64 or float32, got "half"/);
+    await refuses({ precision: 'half' }, /"precision" must be float64, float32, bfloat16 or float16, got "half"/);
     await refuses({}, /logits contains NaN at element 1/, [1, NaN]);
     await refuses({}, /logits contains Infinity at element 0/, [Infinity, 1]);
   });
