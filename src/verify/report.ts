@@ -1,8 +1,10 @@
 import { configKey } from '../checkpoint/config.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { show } from '../../reference/lib/tensor.js';
+import { plain, visible } from '../lib/quote.js';
 import { unravel } from './compare.js';
 import type { Cause, Explanation } from './explain.js';
+import type { FilesReport } from './compareFiles.js';
 import type { Row, VerifyReport } from './verify.js';
 
 /** A change of the configuration in the spelling of config.json. */
@@ -53,7 +55,7 @@ export function summarize(report: VerifyReport, explanation: Explanation | null)
 
 function summarizeRows(report: VerifyReport, explanation: Explanation | null): string {
   const { golden, backend, rows, first, worst } = report;
-  const against = `${golden.header.producer} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
+  const against = `${visible(golden.header.producer)} ${golden.header.precision}, ${golden.header.tokens.length} tokens`;
   if (!first) {
     const share = (100 * worst.row.share).toFixed(0);
     return `OK: all ${rows.length} activations of ${backend} agree with ${against}; the largest error uses ${share} % of its bound (${worst.row.name})`;
@@ -75,6 +77,30 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
       ? explained(explanation)
       : 'not explained: no known change of conventions, biases or weights makes it agree; ' +
           'the file may not be reproducible from these weights',
+  );
+  return lines.join('\n');
+}
+
+/** Summarizes the comparison of two files in a few lines. */
+export function summarizeFiles({ a, b, rows, identical, notes, notCompared, first }: FilesReport): string {
+  const [ours, truth] = [a, b].map(({ header }) => `${visible(header.producer)} ${header.precision}`);
+  const lines = [...notes];
+  if (notCompared.length > 0) {
+    const more = notCompared.length > 3 ? ` and ${notCompared.length - 3} more` : '';
+    lines.push(`not compared, because only one file has them: ${notCompared.slice(0, 3).map(plain).join(', ')}${more}`);
+  }
+  if (!first) {
+    const worst = rows.reduce((most, row) => (row.share > most.share ? row : most));
+    const what = identical
+      ? 'have the same values'
+      : `agree; the largest error uses ${(100 * worst.share).toFixed(0)} % of its bound (${worst.name})`;
+    return [...lines, `OK: all ${rows.length} activations of ${ours} and ${truth} ${what}`].join('\n');
+  }
+  const wrong = rows.filter(({ status }) => status !== 'OK');
+  lines.push(
+    `${first.status}: ${wrong.length} of ${rows.length} activations of ${ours} differ from ${truth}`,
+    `first: ${first.name} (${first.op}), ${originText(first)}`,
+    `worst element there: ${worstText(first)}`,
   );
   return lines.join('\n');
 }

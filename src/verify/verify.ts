@@ -103,16 +103,35 @@ export async function verify(
 }
 
 /** Compares one activation with its truth. */
-export function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
-  const common = { name, op, shape: actual.shape, bound, origin: null };
-  if (show(actual.shape) !== show(truth.shape)) {
+export function compareRow(node: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
+  const { data, shape } = actual;
+  const isSame = show(shape) === show(truth.shape);
+  const picked = truth.step === 1 || !isSame ? data : truth.data.map((_, i) => data[i * truth.step]);
+  return compareElements(node, shape, isSame ? picked : null, truth, bound, normError(data, truth.norm));
+}
+
+/**
+ * Compares the stored elements of one activation with their truth.
+ *
+ * @param picked the elements, or null if the shapes differ
+ * @param error another relative error that counts, such as that of the norm
+ */
+export function compareElements(
+  { name, op }: GraphNode,
+  shape: readonly number[],
+  picked: Float32Array | Float64Array | null,
+  truth: GoldenTensor,
+  bound: number,
+  error = 0,
+): Row {
+  const common = { name, op, shape, bound, origin: null };
+  if (!picked) {
     return { ...common, status: 'SHAPE', share: Infinity, difference: null, ours: NaN, truth: NaN };
   }
-  const picked = truth.step === 1 ? actual.data : truth.data.map((_, i) => actual.data[i * truth.step]);
   const difference = compare(picked, truth.data);
   const { relativeMax, worst, nan } = difference;
-  const error = Math.max(relativeMax, normError(actual.data, truth.norm));
-  const share = error === 0 ? 0 : error / bound;
+  const largest = Math.max(relativeMax, error);
+  const share = largest === 0 ? 0 : largest / bound;
   const status = nan > 0 ? 'NAN' : share <= 1 ? 'OK' : 'DIFF';
   return {
     ...common,
@@ -138,10 +157,10 @@ const NORM_ROUNDING = 1e-12;
  * An op is at fault if all its inputs agree. Inputs missing from the file are replaced with their own inputs: the fault is
  * then in this op or in one of the missing activations.
  */
-function originOf(
+export function originOf(
   { inputs }: GraphNode,
   nodes: ReadonlyMap<string, GraphNode>,
-  golden: Golden,
+  golden: Pick<Golden, 'tensors'>,
   disagrees: ReadonlySet<string>,
 ): Row['origin'] {
   const skipped: string[] = [];
