@@ -1,9 +1,9 @@
 import { InputError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import { plain } from '../lib/quote.js';
+import { boundIn, describeBounds } from './bounds.js';
 import type { Golden, GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
-import { boundIn, describeBounds } from './tolerance.js';
 import { compareElements, originOf, type Row } from './verify.js';
 
 /** The comparison of two golden files. */

@@ -5,10 +5,11 @@ import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 import { linear } from '../../reference/linear.js';
 import { repeatInterleave } from '../../reference/repeatInterleave.js';
+import { boundIn } from './bounds.js';
 import type { Golden } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
 import type { Hypothesis } from './hypotheses.js';
-import { boundIn } from './tolerance.js';
+
 import {
   activationVariant,
   attentionVariant,

@@ -2,10 +2,11 @@ import { openSession, type Session } from '../backend.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, type Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
+import { boundIn, describeBounds } from './bounds.js';
 import { compare, type Difference } from './compare.js';
 import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
-import { boundIn, describeBounds, type Precision } from './tolerance.js';
+import type { Precision } from './tolerance.js';
 
 /** OK: within the bound. DIFF: beyond it. SHAPE: the shapes differ. NAN: not a number, but the truth is. */
 export type Status = 'OK' | 'DIFF' | 'SHAPE' | 'NAN';
