@@ -41,7 +41,11 @@ const FEED_FORWARD = ['ffn_up', 'ffn_act', 'ffn_out', 'resid'];
  * @param attnWeights include the attention weights (`layers.0.attn_weights`, between `k_rot` and `attn`), which a pass
  *   traces only when asked
  */
-export function activationNames(config: ModelConfig, hasFinalNorm: boolean, attnWeights = false): string[] {
+export function activationNames(
+  config: Pick<ModelConfig, 'nLayer' | 'normPosition'>,
+  hasFinalNorm: boolean,
+  attnWeights = false,
+): string[] {
   const attention = ATTENTION.filter((name) => attnWeights || name !== 'attn_weights');
   const layer =
     config.normPosition === 'pre'

@@ -11,8 +11,8 @@ export interface Claim {
   canonical: string;
   /** Whether it is stored as [in, out], so that reading it must transpose it. */
   transposed: boolean;
-  /** How it was identified: by the user's map, by its own canonical name, or by role words and shape. */
-  by: 'map' | 'name' | 'role';
+  /** How: by the user's map, by the roles of a recording, by its own canonical name, or by role words and shape. */
+  by: 'map' | 'recording' | 'name' | 'role';
 }
 
 /**

@@ -13,6 +13,14 @@ export { canonicalTensors, type CanonicalTensor, type Part } from './canonical.j
 /** Maps names in the file to canonical names, or to null for a tensor to leave out. */
 export type TensorMap = Readonly<Record<string, string | null>>;
 
+/** What a recording of the model says about its parameters. Names that the file lacks are passed over. */
+export interface RecordedRoles {
+  /** From parameter names to canonical names: two for a tied parameter. */
+  readonly roles: Readonly<Record<string, string | readonly string[]>>;
+  /** The parameters stored as [in, out]. */
+  readonly transposed: readonly string[];
+}
+
 /** A tensor of the file with its canonical name. */
 export type ResolvedTensor = Omit<Claim, 'shape'>;
 
@@ -31,8 +39,8 @@ export interface Named {
 }
 
 /**
- * Identifies the tensors of a checkpoint: by the user's map, by canonical name, or else by role words, layer number and
- * shape.
+ * Identifies the tensors of a checkpoint: by the user's map, by the roles of a recording, by canonical name, or else by role
+ * words, layer number and shape.
  *
  * @param source the name of the file to use in messages
  * @throws CheckpointError if a tensor is unidentified, missing, claimed twice or of the wrong shape.
@@ -42,6 +50,7 @@ export function resolveNames(
   config: ModelConfig,
   map: TensorMap = {},
   source = 'checkpoint',
+  recorded: RecordedRoles = NOTHING_RECORDED,
 ): Resolution {
   if (config.nLayer > tensors.length) {
     throw new CheckpointError(`${source}: ${tensors.length} tensors cannot make up ${config.nLayer} layers (n_layer)`);
@@ -54,10 +63,14 @@ export function resolveNames(
   const targets = checkMap(map, tensors, canonical, source);
   for (const { name, shape } of tensors) {
     const target = targets.get(name);
+    const roles = target === undefined ? recordedRolesOf(name, recorded) : [];
     const buffer = bufferKind({ name, shape });
     if (target === null) ignored.push({ name, what: 'left out by the tensor map' });
     else if (target !== undefined) resolved.push({ name, shape, canonical: target, transposed: false, by: 'map' });
-    else if (canonical.has(name)) resolved.push({ name, shape, canonical: name, transposed: false, by: 'name' });
+    else if (roles.length > 0) {
+      const transposed = shape.length === 2 && recorded.transposed.includes(name);
+      for (const role of roles) resolved.push({ name, shape, canonical: role, transposed, by: 'recording' });
+    } else if (canonical.has(name)) resolved.push({ name, shape, canonical: name, transposed: false, by: 'name' });
     else if (buffer) ignored.push({ name, what: buffer });
     else unidentified.push({ name, shape });
   }
@@ -76,12 +89,19 @@ export function resolveNames(
   };
 }
 
+const NOTHING_RECORDED: RecordedRoles = { roles: {}, transposed: [] };
+
+function recordedRolesOf(name: string, { roles }: RecordedRoles): readonly string[] {
+  if (!Object.hasOwn(roles, name)) return []; // a tensor may be called `constructor`
+  return [roles[name]].flat();
+}
+
 function assumptionsOf(resolved: readonly ResolvedTensor[]): string[] {
   const assumptions: string[] = [];
-  if (resolved.some(({ canonical }) => canonical.includes('.qkv_proj.'))) {
+  if (resolved.some(({ canonical, by }) => canonical.includes('.qkv_proj.') && by !== 'recording')) {
     assumptions.push('fused projections contain q, k and v in this order');
   }
-  if (resolved.some(({ transposed }) => transposed)) {
+  if (resolved.some(({ transposed, by }) => transposed && by === 'role')) {
     assumptions.push(
       'matrices are stored as [in, out], like in GPT-2, including square ones, whose shape does not show it',
     );

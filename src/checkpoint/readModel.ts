@@ -13,6 +13,7 @@ import {
   canonicalTensors,
   resolveNames,
   type Part,
+  type RecordedRoles,
   type Resolution,
   type ResolvedTensor,
   type TensorMap,
@@ -28,6 +29,8 @@ import type { TensorStore } from './tensorStore.js';
 export interface LoadOptions {
   /** Canonical names for tensors that cannot be identified otherwise. */
   tensorMap?: TensorMap | undefined;
+  /** The roles that a recording of the model names; the tensor map comes first. */
+  recorded?: RecordedRoles | undefined;
   /** How to hold the matrices of linear layers. Defaults to float32, or to the dtype of a quantized checkpoint. */
   dtype?: Dtype | undefined;
   /** Called as the weights are read. */
@@ -76,11 +79,11 @@ export interface LoadReport {
  */
 export async function readModel(
   folder: Folder,
-  { tensorMap = {}, dtype, onProgress, signal, home }: LoadOptions = {},
+  { tensorMap, recorded, dtype, onProgress, signal, home }: LoadOptions = {},
 ): Promise<{ model: LoadedModel; report: LoadReport }> {
   const allocate = home ? (bytes: number) => home.allocateBytes(bytes) : allocateHeap;
-  return withCheckpoint(folder, tensorMap, dtype, async (store, report, resolution) => {
-    const total = report.tensors.reduce((sum, { canonical, bytes }) => sum + (canonical === null ? 0 : bytes), 0);
+  return withCheckpoint(folder, { tensorMap, recorded, dtype }, async (store, report, resolution) => {
+    const total = resolution.tensors.reduce((sum, { name }) => sum + store.tensors.get(name)!.bytes, 0);
     const pack = await packerFor(report.dtype);
     const loaded = new Map<string, Tensor>();
     const queue = resolution.tensors.values();
@@ -107,15 +110,14 @@ export async function readModel(
  *
  * @throws as {@link readModel}
  */
-export async function describeModel(folder: Folder, { tensorMap = {}, dtype }: LoadOptions = {}): Promise<LoadReport> {
-  return withCheckpoint(folder, tensorMap, dtype, (_, report) => Promise.resolve(report));
+export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<LoadReport> {
+  return withCheckpoint(folder, options, (_, report) => Promise.resolve(report));
 }
 
 /** Opens a folder's checkpoint, passes it to `use`, and closes it afterwards. */
 async function withCheckpoint<T>(
   folder: Folder,
-  tensorMap: TensorMap,
-  dtype: Dtype | undefined,
+  { tensorMap, recorded, dtype }: LoadOptions,
   use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
 ): Promise<T> {
   checkDtypeName(dtype);
@@ -124,7 +126,7 @@ async function withCheckpoint<T>(
   const file = await openWeights(folder);
   try {
     const store = hideScales(file, config, quantization);
-    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name);
+    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded);
     checkStoredDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
     const report = reportOn(store, resolution, config, assumed, dtype ?? quantization ?? 'f32');

@@ -6,6 +6,7 @@ import { askCommand } from './ask.js';
 import { benchCommand } from './bench.js';
 import { buildTokenizerCommand } from './buildTokenizer.js';
 import { calibrateCommand } from './calibrate.js';
+import { compareCommand } from './compare.js';
 import { convertCommand } from './convert.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
@@ -55,6 +56,7 @@ for (const command of [
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),
+  compareCommand(),
   calibrateCommand(),
   perplexityCommand(),
   logitLensCommand(),

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Option, type Command } from 'commander';
 import { BACKEND_NAMES, MAX_THREADS, openWeightsHome, resolveBackend, type LoadedModel } from '../backend.js';
 import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
-import type { TensorMap } from '../checkpoint/names.js';
+import type { RecordedRoles, TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
@@ -105,8 +105,9 @@ export async function openModel(
   folder: Folder,
   flags: ModelFlags,
   backend?: ChosenBackend,
+  recorded?: RecordedRoles,
 ): Promise<{ model: LoadedModel; report: LoadReport }> {
-  const loaded = await readModel(folder, await loadOptions(flags, backend));
+  const loaded = await readModel(folder, { ...(await loadOptions(flags, backend)), recorded });
   for (const warning of loaded.report.warnings) note(`warning: ${warning}`);
   if (flags.dtype) note(describeDtype(loaded.report));
   if (backend?.reason !== undefined) note(backend.reason);

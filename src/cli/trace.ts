@@ -57,6 +57,7 @@ Examples:
         producer: `emergent-semantics, ${backend.name}`,
         precision: 'float32',
         tokens: ids,
+        conventions: { norm_position: model.config.normPosition },
       };
       const what = `${Object.keys(activations).length} activations`;
       await writeTensors(flags.out, activations, { emergent: JSON.stringify(header) }, what);

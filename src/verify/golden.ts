@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import type { FloatDtype } from '../checkpoint/dtype.js';
+import type { RecordedRoles } from '../checkpoint/names.js';
 import type { SafetensorsFile } from '../checkpoint/reader.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CheckpointError } from '../lib/errors.js';
@@ -8,6 +10,7 @@ import { plain, quote } from '../lib/quote.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, sizeOf } from '../../reference/lib/tensor.js';
 import type { GraphNode } from './graph.js';
+import type { Tolerance } from './tolerance.js';
 
 /** The version of the golden file format. */
 export const GOLDEN_FORMAT = 1;
@@ -15,12 +18,15 @@ export const GOLDEN_FORMAT = 1;
 const TOKENS = 'must be the list of token ids that were run';
 const SHA256 = 'must be a SHA-256 of 64 hexadecimal digits';
 
+/** The formats in which activations may have been computed. */
+export const PRECISIONS = ['float64', 'float32', 'bfloat16', 'float16'] as const;
+
 /** The header of a golden file: JSON under the key `emergent` of the file's metadata. */
 export interface GoldenHeader {
   format: number;
   /** The program that computed the activations, such as `PyTorch 2.13.0`. */
   producer: string;
-  precision: 'float64' | 'float32';
+  precision: (typeof PRECISIONS)[number];
   tokens: number[];
   /** The hash of the weights file, if known. */
   weights_sha256?: string | undefined;
@@ -30,13 +36,19 @@ export interface GoldenHeader {
   synthetic?: { preset: string; seed: number } | undefined;
   /** The relative L2 distance of PyTorch float32 from this truth, by activation. */
   float32_distance?: Record<string, number> | undefined;
+  /** From the parameter names of the recorded model to canonical names: two for a tied parameter. */
+  roles?: Record<string, string | string[]> | undefined;
+  /** The parameters stored as [in, out]. */
+  transposed?: string[] | undefined;
+  /** What the recorded pass shows; only the placement of the norms is read. */
+  conventions?: { norm_position?: 'pre' | 'post' | undefined } | undefined;
 }
 
 const HEADER: v.GenericSchema<GoldenHeader> = objectOf(
   {
     format: v.literal(GOLDEN_FORMAT),
     producer: v.string('must be a string'),
-    precision: v.picklist(['float64', 'float32'], 'must be float64 or float32'),
+    precision: v.picklist(PRECISIONS, 'must be float64, float32, bfloat16 or float16'),
     tokens: v.custom<number[]>((ids) => isList(ids, Number.isInteger) && ids.length > 0, TOKENS),
     weights_sha256: v.optional(v.pipe(v.string(SHA256), v.regex(/^[0-9a-f]{64}$/, SHA256))),
     sampled: v.optional(mapOf(isSample, 'must map activations to a shape, a step of at least 1 and a norm')),
@@ -47,6 +59,11 @@ const HEADER: v.GenericSchema<GoldenHeader> = objectOf(
       ),
     ),
     float32_distance: v.optional(mapOf(isMeasure, 'must map activations to numbers of at least 0')),
+    roles: v.optional(mapOf(isRole, 'must map parameters to canonical names or lists of them')),
+    transposed: v.optional(v.custom<string[]>((names) => isList(names, isString), 'must be a list of parameters')),
+    conventions: v.optional(
+      objectOf({ norm_position: v.optional(v.picklist(['pre', 'post'], 'must be pre or post')) }, 'must be an object'),
+    ),
   },
   'must be an object',
 );
@@ -57,6 +74,14 @@ function isSample(value: unknown): value is Sample {
   if (!isObject(value)) return false;
   const { shape, step, norm } = value;
   return isList(shape, isCount) && isCount(step) && step > 0 && isMeasure(norm);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isRole(value: unknown): value is string | string[] {
+  return isString(value) || isList(value, isString);
 }
 
 function isMeasure(value: unknown): value is number {
@@ -74,6 +99,8 @@ export interface GoldenTensor {
   shape: readonly number[];
   step: number;
   norm: number | null;
+  /** How the file stores it. */
+  dtype: FloatDtype;
 }
 
 /** The true activations of one sequence. */
@@ -81,6 +108,8 @@ export interface Golden {
   name: string;
   header: GoldenHeader;
   tensors: Map<string, GoldenTensor>;
+  /** Factors on the bounds by op, if they were asked for. */
+  tolerance?: Tolerance | undefined;
 }
 
 /**
@@ -94,6 +123,7 @@ export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
   const tensors: Golden['tensors'] = new Map();
   for (const name of file.tensors.keys()) {
     const { data, shape } = await file.readFloat64(name);
+    const dtype = file.tensors.get(name)!.dtype as FloatDtype; // readFloat64 refuses others
     const at = data.findIndex((value) => !Number.isFinite(value));
     if (at !== -1) {
       throw new InputError(`${path}: ${plain(name)} contains ${data[at]} at element ${at}; the truth must be finite`);
@@ -104,7 +134,7 @@ export async function parseGolden(file: SafetensorsFile): Promise<Golden> {
         `${path}: ${plain(name)} has ${data.length} elements, which do not fit a sample of ${show(sample.shape)}`,
       );
     }
-    tensors.set(name, { data, ...sample });
+    tensors.set(name, { data, dtype, ...sample });
   }
   if (tensors.size === 0) throw new InputError(`${path} contains no activations to compare with`);
   return { name: path, header, tensors };
@@ -161,6 +191,11 @@ export function checkGolden(golden: Golden, config: ModelConfig, graph: readonly
       `${golden.name} has ${tokens.length} tokens, which exceed the model's block_size of ${config.blockSize}`,
     );
   }
+}
+
+/** The roles that a recording names, for loading the recorded checkpoint. */
+export function recordedRoles({ header: { roles = {}, transposed = [] } }: Golden): RecordedRoles {
+  return { roles, transposed };
 }
 
 /** @throws CheckpointError if the golden file was computed from other weights. */

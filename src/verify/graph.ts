@@ -44,7 +44,11 @@ const POST_NORM: typeof WITHIN_LAYER = {
 const WITH_ATTN_WEIGHTS: typeof WITHIN_LAYER = { attn: { op: 'attention', inputs: ['attn_weights', 'v'] } };
 
 /** All activations in order of execution, with their ops and inputs. */
-export function activationGraph(config: ModelConfig, hasFinalNorm: boolean, attnWeights = false): GraphNode[] {
+export function activationGraph(
+  config: Pick<ModelConfig, 'nLayer' | 'normPosition'>,
+  hasFinalNorm: boolean,
+  attnWeights = false,
+): GraphNode[] {
   const { nLayer: L, normPosition } = config;
   const within = {
     ...WITHIN_LAYER,

@@ -5,10 +5,11 @@ import { tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 import { linear } from '../../reference/linear.js';
 import { repeatInterleave } from '../../reference/repeatInterleave.js';
+import { boundIn } from './bounds.js';
 import type { Golden } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
 import type { Hypothesis } from './hypotheses.js';
-import { boundOf } from './tolerance.js';
+
 import {
   activationVariant,
   attentionVariant,
@@ -92,8 +93,8 @@ export class Recomputation {
   /** The comparison of an activation with the file. */
   row(name: string): Row {
     const node = this.nodes.get(name)!;
-    const precision = this.golden.header.precision === 'float64' ? 'reference' : 'float32';
-    return compareRow(node, this.value(name), this.golden.tensors.get(name)!, boundOf(node, precision));
+    const truth = this.golden.tensors.get(name)!;
+    return compareRow(node, this.value(name), truth, boundIn(this.golden, node, truth, 'reference'));
   }
 
   /** The activations that disagree with the file, in order of execution. */

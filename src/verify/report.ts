@@ -1,10 +1,11 @@
 import { configKey } from '../checkpoint/config.js';
 import { CHECK_WEIGHTS } from '../finite.js';
-import { visible } from '../lib/quote.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { show } from '../../reference/lib/tensor.js';
+import { plain, visible } from '../lib/quote.js';
 import { unravel } from './compare.js';
 import type { Cause, Explanation } from './explain.js';
+import type { FilesReport } from './compareFiles.js';
 import type { Row, VerifyReport } from './verify.js';
 
 /** A change of the configuration in the spelling of config.json. */
@@ -47,8 +48,8 @@ function explained({ causes, rest }: Explanation): string {
 
 /** Summarizes a report in a few lines. */
 export function summarize(report: VerifyReport, explanation: Explanation | null): string {
-  const { backend, notCompared } = report;
-  const verdict = summarizeRows(report, explanation);
+  const { backend, notCompared, notes } = report;
+  const verdict = [...notes, summarizeRows(report, explanation)].join('\n');
   if (notCompared.length === 0) return verdict;
   return `not compared: ${notCompared.length} attn_weights, which ${backend} cannot trace (reference can)\n${verdict}`;
 }
@@ -72,6 +73,7 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
     const names = born.slice(0, 5).map(({ name }) => name);
     lines.push(`also caused by their own op: ${names.join(', ')}`);
   }
+  if (!explanation && report.notes.some((note) => note.startsWith('expected:'))) return lines.join('\n');
   lines.push(
     explanation
       ? explained(explanation)
@@ -84,6 +86,30 @@ function summarizeRows(report: VerifyReport, explanation: Explanation | null): s
 /** Whether the backend computed a number where a row differs most. */
 function isFinite({ difference, ours }: Row): boolean {
   return difference === null || Number.isFinite(ours);
+}
+
+/** Summarizes the comparison of two files in a few lines. */
+export function summarizeFiles({ a, b, rows, identical, notes, notCompared, first }: FilesReport): string {
+  const [ours, truth] = [a, b].map(({ header }) => `${visible(header.producer)} ${header.precision}`);
+  const lines = [...notes];
+  if (notCompared.length > 0) {
+    const more = notCompared.length > 3 ? ` and ${notCompared.length - 3} more` : '';
+    lines.push(`not compared, because only one file has them: ${notCompared.slice(0, 3).map(plain).join(', ')}${more}`);
+  }
+  if (!first) {
+    const worst = rows.reduce((most, row) => (row.share > most.share ? row : most));
+    const what = identical
+      ? 'have the same values'
+      : `agree; the largest error uses ${(100 * worst.share).toFixed(0)} % of its bound (${worst.name})`;
+    return [...lines, `OK: all ${rows.length} activations of ${ours} and ${truth} ${what}`].join('\n');
+  }
+  const wrong = rows.filter(({ status }) => status !== 'OK');
+  lines.push(
+    `${first.status}: ${wrong.length} of ${rows.length} activations of ${ours} differ from ${truth}`,
+    `first: ${first.name} (${first.op}), ${originText(first)}`,
+    `worst element there: ${worstText(first)}`,
+  );
+  return lines.join('\n');
 }
 
 export function originText({ origin }: Row): string {

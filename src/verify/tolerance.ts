@@ -74,3 +74,11 @@ export type Precision = 'reference' | 'float32';
 export function boundOf({ op, layer }: GraphNode, precision: Precision): number {
   return BOUNDS[op][precision] * (1 + layer);
 }
+
+/** Factors on the bounds, by op; 1 for ops that it does not name. */
+export type Tolerance = Readonly<Record<string, number>>;
+
+/** The same factor for all ops. */
+export function uniformTolerance(factor: number): Tolerance {
+  return Object.fromEntries(Object.keys(BOUNDS).map((op) => [op, factor]));
+}

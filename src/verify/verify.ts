@@ -2,10 +2,11 @@ import { openSession, type Session } from '../backend.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { show, type Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
+import { boundIn, describeBounds } from './bounds.js';
 import { compare, type Difference } from './compare.js';
 import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
 import { activationGraph, type GraphNode } from './graph.js';
-import { boundOf, type Precision } from './tolerance.js';
+import type { Precision } from './tolerance.js';
 
 /** OK: within the bound. DIFF: beyond it. SHAPE: the shapes differ. NAN: not a number, but the truth is. */
 export type Status = 'OK' | 'DIFF' | 'SHAPE' | 'NAN';
@@ -36,6 +37,8 @@ export interface VerifyReport {
   rows: Row[];
   /** Activations of the file that the backend cannot trace. */
   notCompared: string[];
+  /** What widens the bounds, or makes a difference expected. */
+  notes: string[];
   /** The first row that is not OK. */
   first: Row | null;
   /** The row that uses the largest share of its bound, and its actual values. */
@@ -83,7 +86,7 @@ export async function verify(
         const truth = golden.tensors.get(name);
         const node = nodes.get(name);
         if (!truth || !node) return;
-        const row = compareRow(node, actual, truth, boundOf(node, precision));
+        const row = compareRow(node, actual, truth, boundIn(golden, node, truth, precision));
         if (row.status !== 'OK') {
           row.origin = originOf(node, nodes, golden, disagrees);
           disagrees.add(name);
@@ -95,21 +98,41 @@ export async function verify(
   } finally {
     await session.dispose();
   }
+  if (rows.length === 0) throw new InputError(`${golden.name}: ${backend} computes none of its activations`);
   const first = rows.find(({ status }) => status !== 'OK') ?? null;
-  return { golden, backend, precision, rows, notCompared, first, worst: worst! };
+  return { golden, backend, precision, rows, notCompared, notes: describeBounds(golden), first, worst: worst! };
 }
 
 /** Compares one activation with its truth. */
-export function compareRow({ name, op }: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
-  const common = { name, op, shape: actual.shape, bound, origin: null };
-  if (show(actual.shape) !== show(truth.shape)) {
+export function compareRow(node: GraphNode, actual: Tensor, truth: GoldenTensor, bound: number): Row {
+  const { data, shape } = actual;
+  const isSame = show(shape) === show(truth.shape);
+  const picked = truth.step === 1 || !isSame ? data : truth.data.map((_, i) => data[i * truth.step]);
+  return compareElements(node, shape, isSame ? picked : null, truth, bound, normError(data, truth.norm));
+}
+
+/**
+ * Compares the stored elements of one activation with their truth.
+ *
+ * @param picked the elements, or null if the shapes differ
+ * @param error another relative error that counts, such as that of the norm
+ */
+export function compareElements(
+  { name, op }: GraphNode,
+  shape: readonly number[],
+  picked: Float32Array | Float64Array | null,
+  truth: GoldenTensor,
+  bound: number,
+  error = 0,
+): Row {
+  const common = { name, op, shape, bound, origin: null };
+  if (!picked) {
     return { ...common, status: 'SHAPE', share: Infinity, difference: null, ours: NaN, truth: NaN };
   }
-  const picked = truth.step === 1 ? actual.data : truth.data.map((_, i) => actual.data[i * truth.step]);
   const difference = compare(picked, truth.data);
   const { relativeMax, worst, nan } = difference;
-  const error = Math.max(relativeMax, normError(actual.data, truth.norm));
-  const share = error === 0 ? 0 : error / bound;
+  const largest = Math.max(relativeMax, error);
+  const share = largest === 0 ? 0 : largest / bound;
   const status = nan > 0 ? 'NAN' : share <= 1 ? 'OK' : 'DIFF';
   return {
     ...common,
@@ -137,10 +160,10 @@ const NORM_ROUNDING = 1e-12;
  * An op is at fault if all its inputs agree. Inputs missing from the file are replaced with their own inputs: the fault is
  * then in this op or in one of the missing activations.
  */
-function originOf(
+export function originOf(
   { inputs }: GraphNode,
   nodes: ReadonlyMap<string, GraphNode>,
-  golden: Golden,
+  golden: Pick<Golden, 'tensors'>,
   disagrees: ReadonlySet<string>,
 ): Row['origin'] {
   const skipped: string[] = [];

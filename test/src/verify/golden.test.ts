@@ -42,7 +42,7 @@ describe('golden files', () => {
   it('are refused when of another version, without tokens, or with NaN inside', async () => {
     await refuses({ format: 2 }, /has golden format 2, but this version reads 1/);
     await refuses({ tokens: [] }, /"tokens" must be the list/);
-    await refuses({ precision: 'half' }, /"precision" must be float64 or float32, got "half"/);
+    await refuses({ precision: 'half' }, /"precision" must be float64, float32, bfloat16 or float16, got "half"/);
     await refuses({}, /logits contains NaN at element 1/, [1, NaN]);
     await refuses({}, /logits contains Infinity at element 0/, [Infinity, 1]);
   });
@@ -122,7 +122,7 @@ describe('golden files', () => {
     const post = await readGolden(await write({ tokens: [99] }));
     await assert.rejects(verify(model, post), /token 99 is outside the vocabulary of 48/);
     const own = await readGolden(fixture('models/tanh/truth.safetensors'));
-    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null });
+    own.tensors.set('layers.2.q', { data: Float64Array.of(1), shape: [1, 1], step: 1, norm: null, dtype: 'F64' });
     await assert.rejects(verify(model, own), /it contains layers\.2\.q, but this model has 2 pre-norm layers/);
     assert.throws(() => checkWeights(own, 'f'.repeat(64)), /was made from other weights/);
     checkWeights(own, own.header.weights_sha256!);
