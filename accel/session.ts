@@ -1,5 +1,5 @@
 import { InputError } from '../reference/lib/errors.js';
-import type { Tensor } from '../reference/lib/tensor.js';
+import type { Float32Tensor } from '../reference/lib/tensor.js';
 import type { Trace } from '../reference/lib/trace.js';
 import type { Model } from '../reference/lib/weights.js';
 
@@ -33,7 +33,7 @@ export interface Session {
    * @throws InputError for no tokens, an id outside the vocabulary, more than block_size tokens in all, or `attnWeights`
    *   or a trace's replacement where the backend cannot do that. The session then still holds what it held before.
    */
-  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
+  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Float32Tensor>;
   /**
    * Forgets all tokens.
    *
@@ -95,7 +95,7 @@ export interface SessionDevice<Cache extends DeviceCache> {
     logits: 'all' | 'last',
     trace: Trace | undefined,
     attnWeights: boolean,
-  ): Promise<Tensor>;
+  ): Promise<Float32Tensor>;
 }
 
 /** A session on a device that sessions share and use one at a time. */
@@ -121,7 +121,7 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   async forward(
     ids: readonly number[],
     { logits = 'last', trace, attnWeights = false }: SessionForwardOptions = {},
-  ): Promise<Tensor> {
+  ): Promise<Float32Tensor> {
     this.#pending++;
     try {
       return await this.#device.exclusive(() => {

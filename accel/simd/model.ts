@@ -1,5 +1,5 @@
 import { checkTokens } from '../../reference/lib/checkTokens.js';
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
 import type { KvCache } from './kvCache.js';
@@ -26,7 +26,7 @@ export async function forward(
   cache: KvCache,
   logits: 'all' | 'last',
   trace?: Trace,
-): Promise<Tensor> {
+): Promise<Float32Tensor> {
   const { config, engine, blocks, finalNorm } = model;
   const { dModel: C, nEmbed: E, vocabSize: V } = config;
   const T = ids.length;

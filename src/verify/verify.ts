@@ -1,6 +1,6 @@
 import { openSession, type Session } from '../backend.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { show, type Tensor } from '../../reference/lib/tensor.js';
+import { show, type Floats, type Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { compare, type Difference } from './compare.js';
 import { checkGolden, type Golden, type GoldenTensor } from './golden.js';
@@ -39,7 +39,7 @@ export interface VerifyReport {
   /** The first row that is not OK. */
   first: Row | null;
   /** The row that uses the largest share of its bound, and its actual values. */
-  worst: { row: Row; actual: Float32Array };
+  worst: { row: Row; actual: Floats };
 }
 
 /** The backends that accumulate in float64; all others accumulate in float32. */
@@ -122,9 +122,11 @@ export function compareRow({ name, op }: GraphNode, actual: Tensor, truth: Golde
 }
 
 /** The relative error of the norm of a sampled activation; 0 without a norm. */
-function normError(actual: Float32Array, norm: number | null): number {
+function normError(actual: Floats, norm: number | null): number {
   if (norm === null) return 0;
-  const error = Math.abs(Math.sqrt(actual.reduce((sum, x) => sum + x * x, 0)) - norm) / norm;
+  let squares = 0;
+  for (const x of actual) squares += x * x;
+  const error = Math.abs(Math.sqrt(squares) - norm) / norm;
   return error < NORM_ROUNDING ? 0 : error;
 }
 
