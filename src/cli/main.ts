@@ -14,6 +14,7 @@ import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
+import { recordCommand } from './record.js';
 import { removeTemporaries } from '../folder/outputFile.js';
 import { visible } from '../lib/quote.js';
 import { perplexityCommand } from './perplexity.js';
@@ -53,6 +54,7 @@ for (const command of [
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),
+  recordCommand(),
   calibrateCommand(),
   perplexityCommand(),
   logitLensCommand(),

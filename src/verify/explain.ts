@@ -49,10 +49,12 @@ const CLEARLY_WORSE = 4;
  * computed again from the file's own inputs, under one hypothesis after another, then under pairs of them. An answer is
  * applied to the whole file before the next mismatch is looked at.
  *
- * @returns null if nothing that is known makes the first mismatch agree
+ * @returns null if nothing that is known makes the first mismatch agree; no causes if the reference agrees already, op by
+ *   op, so that the backend is at fault
  */
 export async function explain(model: Model, golden: Golden, backend: string): Promise<Explanation | null> {
   const search = new Search(model, golden);
+  if (search.mismatches().length === 0) return { causes: [], rest: null };
   const causes: Cause[] = [];
   while (causes.length < MAX_CAUSES) {
     const fault = search.mismatches().at(0);
