@@ -13,15 +13,11 @@ export function describeChange(change: Partial<ModelConfig>): string {
 }
 
 /** What was found, in words or as a change of the configuration. */
-export function describeExplanation({ causes, rest }: Explanation): string {
-  if (causes.length === 0) return BACKEND_AT_FAULT;
+export function describeExplanation({ causes, rest, verdict }: Explanation): string {
+  if (verdict !== undefined) return verdict;
   const found = describeCauses(causes);
   return rest ? `${found}; with that everything agrees${describeRest(rest)}` : found;
 }
-
-/** What it means if the reference agrees with the truth and a backend does not. */
-const BACKEND_AT_FAULT =
-  'the reference agrees with the truth in every op, so the weights and conventions are right and the backend is not';
 
 function describeCauses(causes: readonly Cause[]): string {
   if (!isChange(causes)) return causes.map(describeCause).join('; ');
@@ -42,8 +38,8 @@ function describeRest({ upTo, name, op }: NonNullable<Explanation['rest']>): str
 }
 
 /** The line of the summary that names the cause. */
-function explained({ causes, rest }: Explanation): string {
-  if (causes.length === 0) return `explained: ${BACKEND_AT_FAULT}`;
+function explained({ causes, rest, verdict }: Explanation): string {
+  if (verdict !== undefined) return `explained: ${verdict}`;
   const found = describeCauses(causes);
   const agrees = `everything agrees${rest ? describeRest(rest) : ''}`;
   return isChange(causes) ? `explained: with ${found} ${agrees}` : `explained: ${found}; with that ${agrees}`;

@@ -37,7 +37,7 @@ export function computeTruth(model: Model, tokens: readonly number[], attnWeight
 }
 
 /** The number format of the linear layers within blocks; without blocks, of the head. */
-function linearDtype({ weights: { blocks, lmHead } }: Model): Dtype {
+export function linearDtype({ weights: { blocks, lmHead } }: Model): Dtype {
   const { weight } = blocks.at(0)?.qProj ?? lmHead;
   return weight instanceof CompactTensor ? weight.dtype : 'f32';
 }
