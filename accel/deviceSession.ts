@@ -1,7 +1,7 @@
 import { checkTokens } from '../reference/lib/checkTokens.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
-import type { Tensor } from '../reference/lib/tensor.js';
+import type { Float32Tensor } from '../reference/lib/tensor.js';
 import type { Trace } from '../reference/lib/trace.js';
 import { BatchError } from './errors.js';
 import type { BatchEntry, Session, SessionForwardOptions } from './session.js';
@@ -41,9 +41,9 @@ export interface SessionDevice<Cache extends DeviceCache> {
     logits: 'all' | 'last',
     trace: Trace | undefined,
     attnWeights: boolean,
-  ): Promise<Tensor>;
+  ): Promise<Float32Tensor>;
   /** Computes several sequences in one pass; absent if the device computes one after the other. */
-  forwardBatch?(parts: readonly BatchPart<Cache>[]): Promise<Tensor[]>;
+  forwardBatch?(parts: readonly BatchPart<Cache>[]): Promise<Float32Tensor[]>;
 }
 
 const DISPOSED = 'the session has been disposed';
@@ -68,7 +68,7 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   static async forwardBatch<Cache extends DeviceCache>(
     device: SessionDevice<Cache>,
     batch: readonly BatchEntry[],
-  ): Promise<Tensor[]> {
+  ): Promise<Float32Tensor[]> {
     const sessions = batch.map(({ session }, entry) => {
       if (session instanceof DeviceSession && session.#device === device) return session as DeviceSession<Cache>;
       throw new BatchError(entry, 'the session belongs to another backend');
@@ -100,7 +100,7 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   forward(
     ids: readonly number[],
     { logits = 'last', trace, attnWeights = false }: SessionForwardOptions = {},
-  ): Promise<Tensor> {
+  ): Promise<Float32Tensor> {
     return this.#whenFree((cache) => {
       if (attnWeights && !this.tracesAttnWeights) {
         throw new InputError('only the backend reference can trace attention weights');
@@ -163,12 +163,12 @@ function checkEntry(entry: number, ids: readonly number[], past: number, config:
 async function forwardParts<Cache extends DeviceCache>(
   device: SessionDevice<Cache>,
   parts: readonly BatchPart<Cache>[],
-): Promise<Tensor[]> {
+): Promise<Float32Tensor[]> {
   if (parts.length === 0) return [];
   const held = parts.map(({ cache }) => cache.length);
   try {
     if (device.forwardBatch) return await device.forwardBatch(parts);
-    const scores: Tensor[] = [];
+    const scores: Float32Tensor[] = [];
     for (const { ids, cache, logits } of parts) {
       scores.push(await device.forward(ids, cache, logits, undefined, false));
     }

@@ -1,4 +1,4 @@
-import type { Tensor } from '../reference/lib/tensor.js';
+import type { Float32Tensor } from '../reference/lib/tensor.js';
 import type { Trace } from '../reference/lib/trace.js';
 import type { Model } from '../reference/lib/weights.js';
 
@@ -33,7 +33,7 @@ export interface Session {
    * @throws InputError for no tokens, an id outside the vocabulary, more than block_size tokens in all, or `attnWeights`
    *   or a trace's replacement where the backend cannot do that. The session then still holds what it held before.
    */
-  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Tensor>;
+  forward(ids: readonly number[], options?: SessionForwardOptions): Promise<Float32Tensor>;
   /**
    * Forgets all tokens.
    *
@@ -77,7 +77,7 @@ export interface Backend {
    *   or is in the batch twice, or whose tokens `forward()` would refuse; DeviceError if the device fails. All sessions then
    *   hold what they held before.
    */
-  forwardBatch(batch: readonly BatchEntry[]): Promise<Tensor[]>;
+  forwardBatch(batch: readonly BatchEntry[]): Promise<Float32Tensor[]>;
   /** Frees what the model holds on the backend. Its sessions cannot be used afterwards. */
   dispose(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import { rope, ropeTables } from '../accel/gpu/rope.js';
 import { softmax } from '../accel/gpu/softmax.js';
 import * as reference from '../reference/index.js';
 import { PRESETS } from '../src/checkpoint/config.js';
-import { rows, sizeOf, tensor, type Tensor } from '../reference/lib/tensor.js';
+import { rows, sizeOf, tensor, type Float32Tensor } from '../reference/lib/tensor.js';
 import type { LinearWeights } from '../reference/lib/weights.js';
 
 /** An op at a size of Model_64_FLOAT, with its minimum cost. */
@@ -30,7 +30,7 @@ const D = C / H;
 /** Keys in the cache while one token is decoded. */
 const CACHED = 512;
 
-function filled(...shape: number[]): Tensor {
+function filled(...shape: number[]): Float32Tensor {
   return tensor(
     shape,
     new Float32Array(sizeOf(shape)).map((_, i) => ((i * 7919) % 1000) / 500 - 1),

@@ -1,5 +1,5 @@
 import { ShapeError } from './lib/errors.js';
-import { expectMatrix, show, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, show, zerosLike, type Tensor } from './lib/tensor.js';
 import { softmaxInPlace } from './softmax.js';
 
 /**
@@ -43,7 +43,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, H: number, weights?: 
     throw new ShapeError(`attention: weights expects [${H}, ${T}, ${S}], got ${show(weights.shape)}`);
   }
 
-  const y = tensor([T, C]);
+  const y = zerosLike(q, [T, C]);
   const row = new Float64Array(S); // scores of one query, then its weights
   const mean = new Float64Array(D);
   for (let h = 0; h < H; h++) {

@@ -4,7 +4,7 @@ import { feedForward } from './feedForward.js';
 import { layerNorm } from './layerNorm.js';
 import type { ModelConfig } from './lib/config.js';
 import { InputError } from './lib/errors.js';
-import { tensor, type Tensor } from './lib/tensor.js';
+import { zerosLike, type Tensor } from './lib/tensor.js';
 import { noTrace, traced, type Trace } from './lib/trace.js';
 import type { BlockWeights, LayerNormWeights } from './lib/weights.js';
 import { linear } from './linear.js';
@@ -95,7 +95,7 @@ function attentionHalf(
   const qRot = traced(trace, 'q_rot', rope(q, H, tables, ropePairing)); // [T, C]
   const kRot = traced(trace, 'k_rot', rope(k, H, tables, ropePairing)); // [T, C]
   const [keys, values] = remember(kRot, v); // [T, C] → [S, C]
-  const shares = attnWeights ? tensor([H, x.shape[0], keys.shape[0]]) : undefined; // [H, T, S]
+  const shares = attnWeights ? zerosLike(x, [H, x.shape[0], keys.shape[0]]) : undefined; // [H, T, S]
   const attn = attention(qRot, keys, values, H, shares); // [T, C]
   if (shares && trace('attn_weights', shares)) throw new InputError('trace: attn_weights cannot be replaced');
   return traced(trace, 'attn_out', linear(traced(trace, 'attn', attn), weights.oProj)); // [T, C]

@@ -1,5 +1,5 @@
 import { checkId } from './lib/checkTokens.js';
-import { expectMatrix, rows, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, rows, tensor, type Float32Tensor } from './lib/tensor.js';
 
 /**
  * Looks up the frozen code of every token. In these models the table was fixed before training and carries no meaning: it
@@ -21,7 +21,7 @@ import { expectMatrix, rows, tensor, type Tensor } from './lib/tensor.js';
  * embedding([2, 0], table).data; // => [0, 3, 1, -1]
  * ```
  */
-export function embedding(ids: readonly number[], table: Tensor): Tensor {
+export function embedding(ids: readonly number[], table: Float32Tensor): Float32Tensor {
   expectMatrix('embedding', 'table', table);
   const [V, E] = table.shape;
   const y = tensor([ids.length, E]);

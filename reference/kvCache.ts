@@ -1,5 +1,5 @@
 import type { ModelConfig } from './lib/config.js';
-import { rows, tensor, type Tensor } from './lib/tensor.js';
+import { rows, tensor, zerosLike, type Tensor } from './lib/tensor.js';
 
 /**
  * The keys and values of all tokens so far, for every layer. A token's key and value never change, because it cannot see
@@ -36,8 +36,8 @@ export class KvCache {
   append(layer: number, k: Tensor, v: Tensor): [k: Tensor, v: Tensor] {
     const [T, C] = k.shape;
     const S = this.length + T;
-    const keys = withCapacity(this.#keys[layer], S);
-    const values = withCapacity(this.#values[layer], S);
+    const keys = withCapacity(this.#keys[layer], S, k);
+    const values = withCapacity(this.#values[layer], S, v);
     keys.data.set(k.data, this.length * C);
     values.data.set(v.data, this.length * C);
     this.#keys[layer] = keys;
@@ -60,11 +60,11 @@ export class KvCache {
   }
 }
 
-/** A matrix with at least this many rows: itself, or a copy twice as long. */
-function withCapacity(x: Tensor, capacity: number): Tensor {
+/** A matrix with at least this many rows: itself, or a copy twice as long, in the format of the rows to come. */
+function withCapacity(x: Tensor, capacity: number, added: Tensor): Tensor {
   const [held, C] = x.shape;
   if (held >= capacity) return x;
-  const grown = tensor([Math.max(capacity, 2 * held), C]);
+  const grown = zerosLike(added, [Math.max(capacity, 2 * held), C]);
   grown.data.set(x.data);
   return grown;
 }

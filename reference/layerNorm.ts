@@ -1,4 +1,4 @@
-import { expectMatrix, expectVector, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, expectVector, zerosLike, type Tensor } from './lib/tensor.js';
 import type { LayerNormWeights } from './lib/weights.js';
 
 /**
@@ -28,7 +28,7 @@ export function layerNorm(x: Tensor, { weight, bias }: LayerNormWeights, eps: nu
   expectVector('layerNorm', 'weight', weight, C);
   if (bias) expectVector('layerNorm', 'bias', bias, C);
 
-  const y = tensor([T, C]);
+  const y = zerosLike(x, [T, C]);
   for (let t = 0; t < T; t++) {
     const row = x.data.subarray(t * C, (t + 1) * C);
 

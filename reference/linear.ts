@@ -1,5 +1,5 @@
 import { ShapeError } from './lib/errors.js';
-import { expectMatrix, expectVector, show, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, expectVector, show, zerosLike, type Tensor } from './lib/tensor.js';
 import type { LinearWeights } from './lib/weights.js';
 
 /**
@@ -29,7 +29,7 @@ export function linear(x: Tensor, { weight, bias }: LinearWeights): Tensor {
   }
   if (bias) expectVector('linear', 'bias', bias, N);
 
-  const y = tensor([T, N]);
+  const y = zerosLike(x, [T, N]);
   const shift = bias?.data ?? new Float32Array(N);
   const w = weight.data;
   const grouped = N - (N % 4); // outputs that fourOutputs computes below: the same sums, only faster

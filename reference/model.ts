@@ -1,6 +1,6 @@
 import { checkModel } from './lib/checkModel.js';
 import { checkTokens } from './lib/checkTokens.js';
-import { rows, type Tensor } from './lib/tensor.js';
+import { inPrecision, rows, type Float32Tensor, type Precision, type Tensor } from './lib/tensor.js';
 import { noTrace, prefixed, traced, type Trace } from './lib/trace.js';
 import type { Model } from './lib/weights.js';
 import { block } from './block.js';
@@ -16,11 +16,16 @@ export interface ForwardOptions {
   cache?: KvCache | undefined;
   /** Score the token after each position (the default), or only after the last one, which saves most of the head's work. */
   logits?: 'all' | 'last' | undefined;
+  /** The format of activations and logits: `float32` (the default), or `float64`, in which no op rounds its result. */
+  precision?: Precision | undefined;
   /** Called with every named activation; may replace it. */
   trace?: Trace | undefined;
   /** Trace every layer's attention weights, `attn_weights` [H, T, S], too. */
   attnWeights?: boolean | undefined;
 }
+
+/** The options of a pass whose logits are float32. */
+export type Float32Options = ForwardOptions & { precision?: 'float32' | undefined };
 
 /**
  * The whole forward pass: scores every token of the vocabulary as the next one.
@@ -38,16 +43,18 @@ export interface ForwardOptions {
  * forward([0, 1], { config, weights }).data; // => [6, 8, 14, 12]
  * ```
  */
+export function forward(ids: readonly number[], model: Model, options?: Float32Options): Float32Tensor;
+export function forward(ids: readonly number[], model: Model, options: ForwardOptions): Tensor;
 export function forward(ids: readonly number[], model: Model, options: ForwardOptions = {}): Tensor {
   checkModel(model);
   const { config, weights } = model;
-  const { cache, logits = 'all', trace = noTrace, attnWeights } = options;
+  const { cache, logits = 'all', precision = 'float32', trace = noTrace, attnWeights } = options;
   const { dModel: C, nEmbed: E, nHead: H } = config;
   const T = ids.length;
   const past = cache?.length ?? 0;
   checkTokens(ids, past, config);
 
-  const codes = traced(trace, 'embedding', embedding(ids, weights.embedding)); // [T] → [T, E]
+  const codes = traced(trace, 'embedding', inPrecision(precision, embedding(ids, weights.embedding))); // [T] → [T, E]
   let x = traced(trace, 'expanded', repeatInterleave(codes, C / E)); // [T, E] → [T, C]
 
   const tables = ropeTables(C / H, config.ropeTheta, past, T);

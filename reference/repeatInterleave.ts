@@ -1,5 +1,5 @@
 import { ShapeError } from './lib/errors.js';
-import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, zerosLike, type Tensor } from './lib/tensor.js';
 
 /**
  * Widens the embedding to the width of the model by repeating each element, so that a table of V × 64 numbers feeds blocks
@@ -24,7 +24,7 @@ export function repeatInterleave(x: Tensor, repeats: number): Tensor {
     throw new ShapeError(`repeatInterleave: repeats must be a positive integer, got ${repeats}`);
   }
   const [T, E] = x.shape;
-  const y = tensor([T, E * repeats]);
+  const y = zerosLike(x, [T, E * repeats]);
   for (let i = 0; i < y.data.length; i++) y.data[i] = x.data[Math.floor(i / repeats)];
   return y;
 }

@@ -1,6 +1,6 @@
 import { ShapeError } from './lib/errors.js';
 import type { ModelConfig } from './lib/config.js';
-import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, zerosLike, type Tensor } from './lib/tensor.js';
 
 /** The cosine and sine of every angle: [T, D/2] each, row-major, in float64. */
 export interface RopeTables {
@@ -79,7 +79,7 @@ export function rope(x: Tensor, H: number, tables: RopeTables, pairing: ModelCon
   const step = pairing === 'half' ? 1 : 2; // from one pair to the next
   const partner = pairing === 'half' ? half : 1; // from the first of a pair to the second
 
-  const y = tensor([T, C]);
+  const y = zerosLike(x, [T, C]);
   for (let t = 0; t < T; t++) {
     for (let h = 0; h < H; h++) {
       for (let i = 0; i < half; i++) {

@@ -1,4 +1,4 @@
-import { expectMatrix, tensor, type Tensor } from './lib/tensor.js';
+import { expectMatrix, zerosLike, type Tensor } from './lib/tensor.js';
 
 /**
  * Turns scores into positive weights that sum to 1, in place.
@@ -37,7 +37,7 @@ export function softmaxInPlace(scores: Float64Array, length: number): void {
 export function softmax(x: Tensor): Tensor {
   expectMatrix('softmax', 'x', x);
   const [rows, columns] = x.shape;
-  const y = tensor([rows, columns]);
+  const y = zerosLike(x, [rows, columns]);
   for (let r = 0; r < rows; r++) {
     const row = Float64Array.from(x.data.subarray(r * columns, (r + 1) * columns));
     softmaxInPlace(row, columns);

@@ -51,11 +51,12 @@ export async function logitLens(model: LoadedModel, ids: readonly number[], back
 }
 
 /** The probability is NaN if a logit is NaN, or if all are -Infinity. */
-function bestGuess(logits: Float32Array): Guess {
+function bestGuess(logits: Float32Array | Float64Array): Guess {
   let id = 0;
   for (let v = 0; v < logits.length; v++) if (logits[v] > logits[id]) id = v;
   const best = logits[id];
-  const sum = logits.reduce((total, x) => total + (x === best ? 1 : Math.exp(x - best)), 0);
+  let sum = 0;
+  for (const x of logits) sum += x === best ? 1 : Math.exp(x - best);
   return { id, probability: best === -Infinity ? NaN : 1 / sum };
 }
 

@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LinearWeights } from '../../reference/lib/weights.js';
 import type { DeviceTensor } from './device.js';
 
@@ -28,7 +28,7 @@ export function banksOf(layers: readonly LinearWeights[], bytes: number): Bank[]
 }
 
 /** The biases of a bank, [layers, N], zeros where a layer has none. */
-export function biasesOf({ N, layers }: Bank): Tensor {
+export function biasesOf({ N, layers }: Bank): Float32Tensor {
   const biases = tensor([layers.length, N]);
   layers.forEach(({ bias }, i) => {
     if (bias) biases.data.set(bias.data, i * N);

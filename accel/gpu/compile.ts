@@ -1,5 +1,5 @@
 import { DeviceError } from '../errors.js';
-import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Float32Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut } from './gpujs.js';
 import { outputOf } from './storage.js';
 
@@ -13,7 +13,7 @@ export interface KernelConstants {
   /** All other numbers. */
   reals?: Record<string, number>;
   /** Tensors of up to three dimensions that stay on the device, such as weights. */
-  tables?: Record<string, Tensor>;
+  tables?: Record<string, Float32Tensor>;
   /** How many numbers a thread returns: the last dimension of the result. One number, without that dimension, if unset. */
   components?: 2 | 3 | 4;
   /** Every call uses the same shapes, so the host can free its copies of the tables. */

@@ -1,6 +1,6 @@
 import { DeviceError } from '../errors.js';
 import { messageOf, ShapeError } from '../../reference/lib/errors.js';
-import { show, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { show, sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { GpuInstance, GpuJs, KernelFunction, KernelShortcut, WebGL2Context, WebGpuContext } from './gpujs.js';
 import { Mutex } from '../mutex.js';
 import { compile, finishFirstCall, type GpuBackend, type KernelConstants } from './compile.js';
@@ -111,12 +111,12 @@ export class Device {
   }
 
   /** Copies a tensor to the device. */
-  upload(x: Tensor): Promise<DeviceTensor> {
+  upload(x: Float32Tensor): Promise<DeviceTensor> {
     return this.#attempt('an upload', x.shape, () => this.#storage.upload(x.data, x.shape));
   }
 
   /** Copies a tensor to the host, after all earlier calls have finished. */
-  async read({ handle, shape }: DeviceTensor): Promise<Tensor> {
+  async read({ handle, shape }: DeviceTensor): Promise<Float32Tensor> {
     this.#check();
     try {
       const data = await this.#storage.read(handle, shape);

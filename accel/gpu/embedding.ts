@@ -1,4 +1,4 @@
-import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Thread } from './gpujs.js';
 
@@ -8,7 +8,7 @@ import type { Thread } from './gpujs.js';
  *
  * @see reference/embedding.ts, which also checks the ids
  */
-export function embedding(device: Device, table: Tensor): (ids: DeviceTensor) => Promise<DeviceTensor> {
+export function embedding(device: Device, table: Float32Tensor): (ids: DeviceTensor) => Promise<DeviceTensor> {
   const [, E] = table.shape;
   const lookUp = device.kernel(lookUpKernel, { tables: { codes: table } });
   return (ids) => lookUp([ids.shape[0], E], ids);

@@ -1,4 +1,4 @@
-import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LinearWeights } from '../../reference/lib/weights.js';
 import { banksOf, biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
 import type { Device } from './device.js';
@@ -71,7 +71,7 @@ function linearColumns(device: Device, bank: Bank): DeviceLinear[] {
 }
 
 /** [layers, K, N] */
-function columnsOf({ N, K, layers }: Bank): Tensor {
+function columnsOf({ N, K, layers }: Bank): Float32Tensor {
   const columns = new Float32Array(sizeOf([layers.length, K, N]));
   layers.forEach(({ weight: { data } }, i) => {
     for (let o = 0; o < N; o++) {

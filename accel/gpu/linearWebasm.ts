@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import { biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
 import type { Device, DeviceTensor, Kernel } from './device.js';
 import type { Thread } from './gpujs.js';
@@ -57,7 +57,7 @@ export function linearWebasm(device: Device, bank: Bank): DeviceLinear[] {
 }
 
 /** The weights as [layers · parts, N, part], the order in which the threads read them. */
-function partsOf({ N, K, layers }: Bank, part: number): Tensor {
+function partsOf({ N, K, layers }: Bank, part: number): Float32Tensor {
   const ordered = new Float32Array(layers.length * N * K);
   let at = 0;
   for (const { weight } of layers) {

@@ -1,5 +1,5 @@
 import { checkTokens } from '../../reference/lib/checkTokens.js';
-import { rows, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { rows, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
 import type { Device, DeviceTensor } from './device.js';
@@ -28,7 +28,7 @@ export async function forward(
   cache: KvCache,
   logits: 'all' | 'last',
   trace?: Trace,
-): Promise<Tensor> {
+): Promise<Float32Tensor> {
   const { config } = model.model;
   const held = cache.length;
   checkTokens(ids, held, config);
@@ -53,7 +53,7 @@ async function pass(
   ids: readonly number[],
   model: DeviceModel,
   cache: KvCache,
-  scores: Tensor,
+  scores: Float32Tensor,
   trace?: Trace,
 ): Promise<void> {
   const { device, ops, blocks, finalNorm } = model;

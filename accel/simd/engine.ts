@@ -1,4 +1,4 @@
-import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Float32Tensor } from '../../reference/lib/tensor.js';
 import { Mutex } from '../mutex.js';
 import { SCRATCH_BYTES } from './constants.js';
 import { defaultThreads } from './defaultThreads.js';
@@ -75,7 +75,7 @@ export class Engine {
   }
 
   /** Copies the matrix at an address to the host. */
-  read(address: number, shape: readonly [number, number]): Tensor {
+  read(address: number, shape: readonly [number, number]): Float32Tensor {
     return { data: this.memory.floats(address, shape[0] * shape[1]).slice(), shape };
   }
 

@@ -1,6 +1,6 @@
 import type { BatchPart } from '../deviceSession.js';
 import { checkTokens } from '../../reference/lib/checkTokens.js';
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
 import type { KvCache } from './kvCache.js';
@@ -27,7 +27,7 @@ export async function forward(
   cache: KvCache,
   logits: 'all' | 'last',
   trace?: Trace,
-): Promise<Tensor> {
+): Promise<Float32Tensor> {
   checkTokens(ids, cache.length, model.config);
   const [scores] = await forwardBatch([{ ids, cache, logits }], model, trace);
   trace?.('logits', scores);
@@ -46,7 +46,7 @@ export async function forwardBatch(
   parts: readonly BatchPart<KvCache>[],
   model: SimdModel,
   trace?: Trace,
-): Promise<Tensor[]> {
+): Promise<Float32Tensor[]> {
   const { config, engine, blocks, finalNorm } = model;
   const { dModel: C, nEmbed: E } = config;
   for (const { ids, cache } of parts) cache.reserve(ids.length);
@@ -82,7 +82,7 @@ function spansOf(parts: readonly BatchPart<KvCache>[]): Span[] {
 }
 
 /** Computes the logits that each part wants. Overwrites x. */
-async function score(x: Activation, parts: readonly BatchPart<KvCache>[], model: SimdModel): Promise<Tensor[]> {
+async function score(x: Activation, parts: readonly BatchPart<KvCache>[], model: SimdModel): Promise<Float32Tensor[]> {
   const { config, engine, lmHead } = model;
   const { dModel: C, vocabSize: V } = config;
   const scores = parts.map(({ ids, logits }) => tensor([logits === 'all' ? ids.length : 1, V]));

@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor } from './tensor.js';
+import { sizeOf, type Float32Tensor } from './tensor.js';
 
 /** The number format of a linear layer's weights. */
 export type Dtype = 'f32' | 'bf16' | 'f16' | 'int8' | 'int4';
@@ -25,7 +25,7 @@ export function rowLayout(dtype: CompactDtype, K: number): { bytes: number; grou
  * - int4: codes −8 to 7, one scale per 32: w = scale · code. A group has 16 bytes: the lower half of byte j holds
  *   code j plus 8, the upper half code j + 16 plus 8.
  */
-export class CompactTensor implements Tensor {
+export class CompactTensor implements Float32Tensor {
   readonly shape: readonly [N: number, K: number];
   readonly dtype: CompactDtype;
   readonly codes: Uint8Array;

@@ -1,10 +1,10 @@
 import { CompactTensor, fromBfloat16, GROUP, rowLayout, type CompactDtype } from './compactTensor.js';
-import type { Tensor } from './tensor.js';
+import type { Float32Tensor } from './tensor.js';
 
 const { fround } = Math;
 
 /** Packs a matrix [N, K] into fewer bits. */
-export function packTensor({ data, shape }: Tensor, dtype: CompactDtype): CompactTensor {
+export function packTensor({ data, shape }: Float32Tensor, dtype: CompactDtype): CompactTensor {
   const [N, K] = shape;
   const { bytes, groups } = rowLayout(dtype, K);
   const packed = new CompactTensor([N, K], dtype, new Uint8Array(N * bytes), new Uint16Array(N * groups));

@@ -1,16 +1,16 @@
 import type { ModelConfig } from './config.js';
-import type { Tensor } from './tensor.js';
+import type { Float32Tensor } from './tensor.js';
 
 /** A matrix in PyTorch's order, [N, K] (outputs, inputs), and a bias [N], or null for a layer without one. */
 export interface LinearWeights {
-  weight: Tensor;
-  bias: Tensor | null;
+  weight: Float32Tensor;
+  bias: Float32Tensor | null;
 }
 
 /** A scale for each of the C elements and a bias, null for a layer without one. */
 export interface LayerNormWeights {
-  weight: Tensor;
-  bias: Tensor | null;
+  weight: Float32Tensor;
+  bias: Float32Tensor | null;
 }
 
 /** What one of the L blocks learned. */
@@ -27,7 +27,7 @@ export interface BlockWeights {
 
 /** All weights of a checkpoint. Only `blocks`, `finalNorm` and `lmHead` were trained. */
 export interface ModelWeights {
-  embedding: Tensor; // [V, E], frozen
+  embedding: Float32Tensor; // [V, E], frozen
   blocks: BlockWeights[]; // L of them
   finalNorm: LayerNormWeights | null;
   lmHead: LinearWeights; // [V, C], not tied to the embedding

@@ -1,11 +1,11 @@
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { CompactTensor } from '../../reference/lib/compactTensor.js';
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { BlockWeights, Model, ModelWeights } from '../../reference/lib/weights.js';
 
 /** Builds a model's weights from tensors with canonical names. The caller has checked that all required ones exist. */
-export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Tensor>): ModelWeights {
-  function layer(name: string): { weight: Tensor; bias: Tensor | null } {
+export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string, Float32Tensor>): ModelWeights {
+  function layer(name: string): { weight: Float32Tensor; bias: Float32Tensor | null } {
     return { weight: loaded.get(`${name}.weight`)!, bias: loaded.get(`${name}.bias`) ?? null };
   }
   return {
@@ -21,9 +21,9 @@ export function assemble({ nLayer: L }: ModelConfig, loaded: ReadonlyMap<string,
 }
 
 /** The tensors of a model by canonical name: the inverse of {@link assemble}. */
-export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeights): Record<string, Tensor> {
-  const tensors: Record<string, Tensor> = { 'token_embeddings.weight': embedding };
-  function put(name: string, { weight, bias }: { weight: Tensor; bias: Tensor | null }): void {
+export function namedTensors({ embedding, blocks, finalNorm, lmHead }: ModelWeights): Record<string, Float32Tensor> {
+  const tensors: Record<string, Float32Tensor> = { 'token_embeddings.weight': embedding };
+  function put(name: string, { weight, bias }: { weight: Float32Tensor; bias: Float32Tensor | null }): void {
     tensors[`${name}.weight`] = weight;
     if (bias) tensors[`${name}.bias`] = bias;
   }
@@ -42,15 +42,15 @@ export function floatModel(model: Model): Model {
 
 /** Like {@link floatModel}, but also copies weights out of shared memory, because GPU drivers crash on shared arrays. */
 export function unsharedModel(model: Model): Model {
-  const isShared = (x: Tensor): boolean => !(x.data.buffer instanceof ArrayBuffer);
+  const isShared = (x: Float32Tensor): boolean => !(x.data.buffer instanceof ArrayBuffer);
   return copyTensors(model, (x) => x instanceof CompactTensor || isShared(x));
 }
 
 /** Replaces the tensors for which `shouldCopy` holds by float32 copies. */
-function copyTensors(model: Model, shouldCopy: (x: Tensor) => boolean): Model {
+function copyTensors(model: Model, shouldCopy: (x: Float32Tensor) => boolean): Model {
   const named = Object.entries(namedTensors(model.weights));
   if (!named.some(([, x]) => shouldCopy(x))) return model;
-  const copies = named.map(([name, x]): [string, Tensor] => {
+  const copies = named.map(([name, x]): [string, Float32Tensor] => {
     if (!shouldCopy(x)) return [name, x];
     const { data } = x;
     return [name, tensor(x.shape, x instanceof CompactTensor ? data : data.slice())];

@@ -1,6 +1,6 @@
 import { packRows } from '../../reference/lib/pack.js';
 import { CompactTensor, type Dtype } from '../../reference/lib/compactTensor.js';
-import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
+import { sizeOf, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { namedTensors } from './assemble.js';
 import { formatQuantization, SCALES } from './quantized.js';
@@ -41,7 +41,7 @@ function compactTensors(name: string, { shape, dtype, codes, scales }: CompactTe
 }
 
 /** Rounds a tensor to 16 bits. */
-function packHalves({ data, shape }: Tensor, dtype: 'BF16' | 'F16'): Uint8Array {
+function packHalves({ data, shape }: Float32Tensor, dtype: 'BF16' | 'F16'): Uint8Array {
   const bytes = new Uint8Array(2 * sizeOf(shape));
   packRows(dtype === 'BF16' ? 'bf16' : 'f16', data, data.length, bytes, new Uint16Array(0));
   return bytes;

@@ -5,7 +5,7 @@ import { InputError } from '../../reference/lib/errors.js';
 import { readJson, type Folder } from '../folder/folder.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
 import { packRows, type PackRows } from '../../reference/lib/pack.js';
-import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { rows, sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LoadedModel, WeightsHome } from '../../accel/session.js';
 import { assemble } from './assemble.js';
 import { ROTARY_FREQUENCIES } from './buffers.js';
@@ -85,7 +85,7 @@ export async function readModel(
   return withCheckpoint(folder, { tensorMap, recorded, dtype }, async (store, report, resolution) => {
     const total = resolution.tensors.reduce((sum, { name }) => sum + store.tensors.get(name)!.bytes, 0);
     const pack = await packerFor(report.dtype);
-    const loaded = new Map<string, Tensor>();
+    const loaded = new Map<string, Float32Tensor>();
     const queue = resolution.tensors.values();
     let done = 0;
     async function readSome(): Promise<void> {
@@ -282,8 +282,8 @@ function countParameters({ tensors }: Resolution, store: TensorStore, config: Mo
 }
 
 /** Splits fused projections into q, k and v: each is a third of the rows and shares their memory. */
-function splitFused(loaded: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const split = new Map<string, Tensor>();
+function splitFused(loaded: ReadonlyMap<string, Float32Tensor>): Map<string, Float32Tensor> {
+  const split = new Map<string, Float32Tensor>();
   for (const [name, x] of loaded) {
     if (!name.includes('.qkv_proj.')) {
       split.set(name, x);

@@ -1,7 +1,7 @@
 import { CompactTensor, rowLayout, type CompactDtype, type Dtype } from '../../reference/lib/compactTensor.js';
 import { CheckpointError } from '../lib/errors.js';
 import { canHold, packRows, type PackRows } from '../../reference/lib/pack.js';
-import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { ResolvedTensor } from './names.js';
 import { codesOf, SCALES } from './quantized.js';
 import { plain } from '../lib/quote.js';
@@ -35,7 +35,7 @@ export async function readTensor(
   dtype: Dtype,
   allocate: Allocate,
   pack: PackRows,
-): Promise<Tensor> {
+): Promise<Float32Tensor> {
   const stored = store.tensors.get(name)!.dtype;
   const codes = codesOf(stored);
   if (codes) {
@@ -113,7 +113,7 @@ function allocateCompact(shape: readonly number[], dtype: CompactDtype, allocate
 }
 
 /** Copies a tensor into memory from `allocate`. */
-function copyTo({ data, shape }: Tensor, allocate: Allocate): Tensor {
+function copyTo({ data, shape }: Float32Tensor, allocate: Allocate): Float32Tensor {
   const copy = asFloat32(allocate(4 * data.length), data.length);
   copy.set(data);
   return tensor(shape, copy);
@@ -124,7 +124,7 @@ function asFloat32({ buffer, byteOffset }: Uint8Array, length: number): Float32A
   return new Float32Array(buffer, byteOffset, length);
 }
 
-function transpose(x: Tensor): Tensor {
+function transpose(x: Float32Tensor): Float32Tensor {
   const [R, C] = x.shape;
   const y = tensor([C, R]);
   for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) y.data[c * R + r] = x.data[r * C + c];

@@ -1,5 +1,5 @@
 import { CheckpointError } from '../lib/errors.js';
-import { sizeOf, type Tensor } from '../../reference/lib/tensor.js';
+import { sizeOf, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { ByteSource } from '../folder/byteSource.js';
 import { decodeFloats, DTYPE_BITS, isFloatDtype, LITTLE_ENDIAN, type FloatDtype } from './dtype.js';
 import { MAX_HEADER, parseHeader, type Header, type TensorInfo } from './header.js';
@@ -32,7 +32,7 @@ export class SafetensorsFile implements TensorStore {
     return this.#source.name;
   }
 
-  async readFloat32(name: string): Promise<Tensor> {
+  async readFloat32(name: string): Promise<Float32Tensor> {
     const { info } = this.#floats(name);
     const data = this.#allocate(info, Float32Array);
     await this.readFloats(name, data);

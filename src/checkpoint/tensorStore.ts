@@ -1,4 +1,4 @@
-import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Float32Tensor } from '../../reference/lib/tensor.js';
 import type { TensorInfo } from './header.js';
 
 /** The tensors of a checkpoint. A single safetensors file is one (`reader.ts`), a set of shards another (`sharded.ts`). */
@@ -11,7 +11,7 @@ export interface TensorStore {
    *
    * @throws CheckpointError if the tensor does not exist, has another dtype, or does not fit in memory.
    */
-  readFloat32(name: string): Promise<Tensor>;
+  readFloat32(name: string): Promise<Float32Tensor>;
   /**
    * Fills `target` with the elements of a tensor that begin at `start`, converted as by {@link readFloat32}.
    *

@@ -15,6 +15,7 @@ import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
 import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
+import { recordCommand } from './record.js';
 import { removeTemporaries } from '../folder/outputFile.js';
 import { visible, visibleText } from '../lib/quote.js';
 import { playCommand } from './play.js';
@@ -57,6 +58,7 @@ for (const command of [
   inspectCommand(),
   verifyCommand(),
   compareCommand(),
+  recordCommand(),
   calibrateCommand(),
   perplexityCommand(),
   logitLensCommand(),

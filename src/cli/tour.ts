@@ -158,7 +158,7 @@ function prediction({ tokenizer }: LanguageModel, logits: Tensor): string[] {
 }
 
 function rms({ data }: Tensor): string {
-  return Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length)
+  return Math.sqrt([...data].reduce((sum, x) => sum + x * x, 0) / data.length)
     .toPrecision(3)
     .padStart(6);
 }

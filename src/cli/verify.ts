@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import type { ModelConfig } from '../../reference/lib/config.js';
+import { InputError } from '../../reference/lib/errors.js';
+import type { Folder } from '../folder/folder.js';
 import { explain } from '../verify/explain.js';
 import { checkWeights, recordedRoles } from '../verify/golden.js';
 import { readGolden } from '../verify/readGolden.js';
@@ -8,6 +9,7 @@ import { renderHtml } from '../verify/html.js';
 import { jsonFindings, jsonHeader } from '../verify/jsonReport.js';
 import { renderJunit } from '../verify/junit.js';
 import { cells, COLUMNS, describeExplanation, summarize } from '../verify/report.js';
+import { computeTruth, defaultTokens } from '../verify/truth.js';
 import { verify } from '../verify/verify.js';
 import {
   addBackendOption,
@@ -18,12 +20,15 @@ import {
   type BackendFlags,
   type ModelFlags,
 } from './options.js';
-import { printJson, table } from './output.js';
+import { note, printJson, table } from './output.js';
 import { checkOutputs, writePage } from './outputs.js';
+import { addTokenOptions, tokensOf, type TokenFlags } from './tokens.js';
 import { readTolerance } from './tolerance.js';
+import { weightsSha256 } from './weightsSha256.js';
 
-interface VerifyFlags extends ModelFlags, BackendFlags {
-  golden: string;
+interface VerifyFlags extends ModelFlags, BackendFlags, TokenFlags {
+  golden?: string;
+  against?: 'reference';
   anyWeights?: boolean;
   tolerance?: string;
   json?: boolean;
@@ -32,9 +37,14 @@ interface VerifyFlags extends ModelFlags, BackendFlags {
 }
 
 export function verifyCommand(): Command {
-  return addBackendOption(addModelOptions(new Command('verify')))
-    .description('Compare every activation with a golden file: where is the first mismatch, how large is it, and why?')
-    .requiredOption('--golden <file>', 'file from golden/run.sh or `emergent trace`')
+  return addBackendOption(addModelOptions(addTokenOptions(new Command('verify'))))
+    .description('Compare every activation with the truth: where is the first mismatch, how large is it, and why?')
+    .option('--golden <file>', 'truth from a file of golden/run.sh, `emergent record` or `emergent trace`')
+    .addOption(
+      new Option('--against <what>', 'truth from the reference in float64, for --tokens, --text or a default')
+        .choices(['reference'])
+        .conflicts('golden'),
+    )
     .option('--any-weights', 'compare even if the golden file was made from other weights')
     .option(
       '--tolerance <scale|file>',
@@ -50,18 +60,28 @@ Exit code: 0 if everything agrees, 1 if something differs, 2 for bad input.
 
 Examples:
   emergent verify --model golden/fixtures/models/tanh --golden golden/fixtures/models/tanh/truth.safetensors
-  emergent verify --model path/to/model --golden trace.safetensors --html report.html`,
+  emergent verify --model path/to/model --golden trace.safetensors --html report.html
+  emergent verify --model path/to/model --backend simd --against reference`,
     )
     .action(async (flags: VerifyFlags) => {
+      checkSource(flags);
       await checkOutputs([flags.html, flags.junit], [flags.model, flags.tensorMap, flags.golden, flags.tolerance]);
       const tolerance = await readTolerance(flags.tolerance);
       const chosen = await chooseBackend(flags);
       const folder = await openModelFolderOf(flags);
-      const golden = { ...(await readGolden(flags.golden)), tolerance };
-      const { model, report: loaded } = await openModel(folder, flags, chosen, recordedRoles(golden));
-      if (!flags.anyWeights) checkWeights(golden, await sha256(loaded.source));
+      const stored = flags.golden === undefined ? null : await readGolden(flags.golden);
+      const { model, report: loaded } = await openModel(
+        folder,
+        flags,
+        chosen,
+        stored ? recordedRoles(stored) : undefined,
+      );
+      if (stored && !flags.anyWeights) checkWeights(stored, await weightsSha256(loaded.source));
+      const truth =
+        stored ?? computeTruth(model, await idsOf(flags, folder, model.config), chosen.name === 'reference');
+      const golden = { ...truth, tolerance };
       const report = await verify(model, golden, chosen.name);
-      const isRounded = flags.dtype !== undefined && !loaded.lossless;
+      const isRounded = stored !== null && flags.dtype !== undefined && !loaded.lossless;
       if (isRounded) report.notes.push(expectedOf(loaded.dtype, report.first !== null));
       const explanation = report.first && !isRounded ? await explain(model, golden, chosen.name) : null;
       const summary = summarize(report, explanation);
@@ -87,10 +107,17 @@ function expectedOf(dtype: string, differs: boolean): string {
   return differs ? `expected: ${rounded}; without --dtype other causes show` : `note: ${rounded}`;
 }
 
-/** The hash of a weights file; null for a sharded checkpoint, which has no single file. */
-async function sha256(path: string): Promise<string | null> {
-  if (!path.endsWith('.safetensors')) return null;
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+/** @throws InputError unless the truth comes from one place, and the tokens as well. */
+function checkSource({ golden, against, tokens, text }: VerifyFlags): void {
+  if (golden === undefined && against === undefined) throw new InputError('give --golden FILE or --against reference');
+  if (golden === undefined || (tokens === undefined && text === undefined)) return;
+  throw new InputError('a golden file has tokens of its own: --tokens and --text go with --against reference');
+}
+
+/** The tokens given, or the default ones, which are shown. */
+async function idsOf(flags: VerifyFlags, folder: Folder, config: ModelConfig): Promise<number[]> {
+  if (flags.tokens !== undefined || flags.text !== undefined) return tokensOf(flags, folder, config);
+  const ids = defaultTokens(config);
+  note(`without --tokens or --text, the tokens are ${ids.join(', ')}`);
+  return ids;
 }

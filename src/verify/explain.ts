@@ -6,6 +6,7 @@ import { findDropout } from './dropout.js';
 import type { Golden } from './golden.js';
 import type { GraphNode } from './graph.js';
 import { HYPOTHESES, type Hypothesis, type Place } from './hypotheses.js';
+import { linearDtype } from './truth.js';
 import { concerns, Recomputation, roleOf, type Assumption } from './recompute.js';
 import { verify, type Row } from './verify.js';
 
@@ -25,6 +26,8 @@ export interface Explanation {
   causes: readonly Cause[];
   /** What agrees up to there, and the first activation that still differs; null if everything agrees. */
   rest: { upTo: string | null; name: string; op: string } | null;
+  /** Instead of causes, if the reference agrees with the truth in every op. */
+  verdict?: string;
 }
 
 type Combination = readonly Assumption[];
@@ -49,10 +52,12 @@ const CLEARLY_WORSE = 4;
  * computed again from the file's own inputs, under one hypothesis after another, then under pairs of them. An answer is
  * applied to the whole file before the next mismatch is looked at.
  *
- * @returns null if nothing that is known makes the first mismatch agree
+ * @returns null if nothing that is known makes the first mismatch agree; a verdict without causes if the
+ *   reference agrees in every op, so that the backend is at fault
  */
 export async function explain(model: Model, golden: Golden, backend: string): Promise<Explanation | null> {
   const search = new Search(model, golden);
+  if (search.mismatches().length === 0) return { causes: [], rest: null, verdict: backendVerdict(model, backend) };
   const causes: Cause[] = [];
   while (causes.length < MAX_CAUSES) {
     const fault = search.mismatches().at(0);
@@ -63,6 +68,16 @@ export async function explain(model: Model, golden: Golden, backend: string): Pr
   if (causes.length === 0) return null;
   const rest = search.mismatches().at(0) ?? (await whole(model, golden, backend, search, causes));
   return { causes, rest: rest ? { upTo: search.before(rest.name), name: rest.name, op: rest.op } : null };
+}
+
+/** What it means if the reference agrees with the truth in every op and a backend does not. */
+function backendVerdict(model: Model, backend: string): string {
+  const agrees = 'the reference agrees with the truth in every op';
+  const dtype = linearDtype(model);
+  if (!backend.startsWith('simd') || !['int8', 'int4'].includes(dtype)) {
+    return `${agrees}, so the weights and conventions are right and the backend is at fault`;
+  }
+  return `${agrees}; simd also rounds what enters ${dtype} layers, to 16 bits, and the bounds do not allow for that`;
 }
 
 /** The first mismatch of a pass from the tokens to the logits with all that was found; null if there is none. */

@@ -16,7 +16,8 @@ export function describeChange(change: Partial<ModelConfig>): string {
 }
 
 /** What was found, in words or as a change of the configuration. */
-export function describeExplanation({ causes, rest }: Explanation): string {
+export function describeExplanation({ causes, rest, verdict }: Explanation): string {
+  if (verdict !== undefined) return verdict;
   const found = describeCauses(causes);
   return rest ? `${found}; with that everything agrees${describeRest(rest)}` : found;
 }
@@ -40,7 +41,8 @@ function describeRest({ upTo, name, op }: NonNullable<Explanation['rest']>): str
 }
 
 /** The line of the summary that names the cause. */
-function explained({ causes, rest }: Explanation): string {
+function explained({ causes, rest, verdict }: Explanation): string {
+  if (verdict !== undefined) return `explained: ${verdict}`;
   const found = describeCauses(causes);
   const agrees = `everything agrees${rest ? describeRest(rest) : ''}`;
   return isChange(causes) ? `explained: with ${found} ${agrees}` : `explained: ${found}; with that ${agrees}`;

@@ -3,7 +3,7 @@ import { gelu } from '../../reference/gelu.js';
 import { layerNorm } from '../../reference/layerNorm.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
 import { packTensor } from '../../reference/lib/pack.js';
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights } from '../../reference/lib/weights.js';
 import { rope, ropeTables } from '../../reference/rope.js';
 import { softmaxInPlace } from '../../reference/softmax.js';
@@ -155,7 +155,7 @@ export function layerNormVariant(x: Tensor, norm: LayerNormWeights, eps: number,
   if (choices.norm === undefined || choices.norm === 'unscaled') return layerNorm(x, { weight, bias }, epsilon);
   const y = tensor(x.shape);
   for (let start = 0; start < x.data.length; start += C) {
-    const row = x.data.subarray(start, start + C);
+    const row = [...x.data.subarray(start, start + C)];
     const mean = choices.norm === 'rms' ? 0 : row.reduce((sum, value) => sum + value, 0) / C;
     const squares = row.reduce((sum, value) => sum + (value - mean) ** 2, 0);
     const variance = squares / (choices.norm === 'unbiased' ? C - 1 : C);
@@ -196,7 +196,7 @@ export function linearVariant({ weight, bias }: LinearWeights, choices: Choices)
   return { weight: matrix, bias: choices.bias === 'none' ? null : bias };
 }
 
-function transpose({ data, shape: [N, K] }: Tensor): Tensor {
+function transpose({ data, shape: [N, K] }: Float32Tensor): Float32Tensor {
   return tensor(
     [K, N],
     new Float32Array(N * K).map((_, i) => data[(i % N) * K + Math.floor(i / N)]),
@@ -204,7 +204,7 @@ function transpose({ data, shape: [N, K] }: Tensor): Tensor {
 }
 
 /** The nearest weights in fewer bits. int8 has one scale per row, as most PyTorch code, or per tensor, or per group, as here. */
-export function round(weight: Tensor, to: NonNullable<Choices['rounded']>): Tensor {
+export function round(weight: Float32Tensor, to: NonNullable<Choices['rounded']>): Float32Tensor {
   if (to === 'bf16' || to === 'f16') return tensor(weight.shape, packTensor(weight, to).data);
   if (to === 'int8 groups') return tensor(weight.shape, packTensor(weight, 'int8').data);
   const size = to === 'int8 rows' ? weight.shape[1] : weight.data.length;

@@ -1,6 +1,6 @@
 import { openSession, type Session } from '../backend.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { show, type Tensor } from '../../reference/lib/tensor.js';
+import { show, type Floats, type Tensor } from '../../reference/lib/tensor.js';
 import type { Model } from '../../reference/lib/weights.js';
 import { boundIn, describeBounds } from './bounds.js';
 import { compare, type Difference } from './compare.js';
@@ -42,7 +42,7 @@ export interface VerifyReport {
   /** The first row that is not OK. */
   first: Row | null;
   /** The row that uses the largest share of its bound, and its actual values. */
-  worst: { row: Row; actual: Float32Array };
+  worst: { row: Row; actual: Floats };
 }
 
 /** The backends that accumulate in float64; all others accumulate in float32. */
@@ -145,9 +145,11 @@ export function compareElements(
 }
 
 /** The relative error of the norm of a sampled activation; 0 without a norm. */
-function normError(actual: Float32Array, norm: number | null): number {
+function normError(actual: Floats, norm: number | null): number {
   if (norm === null) return 0;
-  const difference = Math.abs(Math.sqrt(actual.reduce((sum, x) => sum + x * x, 0)) - norm);
+  let squares = 0;
+  for (const x of actual) squares += x * x;
+  const difference = Math.abs(Math.sqrt(squares) - norm);
   if (Number.isNaN(difference)) return Infinity; // NaN between the samples
   const error = difference === 0 ? 0 : difference / norm;
   return error < NORM_ROUNDING ? 0 : error;

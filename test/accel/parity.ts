@@ -1,23 +1,23 @@
 import fc from 'fast-check';
 import * as oracle from '../../reference/index.js';
-import { rows, sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { rows, sizeOf, tensor, type Float32Tensor, type Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights } from '../../reference/lib/weights.js';
 import { noise } from '../support/arbitraries.js';
 
 /** The ops of an accelerated path with the signatures of the reference, on host tensors. */
 export interface AcceleratedOps {
-  add: (a: Tensor, b: Tensor) => Promise<Tensor>;
-  embedding: (ids: readonly number[], table: Tensor) => Promise<Tensor>;
-  repeatInterleave: (x: Tensor, repeats: number) => Promise<Tensor>;
-  layerNorm: (x: Tensor, weights: LayerNormWeights, eps: number) => Promise<Tensor>;
-  linear: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
-  lmHead: (x: Tensor, layer: LinearWeights) => Promise<Tensor>;
+  add: (a: Float32Tensor, b: Float32Tensor) => Promise<Float32Tensor>;
+  embedding: (ids: readonly number[], table: Float32Tensor) => Promise<Float32Tensor>;
+  repeatInterleave: (x: Float32Tensor, repeats: number) => Promise<Float32Tensor>;
+  layerNorm: (x: Float32Tensor, weights: LayerNormWeights, eps: number) => Promise<Float32Tensor>;
+  linear: (x: Float32Tensor, layer: LinearWeights) => Promise<Float32Tensor>;
+  lmHead: (x: Float32Tensor, layer: LinearWeights) => Promise<Float32Tensor>;
   /** T tokens from position `past` on, theta 10000. */
-  rope: (x: Tensor, H: number, past: number, pairing: 'half' | 'interleaved') => Promise<Tensor>;
+  rope: (x: Float32Tensor, H: number, past: number, pairing: 'half' | 'interleaved') => Promise<Float32Tensor>;
   /** Rows of scores [T, H, S]; token t sees the first past + t + 1. */
-  softmax: (scores: Tensor, past: number) => Promise<Tensor>;
-  attention: (q: Tensor, k: Tensor, v: Tensor, H: number) => Promise<Tensor>;
-  gelu: (x: Tensor, approximate: 'none' | 'tanh') => Promise<Tensor>;
+  softmax: (scores: Float32Tensor, past: number) => Promise<Float32Tensor>;
+  attention: (q: Float32Tensor, k: Float32Tensor, v: Float32Tensor, H: number) => Promise<Float32Tensor>;
+  gelu: (x: Float32Tensor, approximate: 'none' | 'tanh') => Promise<Float32Tensor>;
 }
 
 /** Records the distance of an op from its oracle. Runs in browsers too, so it must not import from Node. */
@@ -52,7 +52,7 @@ const U = 2 ** -24;
 const exact = (): number => 0;
 
 /** Pseudo-random numbers from a seed, within `scale` of `offset`. */
-export function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Tensor {
+export function filled(shape: readonly number[], seed: number, scale = 1, offset = 0): Float32Tensor {
   const next = noise(seed);
   return tensor(
     shape,
@@ -77,7 +77,7 @@ async function overShapes(
 
 /** How a check packs the weights of linear layers, and the error allowed beyond rounding for one token and one output. */
 export interface Packing {
-  pack: (weight: Tensor) => Tensor;
+  pack: (weight: Float32Tensor) => Float32Tensor;
   loss: (x: Float32Array, weight: Float32Array) => number;
 }
 const PLAIN: Packing = { pack: (weight) => weight, loss: () => 0 };
@@ -290,7 +290,7 @@ export const PARITY: Readonly<Record<string, (ops: AcceleratedOps, meter: Meter)
       0, -0, 1e-30, -1e-30, 0.5, -0.5, 3, -3, 5.5, -5.5, 9, -9, 13, -13, 30, -30, 100, -100, 1e4, -1e4, 3e38, -3e38,
     ];
     for (const approximate of ['none', 'tanh'] as const) {
-      const check = async (x: Tensor): Promise<void> => {
+      const check = async (x: Float32Tensor): Promise<void> => {
         const expected = oracle.gelu(x, approximate);
         const y = await ops.gelu(x, approximate);
         meter.compare(y, expected, (i) => 4e-7 * Math.abs(expected.data[i]) + 4e-7);

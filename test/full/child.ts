@@ -1,4 +1,7 @@
 /** Verifies one full-size synthetic model and prints what came of it as JSON:  tsx test/full/child.ts GOLDEN_FILE BACKEND */
+import { forward } from '../../reference/index.js';
+import type { Session } from '../../src/backend.js';
+import type { Model } from '../../reference/lib/weights.js';
 import { syntheticModel } from '../../src/checkpoint/synthetic.js';
 import { PRESETS } from '../../src/checkpoint/config.js';
 import { readGolden } from '../../src/verify/readGolden.js';
@@ -20,12 +23,31 @@ export interface Result {
   peak_gb: number;
 }
 
+/** The reference with float64 between ops. */
+function float64(it: Model): Promise<Session> {
+  return Promise.resolve({
+    length: 0,
+    chunk: 1,
+    tracesAttnWeights: true,
+    forward: (ids, options) => {
+      const { data, shape } = forward(ids, it, { ...options, precision: 'float64' });
+      return Promise.resolve({ data: Float32Array.from(data), shape });
+    },
+    fork: () => Promise.reject(new Error('unused')),
+    reset: () => undefined,
+    dispose: () => Promise.resolve(),
+  });
+}
+
 const golden = await readGolden(process.argv[2]);
 const { preset, seed } = golden.header.synthetic!;
 const begun = performance.now();
 const model = syntheticModel(PRESETS[preset], seed);
 const made = performance.now();
-const report = await verify(model, golden, process.argv[3]);
+const backend = process.argv[3];
+const report = await (backend === 'float64'
+  ? verify(model, golden, 'reference', float64)
+  : verify(model, golden, backend));
 const logits = report.rows.at(-1)!;
 const result: Result = {
   ok: report.first === null,

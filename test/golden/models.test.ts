@@ -3,14 +3,15 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { forward } from '../../reference/index.js';
 import { loadModel } from '../../src/checkpoint/loadModel.js';
+import type { Floats } from '../../reference/lib/tensor.js';
 import { activationNames, type Trace } from '../../reference/lib/trace.js';
 import { fixture, manifest, printTable, readFixture, readTruth, relativeDistance } from '../support/golden.js';
 
 /** Every activation of one model by name, computed by the reference. */
-async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
+async function activationsOf(name: string): Promise<Map<string, Floats>> {
   const { model } = await loadModel(fixture(`models/${name}`));
   const { tokens } = readFixture(`models/${name}/inputs.json`) as { tokens: number[] };
-  const activations = new Map<string, Float32Array>();
+  const activations = new Map<string, Floats>();
   const trace: Trace = (key, { data }) => {
     activations.set(key, data);
   };
@@ -26,7 +27,7 @@ async function activationsOf(name: string): Promise<Map<string, Float32Array>> {
 const EARLY_ALLOWANCE = 1.25;
 
 /** Checks attention weights [H, T, T]: rows sum to 1, and exactly the masked positions are 0. Both of ours and of PyTorch's. */
-function assertCausal(name: string, ours: Float32Array, truth: Float64Array, T: number): void {
+function assertCausal(name: string, ours: Floats, truth: Float64Array, T: number): void {
   for (const weights of [ours, truth]) {
     for (let row = 0; row * T < weights.length; row++) {
       const t = row % T;

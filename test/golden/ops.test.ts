@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as reference from '../../reference/index.js';
 import { openSafetensors } from '../../src/checkpoint/safetensors.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
-import type { Tensor } from '../../reference/lib/tensor.js';
+import type { Float32Tensor } from '../../reference/lib/tensor.js';
 import { fixture, halfUlp, manifest, printTable, readTruth, relativeDistance } from '../support/golden.js';
 
 interface Attributes {
@@ -17,7 +17,7 @@ interface Attributes {
 }
 
 /** How each golden op is called on the reference. */
-const CALLS: Record<string, (x: Record<string, Tensor>, a: Attributes) => Tensor> = {
+const CALLS: Record<string, (x: Record<string, Float32Tensor>, a: Attributes) => reference.Tensor> = {
   embedding: ({ table }, { ids }) => reference.embedding(ids, table),
   repeatInterleave: ({ x }, { repeats }) => reference.repeatInterleave(x, repeats),
   layerNorm: ({ x, weight, bias = null }, { eps }) => reference.layerNorm(x, { weight, bias }, eps),
@@ -50,7 +50,7 @@ const FLOAT64_SLACK = 1e-12;
 describe('golden ops', () => {
   let truth: Map<string, Float64Array>;
   let float32: Map<string, Float64Array>;
-  const inputs = new Map<string, Tensor>();
+  const inputs = new Map<string, Float32Tensor>();
 
   before(async () => {
     truth = await readTruth('ops/truth.safetensors');
@@ -60,7 +60,7 @@ describe('golden ops', () => {
     await file.close();
   });
 
-  function run(op: string, name: string): Tensor {
+  function run(op: string, name: string): reference.Tensor {
     const { inputs: names, attributes } = manifest.ops[op][name];
     const x = Object.fromEntries(names.map((argument) => [argument, inputs.get(`${op}/${name}/${argument}`)!]));
     const before = structuredClone(x);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { add, attention, block, feedForward, layerNorm, linear, rope, ropeTables } from '../../reference/index.js';
+import type { Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { tensorOf, tinyModel } from '../support/arbitraries.js';
 import { assertSame } from '../support/assertions.js';
@@ -12,12 +13,12 @@ describe('block', () => {
         const { config, weights } = tinyModel({ normPosition });
         const w = weights.blocks[0];
         const tables = ropeTables(8, config.ropeTheta, 0, 5);
-        const turn = (y: typeof x) => rope(y, 2, tables, 'half');
-        const attend = (y: typeof x) =>
+        const turn = (y: Tensor) => rope(y, 2, tables, 'half');
+        const attend = (y: Tensor) =>
           linear(attention(turn(linear(y, w.qProj)), turn(linear(y, w.kProj)), linear(y, w.vProj), 2), w.oProj);
-        const feed = (y: typeof x) => feedForward(y, w.ffnUp, w.ffnDown, 'none');
-        const norm1 = (y: typeof x) => layerNorm(y, w.attnNorm, 1e-5);
-        const norm2 = (y: typeof x) => layerNorm(y, w.ffnNorm, 1e-5);
+        const feed = (y: Tensor) => feedForward(y, w.ffnUp, w.ffnDown, 'none');
+        const norm1 = (y: Tensor) => layerNorm(y, w.attnNorm, 1e-5);
+        const norm2 = (y: Tensor) => layerNorm(y, w.ffnNorm, 1e-5);
 
         let expected;
         if (normPosition === 'pre') {

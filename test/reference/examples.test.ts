@@ -11,6 +11,7 @@ function docsOf(source: string): [name: string, doc: string][] {
   return statements
     .filter((statement) => ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement))
     .filter(({ modifiers }) => modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword))
+    .filter((statement, i, all) => all.findIndex(({ name }) => name?.text === statement.name?.text) === i) // of overloads
     .map((statement) => {
       const doc = ts.getJSDocCommentsAndTags(statement).find(ts.isJSDoc)?.getText() ?? '';
       return [statement.name!.text, doc.replaceAll(/^ \* ?/gm, '')];

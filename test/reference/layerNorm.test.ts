@@ -18,7 +18,7 @@ describe('layerNorm', () => {
           const row = x.data.subarray(t * C, (t + 1) * C);
           const mean = row.reduce((sum, value) => sum + value, 0) / C;
           const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / C;
-          const result = y.subarray(t * C, (t + 1) * C);
+          const result = [...y.subarray(t * C, (t + 1) * C)];
           assertClose([result.reduce((sum, value) => sum + value, 0) / C], [0], 1e-6);
           const squares = result.reduce((sum, value) => sum + value ** 2, 0) / C;
           assertClose([squares], [variance / (variance + 1e-5)], 1e-6);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { rope, ropeTables } from '../../reference/rope.js';
 import { ShapeError } from '../../reference/lib/errors.js';
-import { tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { tensor, type Floats, type Tensor } from '../../reference/lib/tensor.js';
 import { tensorOf } from '../support/arbitraries.js';
 import { assertClose } from '../support/assertions.js';
 
@@ -11,12 +11,12 @@ const pairing = fc.constantFrom('half' as const, 'interleaved' as const);
 const position = fc.nat({ max: 1000 });
 
 /** One head at one position. */
-function at(x: Tensor, p: number, pairs: 'half' | 'interleaved'): Float32Array {
+function at(x: Tensor, p: number, pairs: 'half' | 'interleaved'): Floats {
   return rope(x, 1, ropeTables(D, 10000, p, 1), pairs).data;
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + value * b[i], 0);
+function dot(a: Floats, b: Floats): number {
+  return [...a].reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
 describe('rope', () => {

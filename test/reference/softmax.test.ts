@@ -12,7 +12,7 @@ describe('softmax', () => {
         const y = softmax(x);
         const [T, n] = x.shape;
         for (let t = 0; t < T; t++) {
-          const row = y.data.subarray(t * n, (t + 1) * n);
+          const row = [...y.data.subarray(t * n, (t + 1) * n)];
           assert.ok(row.every((value) => value >= 0 && value <= 1));
           assertClose([row.reduce((sum, value) => sum + value, 0)], [1], 1e-6);
         }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { ModelConfig } from '../../reference/lib/config.js';
-import { sizeOf, tensor, type Tensor } from '../../reference/lib/tensor.js';
+import { sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../reference/lib/weights.js';
 
 /** Float32 numbers in [-limit, limit], the range of typical activations. */
@@ -8,7 +8,7 @@ export function float32(limit = 8): fc.Arbitrary<number> {
   return fc.float({ min: -Math.fround(limit), max: Math.fround(limit), noNaN: true });
 }
 
-export function tensorOf(shape: readonly number[], limit = 8): fc.Arbitrary<Tensor> {
+export function tensorOf(shape: readonly number[], limit = 8): fc.Arbitrary<Float32Tensor> {
   const size = sizeOf(shape);
   return fc
     .array(float32(limit), { minLength: size, maxLength: size })
@@ -16,7 +16,7 @@ export function tensorOf(shape: readonly number[], limit = 8): fc.Arbitrary<Tens
 }
 
 /** A matrix of 1 to `maxRows` rows and 1 to `maxColumns` columns. */
-export function matrix(maxRows = 6, maxColumns = 12, limit = 8): fc.Arbitrary<Tensor> {
+export function matrix(maxRows = 6, maxColumns = 12, limit = 8): fc.Arbitrary<Float32Tensor> {
   return fc
     .tuple(fc.integer({ min: 1, max: maxRows }), fc.integer({ min: 1, max: maxColumns }))
     .chain((shape) => tensorOf(shape, limit));
@@ -52,7 +52,7 @@ export function tinyModel(overrides: Partial<ModelConfig> = {}, seed = 1): Model
   const config = { ...TINY, ...overrides };
   const { vocabSize: V, nEmbed: E, dModel: C, nLayer: L } = config;
   const next = noise(seed);
-  const fill = (shape: number[], scale: number, offset = 0): Tensor =>
+  const fill = (shape: number[], scale: number, offset = 0): Float32Tensor =>
     tensor(
       shape,
       new Float32Array(sizeOf(shape)).map(() => offset + scale * next()),

@@ -1,4 +1,5 @@
 import { toFloat16 } from '../../../reference/lib/pack.js';
+import type { Floats } from '../../../reference/lib/tensor.js';
 
 /** The types of tensors that we write, with ggml's names in lower case. */
 export type GgufType = 'f32' | 'f16' | 'q8_0' | 'q4_0';
@@ -18,7 +19,7 @@ export const BLOCKS: Readonly<Record<GgufType, { code: number; elements: number;
  * @param values whole rows; for q8_0 and q4_0 a row is a multiple of 32
  * @see ggml/src/ggml-quants.c: quantize_row_q8_0_ref, quantize_row_q4_0_ref
  */
-export function packBlocks(type: GgufType, values: Float32Array): Uint8Array {
+export function packBlocks(type: GgufType, values: Floats): Uint8Array {
   const { elements, bytes } = BLOCKS[type];
   const packed = new Uint8Array((values.length / elements) * bytes);
   const view = new DataView(packed.buffer);
@@ -33,7 +34,7 @@ export function packBlocks(type: GgufType, values: Float32Array): Uint8Array {
 
 const { abs, fround } = Math;
 
-function packQ8(values: Float32Array, start: number, view: DataView, at: number): void {
+function packQ8(values: Floats, start: number, view: DataView, at: number): void {
   let largest = 0;
   for (let i = 0; i < 32; i++) largest = Math.max(largest, abs(values[start + i]));
   const scale = fround(largest / 127);
@@ -43,7 +44,7 @@ function packQ8(values: Float32Array, start: number, view: DataView, at: number)
 }
 
 /** The element of largest magnitude gets code 0, that is −8 times the scale, so the scale has the opposite sign. */
-function packQ4(values: Float32Array, start: number, view: DataView, at: number): void {
+function packQ4(values: Floats, start: number, view: DataView, at: number): void {
   let extreme = 0;
   for (let i = 0; i < 32; i++) if (abs(values[start + i]) > abs(extreme)) extreme = values[start + i];
   const scale = fround(extreme / -8);

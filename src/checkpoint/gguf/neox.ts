@@ -1,5 +1,5 @@
 import { InputError } from '../../../reference/lib/errors.js';
-import { sizeOf, tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import { sizeOf, tensor, type Float32Tensor, type Floats } from '../../../reference/lib/tensor.js';
 import type { LayerNormWeights, LinearWeights, Model } from '../../../reference/lib/weights.js';
 import { repeatInterleave } from '../../../reference/repeatInterleave.js';
 import { BLOCKS, packBlocks, type GgufType } from './blocks.js';
@@ -53,11 +53,11 @@ export function toNeox({ config, weights }: Model, type: GgufType, options: Neox
     'gptneox.vocab_size': { u32: config.vocabSize },
   };
 
-  function matrix(name: string, shape: readonly number[], make: () => Float32Array): GgufTensor {
+  function matrix(name: string, shape: readonly number[], make: () => Floats): GgufTensor {
     const stored = shape[1] % BLOCKS[type].elements === 0 ? type : 'f16';
     return { name, type: stored, shape, make: () => packBlocks(stored, make()) };
   }
-  function vector(name: string, x: Tensor | null, length: number): GgufTensor {
+  function vector(name: string, x: Float32Tensor | null, length: number): GgufTensor {
     const make = () => packBlocks('f32', x?.data ?? new Float32Array(length));
     return { name, type: 'f32', shape: [length], make };
   }
@@ -113,6 +113,6 @@ function joined(layers: readonly LinearWeights[]): LinearWeights {
   return { weight, bias };
 }
 
-function largest(x: Tensor | null): number {
+function largest(x: Float32Tensor | null): number {
   return x ? x.data.reduce((max, value) => Math.max(max, Math.abs(value)), 0) : 0;
 }

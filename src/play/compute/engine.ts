@@ -1,6 +1,6 @@
 import { layerNorm, lmHead } from '../../../reference/index.js';
 import { InputError } from '../../../reference/lib/errors.js';
-import { sizeOf, type Tensor } from '../../../reference/lib/tensor.js';
+import { sizeOf, type Float32Tensor } from '../../../reference/lib/tensor.js';
 import { DeviceError, load, openBackend, type Backend, type LanguageModel, type Session } from '../../browser.js';
 import { readSafetensors } from '../../checkpoint/reader.js';
 import { urlFolder } from '../../folder/urlFolder.js';
@@ -23,7 +23,7 @@ const MAX_NEW_TOKENS = 48;
 interface Pass {
   prompt: string;
   ids: readonly number[];
-  tensors: Map<string, Tensor>;
+  tensors: Map<string, Float32Tensor>;
   ms: number;
 }
 
@@ -209,14 +209,14 @@ export class Engine {
   async #runPass(prompt: string): Promise<Pass> {
     const model = await this.#model;
     const ids = this.#encode(model, prompt);
-    const tensors = new Map<string, Tensor>();
+    const tensors = new Map<string, Float32Tensor>();
     const session = (await this.#openBackend(model, 'reference')).openSession();
     const start = performance.now();
     await session.forward(ids, {
       logits: 'all',
       attnWeights: true,
       trace: (name, value) => {
-        tensors.set(name, value);
+        tensors.set(name, value as Float32Tensor); // a pass in float32
       },
     });
     const ms = performance.now() - start;
@@ -265,7 +265,7 @@ function graphOf({ config, model }: LanguageModel): GraphNode[] {
   return activationGraph(config, hasFinalNorm, true).map((node) => plain.get(node.name) ?? node);
 }
 
-function rowOf({ data, shape }: Tensor, t: number): Float32Array {
+function rowOf({ data, shape }: Float32Tensor, t: number): Float32Array {
   return data.subarray(t * shape[1], (t + 1) * shape[1]);
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as oracle from '../../../reference/index.js';
-import { sizeOf, tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import { sizeOf, tensor, type Float32Tensor } from '../../../reference/lib/tensor.js';
 import { onEveryBackend, useDevice } from '../../support/devices.js';
 import { filled } from '../parity.js';
 import { gpuOps } from './ops.js';
@@ -11,7 +11,7 @@ onEveryBackend('layerNorm of rows whose mean far exceeds their spread', (backend
   const device = useDevice(backend);
 
   /** The largest distance from the reference. */
-  async function errorOf(x: Tensor): Promise<number> {
+  async function errorOf(x: Float32Tensor): Promise<number> {
     const [, C] = x.shape;
     const weights = { weight: filled([C], 1), bias: filled([C], 2) };
     const y = await gpuOps(device()).layerNorm(x, weights, EPS);

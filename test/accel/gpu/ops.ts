@@ -9,7 +9,7 @@ import { lmHead } from '../../../accel/gpu/lmHead.js';
 import { repeatInterleave } from '../../../accel/gpu/repeatInterleave.js';
 import { rope, ropeTables } from '../../../accel/gpu/rope.js';
 import { softmax } from '../../../accel/gpu/softmax.js';
-import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../../reference/lib/tensor.js';
 import { filled, type AcceleratedOps } from '../parity.js';
 
 /** Caches grow by this many rows; rows past the last position are ignored. */
@@ -18,8 +18,8 @@ const STEP = 128;
 /** The ops of GPU.js on a device. Runs in browsers, too. */
 export function gpuOps(device: Device): AcceleratedOps {
   /** Runs an op, reads its result and frees everything it allocated. */
-  async function result(body: () => Promise<DeviceTensor>): Promise<Tensor> {
-    let y: Tensor | null = null;
+  async function result(body: () => Promise<DeviceTensor>): Promise<Float32Tensor> {
+    let y: Float32Tensor | null = null;
     await device.scope(async () => {
       y = await device.read(await body());
       return null;
@@ -30,7 +30,7 @@ export function gpuOps(device: Device): AcceleratedOps {
   const [sum, repeat, weights] = [add(device), repeatInterleave(device), softmax(device)];
   const gelus = { none: gelu(device, 'none'), tanh: gelu(device, 'tanh') };
 
-  async function padRows(x: Tensor): Promise<DeviceTensor> {
+  async function padRows(x: Float32Tensor): Promise<DeviceTensor> {
     const [S, C] = x.shape;
     const longer = filled([Math.ceil(S / STEP) * STEP, C], 1);
     longer.data.set(x.data);

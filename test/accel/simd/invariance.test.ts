@@ -6,7 +6,7 @@ import { KvCache } from '../../../accel/simd/kvCache.js';
 import { forward } from '../../../accel/simd/model.js';
 import { uploadModel, type SimdModel } from '../../../accel/simd/upload.js';
 import { DTYPES } from '../../../reference/lib/compactTensor.js';
-import { rows, type Tensor } from '../../../reference/lib/tensor.js';
+import { rows, type Float32Tensor, type Floats } from '../../../reference/lib/tensor.js';
 import { noise, tinyModel } from '../../support/arbitraries.js';
 import { packed, packedModel } from '../../support/packedModel.js';
 import { filled } from '../parity.js';
@@ -21,15 +21,15 @@ const THREADS = [1, 2, 3];
 const CHUNKS = [1, 2, 3, 5, 16, Infinity];
 
 /** Asserts that two rows have the same bits. */
-function same(actual: Float32Array, expected: Float32Array, where: string): void {
-  const [own, other] = [actual, expected].map((row) => new Uint32Array(row.slice().buffer));
+function same(actual: Floats, expected: Floats, where: string): void {
+  const [own, other] = [actual, expected].map((row) => new Uint32Array(Float32Array.from(row).buffer));
   const i = own.findIndex((bits, n) => bits !== other[n]);
   assert.equal(i, -1, `${where}: element ${i} is ${actual[i]}, and ${expected[i]} for one token at a time`);
   assert.equal(own.length, other.length, where);
 }
 
 /** Every activation by name, one row for each token. */
-type Rows = Map<string, Float32Array[]>;
+type Rows = Map<string, Floats[]>;
 
 /** Computes a sequence in chunks. */
 async function activations(model: SimdModel, ids: readonly number[], chunk: number): Promise<Rows> {
@@ -47,7 +47,7 @@ async function activations(model: SimdModel, ids: readonly number[], chunk: numb
   return found;
 }
 
-function rowsOf(tensor: Tensor): Float32Array[] {
+function rowsOf(tensor: Float32Tensor): Float32Array[] {
   return Array.from({ length: tensor.shape[0] }, (_, t) => rows(tensor, t, t + 1).data);
 }
 

@@ -2,28 +2,28 @@ import type { Engine } from '../../../accel/simd/engine.js';
 import { KvCache } from '../../../accel/simd/kvCache.js';
 import { Pass, type Activation } from '../../../accel/simd/pass.js';
 import { uploadLayerNorm, uploadLinear, uploadRopeTables } from '../../../accel/simd/upload.js';
-import { tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import { tensor, type Float32Tensor } from '../../../reference/lib/tensor.js';
 import type { LinearWeights } from '../../../reference/lib/weights.js';
 import { TINY } from '../../support/arbitraries.js';
 import type { AcceleratedOps } from '../parity.js';
 
 /** The ops of WebAssembly SIMD on an engine. Runs in browsers, too. */
 export function simdOps(engine: Engine): AcceleratedOps {
-  function put(name: string, { data }: Tensor): number {
+  function put(name: string, { data }: Float32Tensor): number {
     const address = engine.place(`given ${name}`, data.byteLength);
     engine.memory.floats(address, data.length).set(data);
     return address;
   }
-  function given(name: string, x: Tensor): Activation {
+  function given(name: string, x: Float32Tensor): Activation {
     return { address: put(name, x), width: x.shape[1] };
   }
-  async function result(T: number, plan: (pass: Pass) => Activation): Promise<Tensor> {
+  async function result(T: number, plan: (pass: Pass) => Activation): Promise<Float32Tensor> {
     const pass = new Pass(engine, T);
     const y = plan(pass);
     await pass.run();
     return engine.read(y.address, [T, y.width]);
   }
-  function linear(x: Tensor, layer: LinearWeights): Promise<Tensor> {
+  function linear(x: Float32Tensor, layer: LinearWeights): Promise<Float32Tensor> {
     return result(x.shape[0], (pass) => pass.linear('y', given('x', x), uploadLinear(layer, engine)));
   }
 

@@ -142,6 +142,42 @@ describe('command line', () => {
     assert.match(other.stderr, /^emergent: [^\n]*was made from other weights[^\n]*\n$/);
   });
 
+  it('verify needs no golden file: it compares with the reference in float64', async () => {
+    const request = ['verify', '--model', path('tiny'), '--backend', 'simd', '--against', 'reference'];
+    const { code, stdout, stderr } = await emergent(request);
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /OK: all \d+ activations of simd agree with emergent-semantics reference float64, 16 tokens; /,
+    );
+    assert.match(stderr, /^emergent: without --tokens or --text, the tokens are 0, 24, 9, [\d, ]+\n$/);
+
+    const chosen = await emergent([...request, '--tokens', '1,2', '--json']);
+    const report = JSON.parse(chosen.stdout) as { ok: boolean; golden: { tokens: number[]; precision: string } };
+    assert.deepEqual([report.ok, report.golden.tokens, report.golden.precision], [true, [1, 2], 'float64']);
+    assert.equal(chosen.stderr, '');
+  });
+
+  it('record writes a golden file that verify takes, and that fits no other weights', async () => {
+    const out = path('golden.safetensors');
+    const recorded = await emergent(['record', '--text', 'What is the capital of Japan?', '--out', out]);
+    assert.match(recorded.stderr, /^wrote \d+ activations of \d+ tokens to [^\n]*golden\.safetensors\n$/);
+    const file = await openSafetensors(out);
+    const header = JSON.parse(file.metadata.emergent) as Record<string, unknown>;
+    const dtypes = new Set([...file.tensors.values()].map(({ dtype }) => dtype));
+    await file.close();
+    assert.deepEqual([header.precision, header.producer], ['float64', 'emergent-semantics reference']);
+    assert.deepEqual([...dtypes], ['F64']);
+
+    const agrees = await emergent(['verify', '--golden', out, '--backend', 'simd']);
+    assert.equal(agrees.code, 0);
+    const other = await emergent(['verify', '--golden', out, '--model', path('tiny')]);
+    assert.match(other.stderr, /^emergent: [^\n]*was made from other weights[^\n]*\n$/);
+    const fewerBits = await emergent(['verify', '--golden', out, '--dtype', 'int8', '--backend', 'reference']);
+    assert.equal(fewerBits.code, 1);
+    assert.match(fewerBits.stdout, /first: layers\.0\.q \(linear\), caused by this op/);
+  });
+
   const bad: [string[], RegExp][] = [
     [[], /Usage: emergent/],
     [['sing'], /^emergent: unknown command 'sing'\n$/],
@@ -187,6 +223,11 @@ describe('command line', () => {
     [['ask', '--backend', 'simd', '--threads', '99999999', 'x'], /--threads[^\n]* an integer from 1 to 256\.\n$/],
     [['tokenize', '--model', '/nope', 'x'], /^emergent: \/nope does not exist[^\n]*\n$/],
     [['build-tokenizer', '--ngrams', '/nope', '--out', NEW], /^emergent: \/nope does not exist\n$/],
+    [['verify'], /^emergent: give --golden FILE or --against reference\n$/],
+    [['verify', '--golden', '/nope', '--text', 'x'], /^emergent: a golden file has tokens of its own: [^\n]*\n$/],
+    [['verify', '--golden', '/nope', '--against', 'reference'], /^emergent: [^\n]* cannot be used with [^\n]*\n$/],
+    [['verify', '--against', 'pytorch'], /^emergent: [^\n]*Allowed choices are reference\.\n$/],
+    [['record', '--out', '-'], /^emergent: give --tokens 1,2,3 or --text "..."\n$/],
     [['verify', '--golden', '/nope'], /^emergent: \/nope does not exist\n$/],
     [['perplexity', '--text', '/nope'], /^emergent: \/nope does not exist\n$/],
     [['make-checkpoint', '--preset', 'x', '--out', NEW], /^emergent: [^\n]*model_64_float[^\n]*\n$/],

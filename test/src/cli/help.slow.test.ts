@@ -10,6 +10,7 @@ describe('command line', () => {
       'generate',
       'logits',
       'trace',
+      'record',
       'tokenize',
       'inspect',
       'build-tokenizer',
