@@ -111,7 +111,7 @@ describe('patches', () => {
         const blocks = model.weights.blocks.map((block, n) => {
           if (n !== layer) return block;
           const { weight, bias } = block.oProj;
-          const data = (weight).data.map((w, i) => (Math.floor((i % C) / (C / H)) === h ? 0 : w));
+          const data = weight.data.map((w, i) => (Math.floor((i % C) / (C / H)) === h ? 0 : w));
           return { ...block, oProj: { weight: tensor(weight.shape, data), bias } };
         });
         const expected = forward(IDS, { ...model, weights: { ...model.weights, blocks } });
