@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import type { Move, MovedPosition } from '../compute/protocol.js';
 import { percent, Token } from './text.js';
 
@@ -47,8 +48,16 @@ interface PositionsProps {
 
 /** The likeliest next token at every position, before and after. */
 export function Positions({ positions, place, hrefOf }: PositionsProps): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  // a long prompt scrolls within the table: keep the chosen row in view
+  useEffect(() => {
+    const row = box.current!.querySelector<HTMLElement>('[aria-current]')!.closest('tr')!;
+    const { scrollTop, clientHeight } = box.current!;
+    const bottom = row.offsetTop + row.offsetHeight;
+    if (row.offsetTop < scrollTop || bottom > scrollTop + clientHeight) box.current!.scrollTop = bottom - clientHeight;
+  }, [place, positions.length]);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Predictions at every token">
+    <div ref={box} class="scroll" tabIndex={0} role="region" aria-label="Predictions at every token">
       <table class="positions">
         <thead>
           <tr>
@@ -77,10 +86,14 @@ export function Positions({ positions, place, hrefOf }: PositionsProps): JSX.Ele
                   <Token text={now.text} />
                 </td>
                 <td class="moved">
-                  <span class="bar">
-                    <i style={{ width: `${100 * distance}%` }} />
-                  </span>
-                  <span class="percent">{percent(distance)}</span>
+                  {distance > 0 && (
+                    <>
+                      <span class="bar">
+                        <i style={{ width: `${100 * distance}%` }} />
+                      </span>
+                      <span class="percent">{percent(distance)}</span>
+                    </>
+                  )}
                 </td>
               </tr>
             );

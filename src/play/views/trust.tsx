@@ -32,6 +32,7 @@ export function Trust({ engine, store }: ViewProps): JSX.Element {
 
   const ran = checks.filter(({ error: reason }) => reason === null);
   const chosen = ran.find(({ name }) => name === store.state.value.checked) ?? ran.at(0);
+  const reasons = [...new Set(checks.map(({ error: reason }) => reason))].filter((reason) => reason !== null);
   return (
     <div class="trust" data-done={isDone ? 'true' : undefined}>
       {error !== null && (
@@ -47,8 +48,11 @@ export function Trust({ engine, store }: ViewProps): JSX.Element {
       {error === null && checks.length === 0 && <p class="waiting">The backends are computing…</p>}
       {checks.length > 0 && (
         <ol class="backends" aria-label="Backends" aria-live="polite">
-          {checks.map((check) => (
+          {ran.map((check) => (
             <Backend key={check.name} check={check} isChosen={check === chosen} store={store} />
+          ))}
+          {reasons.map((reason) => (
+            <Absent key={reason} checks={checks.filter((check) => check.error === reason)} reason={reason} />
           ))}
         </ol>
       )}
@@ -64,16 +68,7 @@ interface BackendProps {
 }
 
 function Backend({ check, isChosen, store }: BackendProps): JSX.Element {
-  const { name, adapter, ms, activations, error } = check;
-  if (error !== null) {
-    return (
-      <li class="absent" data-backend={name}>
-        <b>{name}</b>
-        <span class="verdict">not here</span>
-        <span class="why">{error}</span>
-      </li>
-    );
-  }
+  const { name, adapter, ms, activations } = check;
   const worst = worstOf(activations);
   const wrong = activations.filter(({ isOk }) => !isOk).length;
   return (
@@ -87,6 +82,17 @@ function Backend({ check, isChosen, store }: BackendProps): JSX.Element {
         <span class="time">{`${milliseconds(ms)} a pass`}</span>
         <span class="why">{adapter}</span>
       </a>
+    </li>
+  );
+}
+
+/** The backends that cannot run here for one reason. */
+function Absent({ checks, reason }: { checks: readonly BackendCheck[]; reason: string }): JSX.Element {
+  return (
+    <li class="absent" data-absent={checks.map(({ name }) => name).join()}>
+      <b>Not here</b>
+      <span class="verdict">{checks.map(({ name }) => name).join(', ')}</span>
+      <span class="why">{reason}.</span>
     </li>
   );
 }
@@ -125,9 +131,9 @@ function Ops({ check, store }: { check: BackendCheck; store: Store }): JSX.Eleme
           <thead>
             <tr>
               <th scope="col">Op</th>
+              <th scope="col">Share of its bound</th>
               <th scope="col">Largest error</th>
               <th scope="col">Bound</th>
-              <th scope="col">Share of the bound</th>
               <th scope="col">Time, all of them</th>
               <th scope="col">Worst of</th>
             </tr>
@@ -136,11 +142,11 @@ function Ops({ check, store }: { check: BackendCheck; store: Store }): JSX.Eleme
             {ops.map(({ op, count, worst, ms }) => (
               <tr key={op} data-op={op} data-share={worst.share}>
                 <th scope="row">{op}</th>
-                <td>{distance(worst.error)}</td>
-                <td>{distance(worst.bound)}</td>
                 <td>
                   <Share share={worst.share} />
                 </td>
+                <td>{distance(worst.error)}</td>
+                <td>{distance(worst.bound)}</td>
                 <td>{milliseconds(ms)}</td>
                 <td>
                   {`${count}: `}
