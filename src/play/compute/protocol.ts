@@ -108,15 +108,12 @@ export interface Change {
 export interface CheckedActivation {
   name: string;
   op: string;
-  shape: readonly number[];
   /** The largest error, relative to the rms of the truth. */
   error: number;
   bound: number;
   /** The error over the bound: 1 is the limit. */
   share: number;
   isOk: boolean;
-  /** Whether a mismatch is this op's own fault. */
-  isBornHere: boolean;
   /** Milliseconds from the activation before, with reading it out. */
   ms: number;
 }

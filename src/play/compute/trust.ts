@@ -42,14 +42,11 @@ async function checkBackend(model: LoadedModel, golden: Golden, name: string): P
     }
     await session.dispose();
     const report = await verify(model, golden, name, () => Promise.resolve(timed(backend.openSession(), times)));
-    const activations = report.rows.map(
-      ({ name, op, status, shape, bound, share, difference, origin }): CheckedActivation => ({
-        ...{ name, op, shape, bound, share, ms: times.get(name) ?? 0 },
-        error: difference?.relativeMax ?? Infinity,
-        isOk: status === 'OK',
-        isBornHere: origin === 'born here',
-      }),
-    );
+    const activations = report.rows.map(({ name, op, status, bound, share, difference }): CheckedActivation => ({
+      ...{ name, op, bound, share, ms: times.get(name) ?? 0 },
+      error: difference?.relativeMax ?? Infinity,
+      isOk: status === 'OK',
+    }));
     return { name, adapter: backend.adapter, ms, activations, error: null };
   } finally {
     await backend.dispose();
