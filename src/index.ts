@@ -22,6 +22,7 @@ export { generateIds, type GenerateOptions } from './generate.js';
 export type { HubOptions } from './folder/hub/connection.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
+export { parsePatch, patchTrace, type HeadColumns, type ParsedPatch, type Patch, type Slice } from './patch.js';
 export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from '../reference/lib/tensor.js';
 export { buildTokenizer, BVV241, compactLayout, type NgramCounts, type VocabularyLayout } from './tokenizer/build.js';

@@ -3,21 +3,27 @@ import { withSession, type Session } from './backend.js';
 import { requireFinite } from './finite.js';
 import { checkModel } from '../reference/lib/checkModel.js';
 import { InputError } from '../reference/lib/errors.js';
+import { patchTrace, type Patch } from './patch.js';
 import { quote } from './lib/quote.js';
 import { rows, type Tensor } from '../reference/lib/tensor.js';
 import type { LoadedModel } from './backend.js';
 
 /** The residual stream after every layer: L tensors [T, C]. */
-async function states(session: Session, { config }: LoadedModel, ids: readonly number[]): Promise<Tensor[]> {
-  const { nLayer: L, normPosition } = config;
+async function states(
+  session: Session,
+  model: LoadedModel,
+  ids: readonly number[],
+  patches: readonly Patch[] = [],
+): Promise<Tensor[]> {
+  const { nLayer: L, normPosition } = model.config;
   const last = normPosition === 'pre' ? 'resid' : 'ffn_norm'; // the output of a layer
   const wanted = new Set(Array.from({ length: L }, (_, n) => `layers.${n}.${last}`));
   const found: Tensor[] = [];
   session.reset();
   await session.forward(ids, {
-    trace: (name, value) => {
+    trace: patchTrace(patches, model, ids.length, (name, value) => {
       if (wanted.has(name)) found.push(value);
-    },
+    }),
   });
   return found;
 }
@@ -32,13 +38,22 @@ export interface Guess {
  * The logit lens (nostalgebraist 2020): what the model would predict if it stopped after each layer and applied its own
  * final norm and head.
  *
+ * @param patches interventions of the pass, on the reference only
  * @returns guesses [layer][token]; those of the last layer are the model's own predictions
- * @throws EmergentError if logits are NaN, or all -Infinity
+ * @throws EmergentError if logits are NaN, or all -Infinity; InputError for a patch after the last layer, which it does not read
  */
-export async function logitLens(model: LoadedModel, ids: readonly number[], backend?: string): Promise<Guess[][]> {
+export async function logitLens(
+  model: LoadedModel,
+  ids: readonly number[],
+  backend?: string,
+  patches: readonly Patch[] = [],
+): Promise<Guess[][]> {
   checkModel(model);
+  const late = patches.find(({ name }) => name === 'final_norm' || name === 'logits');
+  if (late)
+    throw new InputError(`the lens reads the states after each layer, so patching ${late.name} changes nothing`);
   const { finalNorm, lmHead: head } = model.weights;
-  const found = await withSession(model, backend, (session) => states(session, model, ids));
+  const found = await withSession(model, backend, (session) => states(session, model, ids, patches));
   return found.map((x, n) => {
     const logits = lmHead(finalNorm ? layerNorm(x, finalNorm, model.config.layerNormEps) : x, head);
     const guesses = ids.map((_, t) => bestGuess(rows(logits, t, t + 1).data));

@@ -23,12 +23,23 @@ export interface State {
   /** The element of the token's vector. */
   column: number;
   head: number;
+  /** Interventions as `--patch` takes them, separated by semicolons. */
+  patch: string;
+  /** Two positions whose codes change places, or one, or none. */
+  swap: readonly number[];
+  /** The question whose states patches may take. */
+  other: string;
+  /** The position whose moved predictions are shown; infinite for the last one. */
+  place: number;
+  /** The backend whose check is shown. */
+  checked: string;
 }
 
 export const DEFAULTS: State = {
   ...{ view: 'ask', q: 'What is the capital of Japan?', raw: false },
   ...{ temperature: 0, topK: 0, topP: 1, seed: 0, backend: 'simd', chosen: [], step: 0 },
   ...{ op: 'attn_norm', layer: 0, token: 0, column: 0, head: 0 },
+  ...{ patch: '', swap: [], other: 'What is the capital of France?', place: Infinity, checked: 'simd' },
 };
 
 /** The state of one page, or of one of several that stand side by side. */

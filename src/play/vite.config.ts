@@ -32,7 +32,7 @@ function copyData(): Plugin {
 function withoutGpu(): Plugin {
   const text = `
     import { DeviceError } from ${JSON.stringify(join(root, 'accel/errors.ts'))};
-    export function openGpuBackend() { throw new DeviceError('this page was built without the GPU backends'); }
+    export function openGpuBackend() { throw new DeviceError('GPU.js compiles its kernels with eval, which a strict Content-Security-Policy forbids; this page leaves it out'); }
     export const chooseGpuBackend = openGpuBackend;
     export const chooseRealGpu = () => ({ backend: null, adapter: null, passedOver: [] });
   `;

@@ -12,6 +12,7 @@ import { servePlayground } from '../../src/cli/play.js';
 import { askPrompt } from '../../src/languageModel.js';
 import { load } from '../../src/load.js';
 import { readGolden } from '../../src/verify/readGolden.js';
+import { verify } from '../../src/verify/verify.js';
 import { ROOT } from '../docs/documents.js';
 import { run } from '../support/cli.js';
 import { fixture } from '../support/golden.js';
@@ -30,6 +31,8 @@ const VIEWS = {
   walk: '#view=walk&op=attn&layer=2&token=18&column=11',
   weights: '#view=walk&op=attn_weights&layer=2&head=3',
   lens: '#view=lens&layer=3&token=18',
+  change: '#view=change&swap=11,13&patch=layers.2.attn[:, head 3]=0',
+  trust: '#view=trust',
 };
 
 /** The page as `npm run build:play` writes it, with the headers of `emergent play`. */
@@ -84,7 +87,10 @@ const VIEWS = {
 
   /** Waits for the numbers of a view. */
   async function settled(page: Page): Promise<void> {
-    await page.locator('[data-answer], [data-source], .lens table').first().waitFor();
+    await page
+      .locator('[data-answer], [data-source], .lens table, [data-changed] .positions, [data-done]')
+      .first()
+      .waitFor();
   }
 
   it('has a policy without unsafe-eval, unsafe-inline and other hosts', async () => {
@@ -174,6 +180,57 @@ const VIEWS = {
     assert.match((await copy.locator(place).textContent()) ?? '', /\[2, 1\]/);
   });
 
+  /** The likeliest tokens of the last row of logits, as the page's list of changes has them. */
+  function likeliest({ data, shape: [T, V] }: Tensor, count: number): number[] {
+    const row = [...data.subarray((T - 1) * V)];
+    return [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, count);
+  }
+
+  async function movedTokens(page: Page, patch: string): Promise<(string | null)[]> {
+    await page.locator(`[data-changed="${patch}"] .moves li`).first().waitFor();
+    const items = await page.locator('.moves li').all();
+    return Promise.all(items.slice(0, 6).map((item) => item.getAttribute('data-token')));
+  }
+
+  it('changes a pass: swapped codes are swapped tokens, a last state from elsewhere is its prediction', async () => {
+    const demo = await load(undefined, { backend: 'reference' });
+    const model = floatModel(demo.model);
+    const texts = (logits: Tensor) => likeliest(logits, 6).map((id) => demo.tokenizer.decode([id]));
+    const ids = demo.tokenizer.encode(askPrompt(QUESTION));
+    const swapped = [...ids];
+    [swapped[11], swapped[18]] = [ids[18], ids[11]];
+    const page = await open('#view=change&swap=11,18');
+    assert.deepEqual(await movedTokens(page, ''), texts(forward(swapped, model)));
+    assert.notDeepEqual(texts(forward(swapped, model)), texts(forward(ids, model)));
+
+    await page.getByRole('link', { name: 'Undo all' }).click();
+    await page.locator('.effect', { hasText: 'Nothing is changed yet' }).waitFor();
+    assert.deepEqual(await movedTokens(page, ''), texts(forward(ids, model)));
+    await page.getByRole('link', { name: /last state after layer 3/ }).focus();
+    await page.keyboard.press('Enter');
+    const patch = 'layers.3.resid[-1]=other';
+    const france = forward(demo.tokenizer.encode(askPrompt('What is the capital of France?')), model);
+    assert.deepEqual(await movedTokens(page, patch), texts(france));
+    const copy = await open(new URL(page.url()).hash);
+    assert.deepEqual(await movedTokens(copy, patch), texts(france));
+  });
+
+  it('checks every backend against PyTorch, with the shares that verify finds', async () => {
+    const page = await open(`${VIEWS.trust}&checked=reference`);
+    await settled(page);
+    for (const name of ['reference', 'simd', 'simd:1']) {
+      assert.match((await page.locator(`[data-backend="${name}"] .verdict`).textContent()) ?? '', /^✓ 60 of 60/, name);
+    }
+    const absent = page.locator('[data-absent="gpu:webasm,gpu:webgl2,gpu:webgpu"]');
+    assert.match((await absent.textContent()) ?? '', /Content-Security-Policy/);
+    const demo = await load(undefined, { backend: 'reference' });
+    const { rows } = await verify(demo.model, await readGolden(fixture('demo/activations/truth.safetensors')));
+    for (const op of new Set(rows.map((row) => row.op))) {
+      const expected = Math.max(...rows.filter((row) => row.op === op).map(({ share }) => share));
+      assert.equal(Number(await page.locator(`[data-op="${op}"]`).getAttribute('data-share')), expected, op);
+    }
+  });
+
   it('works in any folder of any static host, without isolation', async () => {
     const host = await serve({ open: join(ROOT, 'dist/play') });
     try {
@@ -189,6 +246,8 @@ const VIEWS = {
   it('says in words what is wrong', async () => {
     const page = await open(`#view=ask&q=${'word '.repeat(200)}`);
     assert.match((await page.locator('[role=alert]').textContent()) ?? '', /reads at most 128/);
+    const patch = await open('#view=change&patch=layers.7.q=0');
+    assert.match((await patch.locator('[role=alert]').textContent()) ?? '', /no activation "layers.7.q" to patch/);
     const odd = await open('#view=nothing&layer=-3&token=x&op=nonsense&topP=7');
     assert.match(
       (await odd.locator('[role=alert]').textContent()) ?? '',

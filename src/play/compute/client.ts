@@ -3,9 +3,11 @@ import type {
   AskOptions,
   AskStep,
   AskSummary,
+  BackendCheck,
   Engine,
   LensCell,
   ModelInfo,
+  MovedPosition,
   TraceInfo,
 } from './protocol.js';
 import { connect } from './rpc.js';
@@ -32,5 +34,7 @@ export function openEngine(): Engine {
     },
     activation: (prompt, name) => worker.call('activation', prompt, name) as Promise<Activation>,
     lens: (prompt, count) => worker.call('lens', prompt, count) as Promise<LensCell[][]>,
+    change: (prompt, change, count) => worker.call('change', prompt, change, count) as Promise<MovedPosition[]>,
+    trust: (signal) => worker.stream('trust', signal) as AsyncGenerator<BackendCheck, void, undefined>,
   };
 }

@@ -2,13 +2,28 @@ import { layerNorm, lmHead } from '../../../reference/index.js';
 import { InputError } from '../../../reference/lib/errors.js';
 import { sizeOf, type Float32Tensor } from '../../../reference/lib/tensor.js';
 import { DeviceError, load, openBackend, type Backend, type LanguageModel, type Session } from '../../browser.js';
+import { floatModel } from '../../checkpoint/assemble.js';
 import { readSafetensors } from '../../checkpoint/reader.js';
 import { urlFolder } from '../../folder/urlFolder.js';
 import { generateIds } from '../../generate.js';
 import { parseGolden, type Golden } from '../../verify/golden.js';
 import { activationGraph, type GraphNode } from '../../verify/graph.js';
+import { changedPass, rankOf } from './change.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
-import type { Activation, AskOptions, AskStep, AskSummary, LensCell, ModelInfo, Rival, TraceInfo } from './protocol.js';
+import type {
+  Activation,
+  AskOptions,
+  AskStep,
+  AskSummary,
+  BackendCheck,
+  Change,
+  LensCell,
+  ModelInfo,
+  MovedPosition,
+  Rival,
+  TraceInfo,
+} from './protocol.js';
+import { checkBackends } from './trust.js';
 
 /** Fast in every browser, and ready at once. */
 const DEFAULT_BACKEND = 'simd';
@@ -157,6 +172,26 @@ export class Engine {
     });
   }
 
+  /** What an intervention does to the prediction after each token. */
+  async change(prompt: string, { patches, swap, other }: Change, count: number): Promise<MovedPosition[]> {
+    const model = await this.#model;
+    const plain = await this.#passOver(prompt);
+    const source = other === null ? null : await this.#runPass(other);
+    return changedPass(floatModel(model.model), plain, source, patches, swap, count).map((position, t) => ({
+      text: textOf(model, plain.ids[t]),
+      distance: position.distance,
+      moves: position.moves.map((move) => ({ ...move, text: textOf(model, move.id) })),
+    }));
+  }
+
+  /** Every backend against PyTorch's activations. */
+  async *trust(signal: AbortSignal): AsyncGenerator<BackendCheck, void, undefined> {
+    const model = await this.#model;
+    const golden = await this.#readGolden();
+    if (!golden) throw new InputError('PyTorch’s activations could not be loaded, so there is nothing to compare with');
+    yield* checkBackends(model.model, golden, signal);
+  }
+
   #encode(model: LanguageModel, prompt: string): number[] {
     const ids = model.tokenizer.encode(prompt);
     const { blockSize } = model.config;
@@ -267,11 +302,6 @@ function graphOf({ config, model }: LanguageModel): GraphNode[] {
 
 function rowOf({ data, shape }: Float32Tensor, t: number): Float32Array {
   return data.subarray(t * shape[1], (t + 1) * shape[1]);
-}
-
-/** 1 for the token that no other exceeds. */
-function rankOf(logits: Float32Array, id: number): number {
-  return 1 + logits.reduce((above, x) => (x > logits[id] ? above + 1 : above), 0);
 }
 
 /** The text of a token alone; its name in the vocabulary where it is a part of a character, or special. */

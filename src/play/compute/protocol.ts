@@ -76,6 +76,58 @@ export interface LensCell {
   rank: number;
 }
 
+/** A token's place in a prediction before and after a change. */
+export interface Move extends TokenInfo {
+  before: number;
+  after: number;
+  rankBefore: number;
+  rankAfter: number;
+}
+
+/** What a change does to the prediction after one token. */
+export interface MovedPosition {
+  /** The token. */
+  text: string;
+  /** The likeliest tokens before and after, by their place after. */
+  moves: Move[];
+  /** Half the sum of all differences of probabilities: 0 for the same prediction, 1 for another one. */
+  distance: number;
+}
+
+/** An intervention in a pass. */
+export interface Change {
+  /** As `--patch` takes them; the value `other` is the other prompt's activation. */
+  patches: readonly string[];
+  /** Two positions whose codes change places, or none. */
+  swap: readonly number[];
+  /** The other prompt, if a patch uses it. */
+  other: string | null;
+}
+
+/** An activation of a backend against PyTorch's. */
+export interface CheckedActivation {
+  name: string;
+  op: string;
+  /** The largest error, relative to the rms of the truth. */
+  error: number;
+  bound: number;
+  /** The error over the bound: 1 is the limit. */
+  share: number;
+  isOk: boolean;
+  /** Milliseconds from the activation before, with reading it out. */
+  ms: number;
+}
+
+export interface BackendCheck {
+  name: string;
+  adapter: string;
+  /** Milliseconds of an undisturbed pass. */
+  ms: number;
+  activations: CheckedActivation[];
+  /** Why it cannot run here, or null. */
+  error: string | null;
+}
+
 /** The functions that the worker serves. Prompts are texts. */
 export interface Engine {
   info(): Promise<ModelInfo>;
@@ -86,4 +138,8 @@ export interface Engine {
   activation(prompt: string, name: string): Promise<Activation>;
   /** Cells [layer][position]. */
   lens(prompt: string, count: number): Promise<LensCell[][]>;
+  /** What an intervention does to the prediction after each token. */
+  change(prompt: string, change: Change, count: number): Promise<MovedPosition[]>;
+  /** Every backend of this browser against PyTorch, one after the other. */
+  trust(signal: AbortSignal): AsyncGenerator<BackendCheck, void, undefined>;
 }
