@@ -23,12 +23,17 @@ export interface State {
   /** The element of the token's vector. */
   column: number;
   head: number;
+  /** How deep the countries are looked at: 0 is the frozen table, n is after n layers. */
+  depth: number;
+  /** The country whose neighbors are shown. */
+  country: string;
 }
 
 export const DEFAULTS: State = {
   ...{ view: 'ask', q: 'What is the capital of Japan?', raw: false },
   ...{ temperature: 0, topK: 0, topP: 1, seed: 0, backend: 'simd', chosen: [], step: 0 },
   ...{ op: 'attn_norm', layer: 0, token: 0, column: 0, head: 0 },
+  ...{ depth: 0, country: 'Kenya' },
 };
 
 /** The state of one page, or of one of several that stand side by side. */

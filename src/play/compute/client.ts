@@ -3,9 +3,12 @@ import type {
   AskOptions,
   AskStep,
   AskSummary,
+  Emergence,
   Engine,
   LensCell,
   ModelInfo,
+  Progress,
+  TokenNeighbors,
   TraceInfo,
 } from './protocol.js';
 import { connect } from './rpc.js';
@@ -15,6 +18,7 @@ export function openEngine(): Engine {
   const worker = connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
   const traces = new Map<string, Promise<TraceInfo>>();
   let vocabulary: Promise<string[]> | undefined;
+  let emergence: Promise<Emergence> | undefined;
   return {
     info: () => worker.call('info') as Promise<ModelInfo>,
     vocabulary: () => (vocabulary ??= worker.call('vocabulary') as Promise<string[]>),
@@ -32,5 +36,8 @@ export function openEngine(): Engine {
     },
     activation: (prompt, name) => worker.call('activation', prompt, name) as Promise<Activation>,
     lens: (prompt, count) => worker.call('lens', prompt, count) as Promise<LensCell[][]>,
+    neighbors: (prompt, position, count, signal) =>
+      worker.stream('neighbors', signal, prompt, position, count) as AsyncGenerator<Progress | TokenNeighbors, void>,
+    emergence: () => (emergence ??= worker.call('emergence') as Promise<Emergence>),
   };
 }

@@ -7,8 +7,23 @@ import { urlFolder } from '../../folder/urlFolder.js';
 import { generateIds } from '../../generate.js';
 import { parseGolden, type Golden } from '../../verify/golden.js';
 import { activationGraph, type GraphNode } from '../../verify/graph.js';
+import COUNTRIES from 'virtual:countries';
+import { emergenceOf } from './emergence.js';
+import { nearestTokens, tokenVectors, type TokenVectors } from './tokenNeighbors.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
-import type { Activation, AskOptions, AskStep, AskSummary, LensCell, ModelInfo, Rival, TraceInfo } from './protocol.js';
+import type {
+  Activation,
+  AskOptions,
+  AskStep,
+  AskSummary,
+  Emergence,
+  LensCell,
+  ModelInfo,
+  Progress,
+  Rival,
+  TokenNeighbors,
+  TraceInfo,
+} from './protocol.js';
 
 /** Fast in every browser, and ready at once. */
 const DEFAULT_BACKEND = 'simd';
@@ -36,6 +51,8 @@ export class Engine {
   readonly #backends = new Map<string, Promise<Backend>>();
   #pass: Promise<Pass> | undefined;
   #passPrompt = '';
+  /** The latest vectors of all tokens, and the beginning before them. */
+  #vectors: { beginning: string; vectors: TokenVectors } | undefined;
 
   /** @param data the folder that holds the model and the golden file */
   constructor(data: URL) {
@@ -155,6 +172,34 @@ export class Engine {
         };
       });
     });
+  }
+
+  /** Puts every token in the place of one, reporting progress, and finds those that are near to it. */
+  async *neighbors(
+    prompt: string,
+    position: number,
+    count: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Progress | TokenNeighbors, void, undefined> {
+    const model = await this.#model;
+    const ids = this.#encode(model, prompt);
+    const beginning = ids.slice(0, position).join();
+    if (this.#vectors?.beginning !== beginning) {
+      const backend = await this.#openBackend(model, DEFAULT_BACKEND);
+      const vectors = yield* tokenVectors(model, backend, ids.slice(0, position), signal);
+      this.#vectors = { beginning, vectors };
+    }
+    const near = (vectors: readonly Float64Array[]): TokenNeighbors['codes'] =>
+      nearestTokens(vectors, ids[position], count, (id) => textOf(model, id));
+    const { codes, states } = this.#vectors.vectors;
+    yield { codes: near(codes), states: states.map(near) };
+  }
+
+  /** How countries come to lie near others of their continent. */
+  async emergence(): Promise<Emergence> {
+    const model = await this.#model;
+    const { name } = await this.#openBackend(model, DEFAULT_BACKEND);
+    return emergenceOf(model, COUNTRIES, name);
   }
 
   #encode(model: LanguageModel, prompt: string): number[] {

@@ -12,4 +12,6 @@ serve(self as unknown as Parameters<typeof serve>[0], {
   trace: async (prompt: string) => engine.trace(prompt),
   activation: async (prompt: string, name: string) => engine.activation(prompt, name),
   lens: async (prompt: string, count: number) => engine.lens(prompt, count),
+  neighbors: (...args: Parameters<Engine['neighbors']>) => engine.neighbors(...args),
+  emergence: async () => engine.emergence(),
 });
