@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import type { TokenInfo } from '../compute/protocol.js';
-import { onThemeChange } from '../theme.js';
+import { cssColor, useCanvas } from './canvas.js';
 import { Token } from './text.js';
 
-/** The height of a token in CSS pixels; `links.css` has the same. */
+/** The height of a token in CSS pixels; `attention.css` has the same. */
 const ROW = 22;
 /** Fainter weights get no line. */
 export const FAINTEST = 0.02;
@@ -28,7 +28,7 @@ export function Links({ tokens, weights, name, current, onPick }: LinksProps): J
 
   useCanvas(faint, [weights, T], (context, width) => {
     context.strokeStyle = cssColor('--soft');
-    for (let t = 0; t < T; t++) line(context, width, weights, T, t, 0.55);
+    for (let t = 0; t < T; t++) line(context, width, weights, T, t, 0.4);
   });
   useCanvas(strong, [weights, T, current], (context, width) => {
     context.strokeStyle = cssColor('--accent');
@@ -80,7 +80,7 @@ export function Links({ tokens, weights, name, current, onPick }: LinksProps): J
       <ol class="gives" aria-hidden="true">
         {tokens.map(({ text }, s) => (
           <li key={s} class={weights[current * T + s] >= FAINTEST ? 'given' : ''}>
-            <i style={{ opacity: weights[current * T + s] }} />
+            <i style={{ opacity: Math.sqrt(weights[current * T + s]) }} />
             <Token text={text} />
           </li>
         ))}
@@ -89,7 +89,7 @@ export function Links({ tokens, weights, name, current, onPick }: LinksProps): J
   );
 }
 
-/** Lines from token t on the left to those it takes from, as opaque as their weight. */
+/** Lines from token t on the left to those it takes from, as opaque as the square root of their weight. */
 function line(
   context: CanvasRenderingContext2D,
   width: number,
@@ -101,42 +101,10 @@ function line(
   for (let s = 0; s <= t; s++) {
     const weight = weights[t * T + s];
     if (weight < FAINTEST) continue;
-    context.globalAlpha = opacity * weight;
+    context.globalAlpha = opacity * Math.sqrt(weight);
     context.beginPath();
     context.moveTo(0, (t + 0.5) * ROW);
     context.bezierCurveTo(width / 2, (t + 0.5) * ROW, width / 2, (s + 0.5) * ROW, width, (s + 0.5) * ROW);
     context.stroke();
   }
-}
-
-/** Draws on a canvas as large as its place, again when that, the theme or `keys` change. */
-export function useCanvas(
-  ref: { current: HTMLCanvasElement | null },
-  keys: readonly unknown[],
-  draw: (context: CanvasRenderingContext2D, width: number, height: number) => void,
-): void {
-  useEffect(() => {
-    const canvas = ref.current!;
-    const redraw = (): void => {
-      const { clientWidth: width, clientHeight: height } = canvas;
-      const scale = Math.min(devicePixelRatio, 2);
-      canvas.width = Math.round(width * scale);
-      canvas.height = Math.round(height * scale);
-      const context = canvas.getContext('2d')!;
-      context.scale(scale, scale);
-      draw(context, width, height);
-    };
-    const observer = new ResizeObserver(redraw); // calls back at once, too
-    observer.observe(canvas);
-    const stop = onThemeChange(redraw);
-    return () => {
-      observer.disconnect();
-      stop();
-    };
-  }, keys);
-}
-
-/** The value of a color variable of `style.css`. */
-export function cssColor(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

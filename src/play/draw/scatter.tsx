@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Country } from '../compute/protocol.js';
 import { onThemeChange } from '../theme.js';
-import { drawScatter, placeOf, type Scene } from './scatterScene.js';
+import { drawScatter, placesOf, type Scene } from './scatterScene.js';
 
 /** Milliseconds from one layer to the next. */
 const TRAVEL = 700;
@@ -70,8 +70,7 @@ export function Scatter({ points, countries, continents, chosen, near, label, on
     const { left, top, width, height } = canvas.current!.getBoundingClientRect();
     let best = -1;
     let least = REACH;
-    for (let n = 0; n < countries.length; n++) {
-      const [x, y] = placeOf(shown.current, n, width, height);
+    for (const [n, [x, y]] of placesOf(shown.current, width, height).entries()) {
       const distance = Math.hypot(x - (event.clientX - left), y - (event.clientY - top));
       if (distance < least) [best, least] = [n, distance];
     }

@@ -1,5 +1,5 @@
 import type { Country } from '../compute/protocol.js';
-import { cssColor } from './links.js';
+import { cssColor } from './canvas.js';
 
 /** What a scatter plot shows at a moment. */
 export interface Scene {
@@ -12,9 +12,8 @@ export interface Scene {
   hovered: number;
 }
 
-/** Half the side of the plane that is shown; the mean square distance of the points is 1. */
-const EXTENT = 2.6;
-const SIZE = 5;
+/** Pixels left free on each side. */
+const MARGIN = 24;
 
 /** Shapes by continent, so that color alone carries no meaning. In SVG's path language, about (0, 0). */
 export const SHAPES: readonly string[] = [
@@ -25,14 +24,14 @@ export const SHAPES: readonly string[] = [
   'M-2-5.5H2V-2H5.5V2H2V5.5H-2V2H-5.5V-2H-2Z', // cross
 ];
 
-/** Where a point lies on a canvas; what lies outside is drawn at its edge. */
-export function placeOf(points: Float32Array, n: number, width: number, height: number): [number, number] {
-  const scale = Math.min(width, height) / 2 / EXTENT;
-  const clamp = (x: number, size: number): number => Math.max(SIZE + 2, Math.min(size - SIZE - 2, x));
-  return [
-    clamp(width / 2 + points[2 * n] * scale * (width > height ? Math.min(1.4, width / height) : 1), width),
-    clamp(height / 2 - points[2 * n + 1] * scale, height),
-  ];
+/** Where points lie on a canvas that shows all of them, as large as they fit. */
+export function placesOf(points: Float32Array, width: number, height: number): [number, number][] {
+  const xs = points.filter((_, i) => i % 2 === 0);
+  const ys = points.filter((_, i) => i % 2 === 1);
+  const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const scale = Math.min((width - 2 * MARGIN) / (right - left || 1), (height - 2 * MARGIN) / (high - low || 1));
+  const [middleX, middleY] = [(left + right) / 2, (low + high) / 2];
+  return Array.from(xs, (x, n) => [width / 2 + (x - middleX) * scale, height / 2 - (ys[n] - middleY) * scale]);
 }
 
 export function drawScatter(canvas: HTMLCanvasElement, scene: Scene): void {
@@ -47,7 +46,7 @@ export function drawScatter(canvas: HTMLCanvasElement, scene: Scene): void {
   const context = canvas.getContext('2d')!;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const places = countries.map((_, n) => placeOf(points, n, width, height));
+  const places = placesOf(points, width, height);
 
   context.strokeStyle = cssColor('--soft');
   context.lineWidth = 1;

@@ -68,7 +68,7 @@ export function Attention({ engine, store }: ViewProps): JSX.Element {
       </section>
       <section class="enlarged" aria-label={name}>
         <h2>{name}</h2>
-        <p class="caption">Left takes from right. Weights under {percent(FAINTEST)} have no line.</p>
+        <p class="caption">Left takes from right. A stronger line is a larger weight; those under 2 % have none.</p>
         <Links
           {...{ tokens, weights, name, current: token }}
           onPick={(picked) => {

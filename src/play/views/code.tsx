@@ -59,17 +59,19 @@ export function Code({ engine, store }: ViewProps): JSX.Element {
             {...own}
             step={code.step}
             column={Math.floor(column / times)}
+            below={
+              E <= MAX_WRITTEN && (
+                <ol class="written" aria-label="The numbers of the code" style={{ '--count': E }}>
+                  {Array.from(own.data, (x, n) => (
+                    <li key={n}>{x.toFixed(2).replace('-', '−')}</li>
+                  ))}
+                </ol>
+              )
+            }
             onPick={(_, d) => {
               store.update({ column: d * times }, 'replace');
             }}
           />
-          {E <= MAX_WRITTEN && (
-            <ol class="written" aria-label="The numbers of the code" style={{ '--count': E }}>
-              {Array.from(own.data, (x, n) => (
-                <li key={n}>{x.toFixed(2).replace('-', '−')}</li>
-              ))}
-            </ol>
-          )}
         </div>
         <p class="then">
           repeat_interleave writes each number {times} times, which fills the width of {C}.
@@ -88,7 +90,7 @@ export function Code({ engine, store }: ViewProps): JSX.Element {
           {...{ name: 'state after each layer', shape: [states.length, C] as const, row: layer, column }}
           {...stack(states.map((of) => rowOf(of, position)))}
           step={states[0].step}
-          labels={states.map((_, n) => `layer ${n}`)}
+          labels={states.map((_, n) => `layer\u00a0${n}`)}
           columnLabel={labelOf}
           onPick={(n, c) => {
             store.update({ layer: n, column: c }, 'replace');
@@ -212,7 +214,7 @@ interface Row {
 /** The numbers of one position. */
 function rowOf({ data, truth, shape }: Activation, position: number): Row {
   const [from, to] = [position * shape[1], (position + 1) * shape[1]];
-  return { data: data.subarray(from, to), truth: truth && truth.subarray(from, to) };
+  return { data: data.subarray(from, to), truth: truth?.subarray(from, to) ?? null };
 }
 
 function stack(rows: readonly Row[]): Row {

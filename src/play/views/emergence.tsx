@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Emergence as Data } from '../compute/protocol.js';
 import { Download } from '../draw/download.js';
 import { Scatter } from '../draw/scatter.js';
-import { placeOf, SHAPES } from '../draw/scatterScene.js';
+import { placesOf, SHAPES } from '../draw/scatterScene.js';
 import { percent } from '../draw/text.js';
 import type { Store } from '../state.js';
 import { useLoaded } from '../use.js';
@@ -189,9 +189,10 @@ function svgOf({ countries, layers }: Data, continents: readonly string[], depth
   const colors = continents.map((_, n) =>
     getComputedStyle(document.documentElement).getPropertyValue(`--continent-${n}`).trim(),
   );
+  const places = placesOf(layers[depth].points, 800, 600);
   const marks = countries.map(({ name, continent }, n) => {
     const kind = continents.indexOf(continent);
-    const [x, y] = placeOf(layers[depth].points, n, 800, 600);
+    const [x, y] = places[n];
     return `<path transform="translate(${x.toFixed(1)} ${y.toFixed(1)})" fill="${colors[kind]}" d="${SHAPES[kind]}"><title>${name}, ${continent}</title></path>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 600">
