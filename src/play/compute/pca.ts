@@ -8,7 +8,7 @@ export interface Plane {
 
 const MAX_ROUNDS = 2000;
 /** Stop when a round changes the directions by less. */
-const ENOUGH = 1e-12;
+const ENOUGH = 1e-15;
 
 /**
  * Principal component analysis to two dimensions by subspace iteration on the covariance matrix.

@@ -1,5 +1,6 @@
 import { useEffect } from 'preact/hooks';
 import { onThemeChange } from '../theme.js';
+import { paintSoon } from './paintQueue.js';
 
 /** Draws on a canvas as large as its place, again when that, the theme or `keys` change. */
 export function useCanvas(
@@ -18,11 +19,17 @@ export function useCanvas(
       context.scale(scale, scale);
       draw(context, width, height);
     };
-    const observer = new ResizeObserver(redraw); // calls back at once, too
+    let cancel: () => void = () => undefined;
+    // calls back at once, too; painted in a task of its own, so that none takes long
+    const observer = new ResizeObserver(() => {
+      cancel();
+      cancel = paintSoon(redraw);
+    });
     observer.observe(canvas);
     const stop = onThemeChange(redraw);
     return () => {
       observer.disconnect();
+      cancel();
       stop();
     };
   }, keys);
