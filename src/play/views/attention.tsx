@@ -10,7 +10,6 @@ import { promptOf } from '../state.js';
 import { isDark, onThemeChange } from '../theme.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
-import './attention.css';
 
 /** How many tokens are listed that one takes from. */
 const COUNT = 8;

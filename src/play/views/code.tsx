@@ -9,7 +9,6 @@ import { TokenStrip } from '../draw/tokenStrip.js';
 import { promptOf } from '../state.js';
 import { messageOf, useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
-import './code.css';
 
 /** How many neighbors are listed. */
 const COUNT = 8;

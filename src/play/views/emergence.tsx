@@ -8,7 +8,6 @@ import { percent } from '../draw/text.js';
 import type { Store } from '../state.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
-import './emergence.css';
 
 /** Milliseconds that each layer is shown while playing. */
 const REST = 1400;
