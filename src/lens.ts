@@ -123,10 +123,13 @@ export async function positions(
       requireFinite(vector, (value) => `the vector of ${quote(texts[i])} ${place} contains ${value}`);
     }
   });
-  return layers.map((vectors) => {
-    const common = average(vectors);
-    return vectors.map((vector) => vector.map((value, i) => value - common[i]));
-  });
+  return layers.map(centered);
+}
+
+/** Vectors less their mean. */
+export function centered(vectors: readonly Float64Array[]): Float64Array[] {
+  const common = average(vectors);
+  return vectors.map((vector) => vector.map((value, i) => value - common[i]));
 }
 
 /** The other texts, nearest first. */

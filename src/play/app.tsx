@@ -13,7 +13,7 @@ const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
 export function App({ engine, store }: { engine: Engine; store: Store }): JSX.Element {
   const { view, q, raw } = store.state.value;
   const name = view in VIEWS ? view : 'ask';
-  const { title, lead, component: Component, isWithoutPrompt } = VIEWS[name];
+  const { title, lead, component: Component, ignoresPrompt } = VIEWS[name];
   const model = useLoaded(() => engine.info(), [engine]);
   const config = model.value?.config;
   return (
@@ -38,7 +38,7 @@ export function App({ engine, store }: { engine: Engine; store: Store }): JSX.El
           <h1>{title}</h1>
           <p>{lead}</p>
         </div>
-        {!isWithoutPrompt && <PromptForm key={`${q}\n${raw}`} store={store} />}
+        {!ignoresPrompt && <PromptForm key={`${q}\n${raw}`} store={store} />}
         {model.error !== null && <p class="error" role="alert">{`The model could not be loaded: ${model.error}`}</p>}
         <Component engine={engine} store={store} />
       </main>

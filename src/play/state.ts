@@ -33,6 +33,10 @@ export interface State {
   place: number;
   /** The backend whose check is shown. */
   checked: string;
+  /** How deep the countries are looked at: 0 is the frozen table, n is after n layers. */
+  depth: number;
+  /** The country whose neighbors are shown. */
+  country: string;
 }
 
 export const DEFAULTS: State = {
@@ -40,6 +44,7 @@ export const DEFAULTS: State = {
   ...{ temperature: 0, topK: 0, topP: 1, seed: 0, backend: 'simd', chosen: [], step: 0 },
   ...{ op: 'attn_norm', layer: 0, token: 0, column: 0, head: 0 },
   ...{ patch: '', swap: [], other: 'What is the capital of France?', place: Infinity, checked: 'simd' },
+  ...{ depth: 0, country: 'Kenya' },
 };
 
 /** The state of one page, or of one of several that stand side by side. */

@@ -2,6 +2,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { countries } from './build/countries.js';
 import { highlightedSource } from './build/highlightedSource.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,7 +51,7 @@ export default defineConfig({
   publicDir: false,
   plugins: [withoutGpu(), highlightedSource(), copyData()],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  worker: { format: 'es', plugins: () => [withoutGpu()] },
+  worker: { format: 'es', plugins: () => [withoutGpu(), countries()] },
   build: {
     outDir,
     emptyOutDir: true,

@@ -3,13 +3,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core';
+import countries from 'world-countries';
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Locator,
+  type Page,
+} from 'playwright-core';
 import { forward } from '../../reference/model.js';
-import type { Tensor } from '../../reference/lib/tensor.js';
+import { rows, type Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { floatModel } from '../../src/checkpoint/assemble.js';
 import { servePlayground } from '../../src/cli/play.js';
 import { askPrompt } from '../../src/languageModel.js';
+import { nearest, positions } from '../../src/lens.js';
 import { load } from '../../src/load.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { verify } from '../../src/verify/verify.js';
@@ -33,6 +42,9 @@ const VIEWS = {
   lens: '#view=lens&layer=3&token=18',
   change: '#view=change&swap=11,13&patch=layers.2.attn[:, head 3]=0',
   trust: '#view=trust',
+  code: '#view=code&layer=3&token=1',
+  attention: '#view=attention&layer=2&head=3&token=16',
+  emergence: '#view=emergence&depth=4&country=Kenya',
 };
 
 /** The page as `npm run build:play` writes it, with the headers of `emergent play`. */
@@ -85,10 +97,15 @@ const VIEWS = {
     return page.locator('[data-answer]').getAttribute('data-answer');
   }
 
+  async function attributes(locator: Locator, name: string): Promise<(string | null)[]> {
+    return Promise.all((await locator.all()).map((item) => item.getAttribute(name)));
+  }
+
   /** Waits for the numbers of a view. */
   async function settled(page: Page): Promise<void> {
     await page
-      .locator('[data-answer], [data-source], .lens table, [data-changed] .positions, [data-done]')
+      .locator('[data-answer], .walk [data-source], .lens table, [data-changed] .positions, [data-done]')
+      .or(page.locator('[data-near], .links, .shares'))
       .first()
       .waitFor();
   }
@@ -229,6 +246,102 @@ const VIEWS = {
       const expected = Math.max(...rows.filter((row) => row.op === op).map(({ share }) => share));
       assert.equal(Number(await page.locator(`[data-op="${op}"]`).getAttribute('data-share')), expected, op);
     }
+  });
+
+  it('shows the code of a token, and the neighbors that src/lens.ts finds', async () => {
+    const demo = await load();
+    const { embedding } = demo.model.weights;
+    const [first, token] = demo.tokenizer.encode(askPrompt(QUESTION));
+    const page = await open('#view=code&token=1&layer=3&column=35');
+    await settled(page);
+    const shown = await page.locator('.from-code [data-value]').getAttribute('data-value');
+    assert.equal(Number(shown), rows(embedding, token, token + 1).data[Math.floor(35 / 16)]);
+
+    // texts that stand for ids: each token alone, and behind the first one
+    const ids = Array.from({ length: embedding.shape[0] }, (_, id) => String(id));
+    const encode = (text: string): number[] =>
+      text.startsWith('after ') ? [first, Number(text.slice('after '.length))] : [Number(text)];
+    const places = await positions(demo.model, ids, encode, 'after {}');
+    for (const [n, vectors] of [places[0], places[4]].entries()) {
+      const list = page.locator('.two > section').nth(n).locator('[data-near]');
+      const found = await attributes(list, 'data-near');
+      const cosines = await attributes(list, 'data-cosine');
+      const expected = nearest(vectors, ids, token).slice(0, 8);
+      assert.deepEqual(
+        found,
+        expected.map(({ text }) => text),
+      );
+      for (const [i, { cosine }] of expected.entries()) assert.ok(Math.abs(Number(cosines[i]) - cosine) < 1e-4);
+    }
+  });
+
+  it('shows the attention weights of a trace in Node, for the token that the keyboard chooses', async () => {
+    const demo = await load(undefined, { backend: 'reference' });
+    const traced = new Map<string, Tensor>();
+    const trace: Trace = (name, value) => {
+      traced.set(name, value);
+    };
+    forward(demo.tokenizer.encode(askPrompt(QUESTION)), floatModel(demo.model), { attnWeights: true, trace });
+    const { data, shape } = traced.get('layers.2.attn_weights')!;
+    const T = shape[1];
+    const page = await open('#view=attention&layer=2&head=3&token=15');
+    await page.locator('.takes').focus();
+    await page.keyboard.press('ArrowDown');
+    await page.locator('.takes [aria-selected=true]:nth-child(17)').waitFor();
+    const list = page.locator('[data-weight]');
+    const positionsShown = await attributes(list, 'data-source-token');
+    const weights = await attributes(list, 'data-weight');
+    const shown = weights.map((weight, n) => [Number(positionsShown[n]), Number(weight)]);
+    const row = [...data.subarray((3 * T + 16) * T, (3 * T + 17) * T).entries()];
+    assert.deepEqual(shown, row.sort(([, a], [, b]) => b - a).slice(0, 8));
+  });
+
+  it('shows how many neighbors of a country share its continent, as src/lens.ts finds them', async () => {
+    const demo = await load();
+    const members = countries.filter(({ unMember, cca3 }) => unMember && cca3 !== 'VAT');
+    const names = members.map(({ name }) => name.common);
+    const regionOf = new Map(members.map(({ name, region }) => [name.common, region]));
+    const places = await positions(demo.model, names, (text) => demo.tokenizer.encode(text));
+    const lists = places.map((vectors) => names.map((_, i) => nearest(vectors, names, i).slice(0, 10)));
+    const page = await open('#view=emergence&country=Japan');
+    await page.locator('.shares li:last-child a').click();
+    const shares = (await attributes(page.locator('[data-share]'), 'data-share')).map(Number);
+    const expected = lists.map((near) => {
+      const same = near.flatMap((list, i) => list.filter(({ text }) => regionOf.get(text) === regionOf.get(names[i])));
+      return same.length / (10 * names.length);
+    });
+    // simd adds in another order with other threads: a tie may fall the other way
+    shares.forEach((share, n) => assert.ok(Math.abs(share - expected[n]) < 0.002, `${share} for ${expected[n]}`));
+    await page.locator('.depth output', { hasText: 'after layer 3' }).waitFor();
+    const near = await page.locator('.near li').allTextContents();
+    const ofJapan = lists[4][names.indexOf('Japan')].map(({ text }) => `${text} ${regionOf.get(text)!}`);
+    assert.deepEqual(
+      near.map((text) => text.trim()),
+      ofJapan,
+    );
+    const copy = await open(new URL(page.url()).hash);
+    await copy.locator('.depth output', { hasText: 'after layer 3' }).waitFor();
+  });
+
+  it('draws every head of block_size tokens, and prints how long the page was blocked', async () => {
+    const page = await open('#view=attention');
+    await settled(page);
+    await page.evaluate(`new Promise((resolve) => {
+      window.longest = 0;
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+      }).observe({ type: 'longtask' });
+      setTimeout(resolve, 200);
+      location.hash = '#view=attention&raw=true&token=90&q=' + 'é'.repeat(128);
+    })`);
+    await page.locator('.takes li:nth-child(128)').waitFor();
+    for (const key of ['ArrowDown', 'ArrowDown', 'Home', 'End']) {
+      await page.locator('.takes').focus();
+      await page.keyboard.press(key);
+    }
+    await page.waitForTimeout(300);
+    const longest = await page.evaluate('window.longest');
+    console.log(`      the longest task on the main thread took ${(longest as number).toFixed(0)} ms (goal: 50)`);
   });
 
   it('works in any folder of any static host, without isolation', async () => {

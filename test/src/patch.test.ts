@@ -125,7 +125,7 @@ describe('patches', () => {
     const other = activations([5, 0]);
     const last = `layers.${model.config.nLayer - 1}.resid[-1]=other`;
     const patched = activations(IDS, [patchOf(last, other)]);
-    const row = ({ data, shape }: Tensor): Float32Array => data.slice(-shape[1]);
+    const row = ({ data, shape }: Tensor) => data.slice(-shape[1]);
     assert.deepEqual(row(patched.get('logits')!), row(other.get('logits')!));
     assert.throws(
       () => activations(IDS, [patchOf('layers.0.resid=other', other)]),

@@ -1,6 +1,6 @@
 import { forward } from '../../../reference/index.js';
 import { InputError } from '../../../reference/lib/errors.js';
-import { rows, tensor, type Tensor } from '../../../reference/lib/tensor.js';
+import { rows, tensor, type Floats, type Tensor } from '../../../reference/lib/tensor.js';
 import type { Model } from '../../../reference/lib/weights.js';
 import { parsePatch, patchTrace, type Patch } from '../../patch.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
@@ -65,7 +65,7 @@ function resolve(text: string, other: Pass | null): Patch {
   return { ...place, value: source };
 }
 
-function moved(before: Float32Array, after: Float32Array, count: number): Moved {
+function moved(before: Floats, after: Floats, count: number): Moved {
   const [p, q] = [probabilitiesOf(before), probabilitiesOf(after)];
   const ids = [...new Set([...likeliest(after, count), ...likeliest(before, count)])];
   const moves = ids
@@ -80,6 +80,8 @@ function moved(before: Float32Array, after: Float32Array, count: number): Moved 
 }
 
 /** 1 for the token that no other exceeds. */
-export function rankOf(logits: Float32Array, id: number): number {
-  return 1 + logits.reduce((above, x) => (x > logits[id] ? above + 1 : above), 0);
+export function rankOf(logits: Floats, id: number): number {
+  let rank = 1;
+  for (const x of logits) if (x > logits[id]) rank++;
+  return rank;
 }

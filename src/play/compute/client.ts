@@ -4,10 +4,13 @@ import type {
   AskStep,
   AskSummary,
   BackendCheck,
+  Emergence,
   Engine,
   LensCell,
   ModelInfo,
   MovedPosition,
+  Progress,
+  TokenNeighbors,
   TraceInfo,
 } from './protocol.js';
 import { connect } from './rpc.js';
@@ -17,6 +20,7 @@ export function openEngine(): Engine {
   const worker = connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
   const traces = new Map<string, Promise<TraceInfo>>();
   let vocabulary: Promise<string[]> | undefined;
+  let emergence: Promise<Emergence> | undefined;
   return {
     info: () => worker.call('info') as Promise<ModelInfo>,
     vocabulary: () => (vocabulary ??= worker.call('vocabulary') as Promise<string[]>),
@@ -36,5 +40,8 @@ export function openEngine(): Engine {
     lens: (prompt, count) => worker.call('lens', prompt, count) as Promise<LensCell[][]>,
     change: (prompt, change, count) => worker.call('change', prompt, change, count) as Promise<MovedPosition[]>,
     trust: (signal) => worker.stream('trust', signal) as AsyncGenerator<BackendCheck, void, undefined>,
+    neighbors: (prompt, position, count, signal) =>
+      worker.stream('neighbors', signal, prompt, position, count) as AsyncGenerator<Progress | TokenNeighbors, void>,
+    emergence: () => (emergence ??= worker.call('emergence') as Promise<Emergence>),
   };
 }

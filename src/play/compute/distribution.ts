@@ -1,14 +1,15 @@
+import type { Floats } from '../../../reference/lib/tensor.js';
 import { softmaxInPlace } from '../../../reference/softmax.js';
 
 /** The softmax of logits, by the reference. */
-export function probabilitiesOf(logits: Float32Array): Float64Array {
+export function probabilitiesOf(logits: Floats): Float64Array {
   const row = Float64Array.from(logits);
   softmaxInPlace(row, row.length);
   return row;
 }
 
 /** The ids of the largest logits, the largest first. */
-export function likeliest(logits: Float32Array, count: number): number[] {
+export function likeliest(logits: Floats, count: number): number[] {
   const best: number[] = [];
   for (let id = 0; id < logits.length; id++) {
     if (best.length === count && logits[id] <= logits[best[count - 1]]) continue;

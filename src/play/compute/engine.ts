@@ -1,6 +1,6 @@
 import { layerNorm, lmHead } from '../../../reference/index.js';
 import { InputError } from '../../../reference/lib/errors.js';
-import { sizeOf, type Float32Tensor } from '../../../reference/lib/tensor.js';
+import { sizeOf, type Float32Tensor, type Floats, type Tensor } from '../../../reference/lib/tensor.js';
 import { DeviceError, load, openBackend, type Backend, type LanguageModel, type Session } from '../../browser.js';
 import { floatModel } from '../../checkpoint/assemble.js';
 import { readSafetensors } from '../../checkpoint/reader.js';
@@ -9,6 +9,9 @@ import { generateIds } from '../../generate.js';
 import { parseGolden, type Golden } from '../../verify/golden.js';
 import { activationGraph, type GraphNode } from '../../verify/graph.js';
 import { changedPass, rankOf } from './change.js';
+import COUNTRIES from 'virtual:countries';
+import { emergenceOf } from './emergence.js';
+import { nearestTokens, tokenVectors, type TokenVectors } from './tokenNeighbors.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
 import type {
   Activation,
@@ -17,10 +20,13 @@ import type {
   AskSummary,
   BackendCheck,
   Change,
+  Emergence,
   LensCell,
   ModelInfo,
   MovedPosition,
+  Progress,
   Rival,
+  TokenNeighbors,
   TraceInfo,
 } from './protocol.js';
 import { checkBackends } from './trust.js';
@@ -51,6 +57,8 @@ export class Engine {
   readonly #backends = new Map<string, Promise<Backend>>();
   #pass: Promise<Pass> | undefined;
   #passPrompt = '';
+  /** The latest vectors of all tokens, and the beginning before them. */
+  #vectors: { beginning: string; vectors: TokenVectors } | undefined;
 
   /** @param data the folder that holds the model and the golden file */
   constructor(data: URL) {
@@ -192,6 +200,34 @@ export class Engine {
     yield* checkBackends(model.model, golden, signal);
   }
 
+  /** Puts every token in the place of one, reporting progress, and finds those that are near to it. */
+  async *neighbors(
+    prompt: string,
+    position: number,
+    count: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Progress | TokenNeighbors, void, undefined> {
+    const model = await this.#model;
+    const ids = this.#encode(model, prompt);
+    const beginning = ids.slice(0, position).join();
+    if (this.#vectors?.beginning !== beginning) {
+      const backend = await this.#openBackend(model, DEFAULT_BACKEND);
+      const vectors = yield* tokenVectors(model, backend, ids.slice(0, position), signal);
+      this.#vectors = { beginning, vectors };
+    }
+    const near = (vectors: readonly Float64Array[]): TokenNeighbors['codes'] =>
+      nearestTokens(vectors, ids[position], count, (id) => textOf(model, id));
+    const { codes, states } = this.#vectors.vectors;
+    yield { codes: near(codes), states: states.map(near) };
+  }
+
+  /** How countries come to lie near others of their continent. */
+  async emergence(): Promise<Emergence> {
+    const model = await this.#model;
+    const { name } = await this.#openBackend(model, DEFAULT_BACKEND);
+    return emergenceOf(model, COUNTRIES, name);
+  }
+
   #encode(model: LanguageModel, prompt: string): number[] {
     const ids = model.tokenizer.encode(prompt);
     const { blockSize } = model.config;
@@ -228,7 +264,7 @@ export class Engine {
     };
   }
 
-  #rivals(model: LanguageModel, logits: Float32Array, probabilities: Float64Array, count: number): Rival[] {
+  #rivals(model: LanguageModel, logits: Floats, probabilities: Float64Array, count: number): Rival[] {
     return likeliest(logits, count).map((id) => ({ id, text: textOf(model, id), probability: probabilities[id] }));
   }
 
@@ -300,7 +336,7 @@ function graphOf({ config, model }: LanguageModel): GraphNode[] {
   return activationGraph(config, hasFinalNorm, true).map((node) => plain.get(node.name) ?? node);
 }
 
-function rowOf({ data, shape }: Float32Tensor, t: number): Float32Array {
+function rowOf({ data, shape }: Tensor, t: number): Floats {
   return data.subarray(t * shape[1], (t + 1) * shape[1]);
 }
 

@@ -128,6 +128,48 @@ export interface BackendCheck {
   error: string | null;
 }
 
+/** A token near another one, by the cosine of the angle between their vectors. */
+export interface Near extends TokenInfo {
+  cosine: number;
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+}
+
+/** The tokens nearest to one in the frozen table, and if they all stood in its place, after each layer. */
+export interface TokenNeighbors {
+  codes: Near[];
+  /** [layer] */
+  states: Near[][];
+}
+
+export interface Country {
+  name: string;
+  continent: string;
+}
+
+/** The countries in the frozen table, or after a layer. */
+export interface EmergenceLayer {
+  /** x and y of each country in the plane of most variance; the mean square distance from the center is 1. */
+  points: Float32Array;
+  /** The share of the variance that this plane shows. */
+  explained: number;
+  /** The nearest other countries of each, nearest first, in all dimensions. */
+  near: number[][];
+  /** The share of these that lie on the same continent. */
+  share: number;
+}
+
+export interface Emergence {
+  countries: Country[];
+  /** Index 0 is the frozen table, n + 1 is after layer n. */
+  layers: EmergenceLayer[];
+  /** `share` if neighbors were drawn by chance. */
+  chance: number;
+}
+
 /** The functions that the worker serves. Prompts are texts. */
 export interface Engine {
   info(): Promise<ModelInfo>;
@@ -142,4 +184,12 @@ export interface Engine {
   change(prompt: string, change: Change, count: number): Promise<MovedPosition[]>;
   /** Every backend of this browser against PyTorch, one after the other. */
   trust(signal: AbortSignal): AsyncGenerator<BackendCheck, void, undefined>;
+  /** The neighbors of the token at a position. The last piece is the result. */
+  neighbors(
+    prompt: string,
+    position: number,
+    count: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Progress | TokenNeighbors, void, undefined>;
+  emergence(): Promise<Emergence>;
 }

@@ -14,4 +14,6 @@ serve(self as unknown as Parameters<typeof serve>[0], {
   lens: async (prompt: string, count: number) => engine.lens(prompt, count),
   change: (...args: Parameters<Engine['change']>) => engine.change(...args),
   trust: (signal: AbortSignal) => engine.trust(signal),
+  neighbors: (...args: Parameters<Engine['neighbors']>) => engine.neighbors(...args),
+  emergence: async () => engine.emergence(),
 });

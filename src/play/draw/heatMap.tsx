@@ -1,4 +1,4 @@
-import type { JSX } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isDark, onThemeChange } from '../theme.js';
 import { colorIndex, colorTable } from './colors.js';
@@ -20,6 +20,8 @@ export interface HeatMapProps {
   row: number;
   column: number;
   onPick: (row: number, column: number) => void;
+  /** What stands right below the cells, in their columns. */
+  below?: ComponentChildren;
 }
 
 /** The share of the elements that the color scale covers; outliers get its last color. */
@@ -119,6 +121,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
           />
         </div>
       </div>
+      {props.below}
       <Readout {...props} row={r} column={c} isLive={hovered === null} />
       <Comparison data={data} truth={truth ?? null} step={props.step ?? 1} />
     </figure>

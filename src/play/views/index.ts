@@ -1,6 +1,9 @@
 import type { ComponentType } from 'preact';
 import { Ask } from './ask.js';
+import { Attention } from './attention.js';
 import { ChangeIt } from './change.js';
+import { Code } from './code.js';
+import { Emergence } from './emergence.js';
 import { Lens } from './lens.js';
 import type { ViewName } from './names.js';
 import type { ViewProps } from './props.js';
@@ -12,8 +15,8 @@ export interface View {
   /** One line under the title. */
   lead: string;
   component: ComponentType<ViewProps>;
-  /** Whether it shows the same for every prompt. */
-  isWithoutPrompt?: true;
+  /** Whether the prompt changes nothing in it. */
+  ignoresPrompt?: true;
 }
 
 export const VIEWS: Readonly<Record<ViewName, View>> = {
@@ -22,15 +25,31 @@ export const VIEWS: Readonly<Record<ViewName, View>> = {
     lead: 'The model answers one token at a time. Pick any token to see its rivals, and pick a rival to go on from there.',
     component: Ask,
   },
+  code: {
+    title: 'The code',
+    lead: 'A token enters as a few frozen random numbers. They mean nothing; all meaning is added by the layers.',
+    component: Code,
+  },
   walk: {
     title: 'The walk',
     lead: 'One forward pass, op by op: the formula, the source that ran, and the numbers it read and wrote.',
     component: Walk,
   },
+  attention: {
+    title: 'Attention',
+    lead: 'Which earlier tokens each token takes from, in every head of every layer.',
+    component: Attention,
+  },
   lens: {
     title: 'The lens',
     lead: 'What the model would predict after each token if it stopped after each layer.',
     component: Lens,
+  },
+  emergence: {
+    title: 'Emergence',
+    lead: 'The codes of countries are random. Layer by layer, countries of one continent gather.',
+    component: Emergence,
+    ignoresPrompt: true,
   },
   change: {
     title: 'Change it',
@@ -41,6 +60,6 @@ export const VIEWS: Readonly<Record<ViewName, View>> = {
     title: 'Trust',
     lead: 'Everything that can compute in this browser, against PyTorch in float64, op by op. The check runs now, here.',
     component: Trust,
-    isWithoutPrompt: true,
+    ignoresPrompt: true,
   },
 };
