@@ -1,0 +1,81 @@
+import type { DraftCosts } from './draft.js';
+
+/** The most tokens that are proposed at once. */
+export const MAX_PROPOSED = 14;
+
+/** Drafting that gains nothing may cost this share of a text. */
+const MAX_LOSS = 0.03;
+
+/** How much one more token counts in the moving average. */
+const WEIGHT = 0.2;
+
+/** Tokens between two attempts while drafting pauses, at first; doubled by each that fails. */
+const FIRST_WAIT = 8;
+const MAX_WAIT = 64;
+
+/**
+ * Decides how many tokens to draft: as many as should give the most tokens in a given time at the rate at which they were
+ * accepted lately, or none. It counts tokens and reads no clock, so that a seed gives the same text on every machine.
+ */
+export class Pace {
+  readonly #costs: DraftCosts;
+  #rate: number;
+  /** Tokens of the text since it began, and since the draft last saw it. */
+  #made = 0;
+  #missed = 0;
+  /** What drafting has cost in all less what it gained, in times of one token. */
+  #loss = 0;
+  #wait = FIRST_WAIT;
+
+  constructor(costs: DraftCosts, expected: number) {
+    this.#costs = costs;
+    this.#rate = expected;
+  }
+
+  /** The number of tokens to draft now, up to `room`; 0 for none. */
+  next(room: number): number {
+    const best = this.#best();
+    if (best > 0) return Math.min(best, room);
+    const allowed = this.#missed >= this.#wait && this.#loss + this.#costOf(1) <= MAX_LOSS * this.#made;
+    return allowed ? Math.min(1, room) : 0;
+  }
+
+  /** Counts a token that was computed alone. */
+  skip(): void {
+    this.#made++;
+    this.#missed++;
+  }
+
+  /** Counts a pass that checked `proposed` tokens and kept the first `accepted`. */
+  record(proposed: number, accepted: number): void {
+    this.#loss = Math.max(0, this.#loss + this.#costOf(proposed) - accepted);
+    const paused = this.#best() === 0;
+    for (let i = 0; i < accepted; i++) this.#rate += WEIGHT * (1 - this.#rate);
+    if (accepted < proposed) this.#rate -= WEIGHT * this.#rate;
+    if (paused) this.#wait = accepted > 0 ? FIRST_WAIT : Math.min(2 * this.#wait, MAX_WAIT);
+    this.#made += accepted + 1;
+    this.#missed = 0;
+  }
+
+  /** The cost of drafting n tokens and checking them. */
+  #costOf(n: number): number {
+    const { token, round, missed } = this.#costs;
+    return round + n * token + this.#missed * missed;
+  }
+
+  /** The number that gives the most tokens a time; 0 if one token alone does. */
+  #best(): number {
+    const { token, round } = this.#costs;
+    let best = 0;
+    let max = 1;
+    let tokens = 1; // expected of a pass: 1 + a + a² + …
+    for (let n = 1; n <= MAX_PROPOSED; n++) {
+      tokens += this.#rate ** n;
+      const gain = tokens / (1 + round + n * token);
+      if (gain <= max) continue;
+      max = gain;
+      best = n;
+    }
+    return best;
+  }
+}
