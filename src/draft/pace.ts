@@ -3,14 +3,18 @@ import type { DraftCosts } from './draft.js';
 /** The most tokens that are proposed at once. */
 export const MAX_PROPOSED = 14;
 
-/** Drafting that gains nothing may cost this share of a text. */
+/** Drafting that gains nothing may cost the time of this many tokens, and this share of a text. */
+const FIRST_LOSS = 2;
 const MAX_LOSS = 0.03;
 
 /** How much one more token counts in the moving average. */
 const WEIGHT = 0.2;
 
+/** Tokens of an attempt while drafting pauses: three tokens take about as long as two. */
+const ATTEMPT = 2;
+
 /** Tokens between two attempts while drafting pauses, at first; doubled by each that fails. */
-const FIRST_WAIT = 8;
+const FIRST_WAIT = 1;
 const MAX_WAIT = 64;
 
 /**
@@ -36,8 +40,9 @@ export class Pace {
   next(room: number): number {
     const best = this.#best();
     if (best > 0) return Math.min(best, room);
-    const allowed = this.#missed >= this.#wait && this.#loss + this.#costOf(1) <= MAX_LOSS * this.#made;
-    return allowed ? Math.min(1, room) : 0;
+    const loss = this.#loss + this.#costOf(ATTEMPT);
+    const isAllowed = this.#missed >= this.#wait && loss <= FIRST_LOSS + MAX_LOSS * this.#made;
+    return isAllowed ? Math.min(ATTEMPT, room) : 0;
   }
 
   /** Counts a token that was computed alone. */
