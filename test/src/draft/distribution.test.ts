@@ -83,8 +83,7 @@ const fromModel = (): Draft => eager(new ModelDraft(markovSession(randomTable(2)
 
 describe('sampling with a draft, by chi-square over 100,000 draws', () => {
   const cases: [name: string, openDraft: () => Draft, options: SampleOptions][] = [
-    ['another model', fromModel, { temperature: 1 }],
-    ['another model, colder', fromModel, { temperature: 0.6 }],
+    ['another model', fromModel, { temperature: 0.8 }],
     ['another model, top-k', fromModel, { temperature: 1, topK: 5 }],
     ['the same model', () => eager(new ModelDraft(markovSession(model))), { temperature: 1 }],
     ['lookup', () => eager(new LookupDraft()), { temperature: 0.6 }],
