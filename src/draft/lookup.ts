@@ -8,8 +8,8 @@ const LENGTHS = [4, 3, 2];
  * numbers a token.
  */
 export class LookupDraft implements Draft {
-  readonly costs = { token: 0.12, round: 0.15, missed: 0 };
-  readonly expected = 0.6;
+  readonly costs = { token: 0.25, round: 0.9, missed: 0 };
+  readonly expected = 0.8;
   /** For each length: hashes of n-grams, and where the token after the last one of that hash is. */
   readonly #ends = LENGTHS.map(() => new Map<number, number>());
   /** All n-grams that end before this position are known. */

@@ -8,7 +8,7 @@ const FEW = 3;
 
 /** Drafts with another model of the same vocabulary, such as the same one in fewer bits. */
 export class ModelDraft implements Draft {
-  readonly costs = { token: 0.5, round: 0.15, missed: 0.12 };
+  readonly costs = { token: 0.5, round: 0.4, missed: 0.12 };
   readonly expected = 0.8;
   readonly #session: Session;
   /** The tokens that the session holds. */

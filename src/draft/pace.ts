@@ -4,8 +4,8 @@ import type { DraftCosts } from './draft.js';
 export const MAX_PROPOSED = 14;
 
 /** Drafting that gains nothing may cost the time of this many tokens, and this share of a text. */
-const FIRST_LOSS = 2;
-const MAX_LOSS = 0.03;
+const FIRST_LOSS = 3;
+const MAX_LOSS = 0.025;
 
 /** How much one more token counts in the moving average. */
 const WEIGHT = 0.2;
@@ -30,6 +30,8 @@ export class Pace {
   /** What drafting has cost in all less what it gained, in times of one token. */
   #loss = 0;
   #wait = FIRST_WAIT;
+  /** Whether any token has been accepted. */
+  #isProven = false;
 
   constructor(costs: DraftCosts, expected: number) {
     this.#costs = costs;
@@ -39,7 +41,7 @@ export class Pace {
   /** The number of tokens to draft now, up to `room`; 0 for none. */
   next(room: number): number {
     const best = this.#best();
-    if (best > 0) return Math.min(best, room);
+    if (best > 0) return Math.min(this.#isProven ? best : Math.min(best, ATTEMPT), room);
     const loss = this.#loss + this.#costOf(ATTEMPT);
     const isAllowed = this.#missed >= this.#wait && loss <= FIRST_LOSS + MAX_LOSS * this.#made;
     return isAllowed ? Math.min(ATTEMPT, room) : 0;
@@ -55,6 +57,7 @@ export class Pace {
   record(proposed: number, accepted: number): void {
     this.#loss = Math.max(0, this.#loss + this.#costOf(proposed) - accepted);
     const paused = this.#best() === 0;
+    if (accepted > 0) this.#isProven = true;
     for (let i = 0; i < accepted; i++) this.#rate += WEIGHT * (1 - this.#rate);
     if (accepted < proposed) this.#rate -= WEIGHT * this.#rate;
     if (paused) this.#wait = accepted > 0 ? FIRST_WAIT : Math.min(2 * this.#wait, MAX_WAIT);

@@ -125,7 +125,8 @@ describe('languageModel', () => {
       };
       assert.deepEqual(await pieces('Question: What is the', { ...options, draft, onDraft }), expected, draft);
       assert.equal(drafted > 0, draft !== 'off', draft);
-      if (draft !== 'off') assert.ok(kept > 0 && kept <= drafted, `${draft}: ${kept} of ${drafted}`);
+      if (draft !== 'off' && draft !== 'int4')
+        assert.ok(kept > 0 && kept <= drafted, `${draft}: ${kept} of ${drafted}`);
     }
     assert.ok((await demo.prepareDraft('int4', 'simd:2')) < (await demo.prepareDraft('int8', 'simd:2')));
   });
