@@ -33,6 +33,8 @@ export interface SessionDevice<Cache extends DeviceCache> {
   exclusive<Result>(body: () => Promise<Result>): Promise<Result>;
   /** See {@link Session.tracesAttnWeights}; false if absent. */
   readonly tracesAttnWeights?: boolean;
+  /** See {@link Session.batchInvariant}; false if absent. */
+  readonly batchInvariant?: boolean;
   /** Whether a trace may replace activations; false if absent. */
   readonly replacesActivations?: boolean;
   forward(
@@ -52,6 +54,7 @@ const DISPOSED = 'the session has been disposed';
 export class DeviceSession<Cache extends DeviceCache> implements Session {
   readonly chunk: number;
   readonly tracesAttnWeights: boolean;
+  readonly batchInvariant: boolean;
   readonly #device: SessionDevice<Cache>;
   #cache: Cache | null;
   /** Calls of `forward()` and `fork()` that are running or waiting. */
@@ -60,6 +63,7 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   constructor(device: SessionDevice<Cache>, cache: Cache = device.openCache()) {
     this.chunk = device.chunk;
     this.tracesAttnWeights = device.tracesAttnWeights ?? false;
+    this.batchInvariant = device.batchInvariant ?? false;
     this.#device = device;
     this.#cache = cache;
   }
@@ -115,10 +119,16 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
   }
 
   reset(): void {
-    if (this.#pending > 0) {
-      throw new InputError('reset() cannot run during forward() or fork(): wait for the other call first');
-    }
+    this.#requireIdle('reset()');
     if (this.#cache) this.#cache.length = 0;
+  }
+
+  truncate(length: number): void {
+    this.#requireIdle('truncate()');
+    if (!Number.isSafeInteger(length) || length < 0 || length > this.length) {
+      throw new InputError(`truncate: length must be an integer from 0 to ${this.length}, got ${String(length)}`);
+    }
+    if (this.#cache) this.#cache.length = length; // what follows is overwritten before it is read
   }
 
   async dispose(): Promise<void> {
@@ -129,7 +139,13 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
     });
   }
 
-  /** Runs `body` when no other session uses the device. Until it ends, `reset()` is refused. */
+  /** @throws InputError while a call is running or waiting. */
+  #requireIdle(call: string): void {
+    if (this.#pending === 0) return;
+    throw new InputError(`${call} cannot run during forward() or fork(): wait for the other call first`);
+  }
+
+  /** Runs `body` when no other session uses the device. Until it ends, `reset()` and `truncate()` are refused. */
   async #whenFree<Result>(body: (cache: Cache) => Promise<Result>): Promise<Result> {
     this.#pending++;
     try {

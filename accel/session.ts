@@ -16,8 +16,8 @@ export interface SessionForwardOptions {
  * nothing else. All calls that compute are async, because a device may be behind them.
  *
  * A session runs one call at a time, in the order of the calls. A second `forward()`, `fork()` and `dispose()` wait for their
- * turn. `reset()` cannot wait, because it is not async: while another call is running or waiting, it throws and changes
- * nothing.
+ * turn. `reset()` and `truncate()` cannot wait, because they are not async: while another call is running or waiting, they
+ * throw and change nothing.
  */
 export interface Session {
   /** Number of tokens held so far. */
@@ -26,6 +26,8 @@ export interface Session {
   readonly chunk: number;
   /** Whether it can trace the attention weights. */
   readonly tracesAttnWeights: boolean;
+  /** Whether a token's logits have the same bits whatever is computed beside it: on `simd` and the reference. */
+  readonly batchInvariant: boolean;
   /**
    * Appends T tokens.
    *
@@ -40,6 +42,14 @@ export interface Session {
    * @throws InputError while a `forward()` or `fork()` is running or waiting.
    */
   reset(): void;
+  /**
+   * Forgets all tokens but the first `length`. The session then computes what one that never had the others computes, with the
+   * same bits, and its forks keep theirs.
+   *
+   * @throws InputError for a length that is no integer from 0 to the number of tokens held, or while a `forward()` or
+   *   `fork()` is running or waiting.
+   */
+  truncate(length: number): void;
   /**
    * Opens another session that holds the same tokens. The two are independent from then on, and either may be disposed of
    * first. On `simd` they share the memory of these tokens, in pages of 64; whoever writes to a shared page copies it first.

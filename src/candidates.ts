@@ -71,6 +71,16 @@ export class Candidates {
     return chosen;
   }
 
+  /** The probability of every token, [V]: 0 for those that are no candidates. */
+  probabilities(): Float64Array {
+    const shares = new Float64Array(this.scores.length);
+    for (let i = 0; i < this.#count; i++) {
+      const id = this.#ids[i];
+      shares[id] = this.#weights[id] / this.#total;
+    }
+    return shares;
+  }
+
   /** Makes the `k` likeliest tokens the candidates. */
   #selectLikeliest(highest: number, k: number): void {
     const gapBits = this.#gapBits;

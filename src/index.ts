@@ -18,12 +18,16 @@ export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInf
 export { CheckpointError, ConfigError, HubError, TokenizerError } from './lib/errors.js';
 export { BatchError, DeviceError } from '../accel/errors.js';
 export { EmergentError, InputError, ShapeError } from '../reference/lib/errors.js';
+export { type Draft, type DraftCosts, type Proposal } from './draft/draft.js';
+export { LookupDraft } from './draft/lookup.js';
+export { ModelDraft } from './draft/modelDraft.js';
+export { DRAFT_NAMES, type DraftName } from './draft/open.js';
 export { generateIds, type GenerateOptions } from './generate.js';
 export type { HubOptions } from './folder/hub/connection.js';
 export { askPrompt, LanguageModel, type GenerateTextOptions, type LanguageModelOptions } from './languageModel.js';
 export { demoFolder, load } from './load.js';
 export { parsePatch, patchTrace, type HeadColumns, type ParsedPatch, type Patch, type Slice } from './patch.js';
-export { argmax, createSampler, type SampleOptions, type Sampler } from './sample.js';
+export { argmax, createSampler, type Choice, type SampleOptions, type Sampler } from './sample.js';
 export { tensor, type Tensor } from '../reference/lib/tensor.js';
 export { buildTokenizer, BVV241, compactLayout, type NgramCounts, type VocabularyLayout } from './tokenizer/build.js';
 export { loadTokenizer } from './tokenizer/loadTokenizer.js';

@@ -12,6 +12,10 @@ import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
 import type { Tensor } from '../reference/lib/tensor.js';
 import type { Folder } from './folder/folder.js';
+import { requireInvariant } from './draft/draft.js';
+import { LookupDraft } from './draft/lookup.js';
+import { ModelDraft } from './draft/modelDraft.js';
+import { DRAFT_NAMES, openDraftModel, resolveDraft, type DraftModel, type DraftName } from './draft/open.js';
 import { generateIds, type GenerateOptions } from './generate.js';
 import { requireKnownOptions, requireOption } from './lib/options.js';
 import { SAMPLE_OPTIONS, type SampleOptions } from './sample.js';
@@ -19,7 +23,13 @@ import { TextStream } from './textStream.js';
 import { readTokenizer } from './tokenizer/readTokenizer.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
-export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds'> {
+export interface GenerateTextOptions extends Omit<GenerateOptions, 'stopIds' | 'draft'> {
+  /**
+   * How to propose tokens that one pass then checks: see {@link DRAFT_NAMES}. Greedy decoding gives the same text with all of
+   * them, sampling another one for the same seed. `int4` and `int8` pack the model once and keep that until `dispose()`.
+   * Default: `off`.
+   */
+  draft?: DraftName | undefined;
   /** Continue past the end-of-text token. */
   ignoreEos?: boolean | undefined;
   /** Which backend computes. Default: the one that the model was loaded for. */
@@ -36,6 +46,8 @@ const GENERATE_TEXT_OPTIONS: readonly string[] = [
     ignoreEos: true,
     backend: true,
     onToken: true,
+    draft: true,
+    onDraft: true,
   } satisfies Record<Exclude<keyof GenerateTextOptions, keyof SampleOptions>, true>),
   ...SAMPLE_OPTIONS,
 ];
@@ -53,6 +65,7 @@ export class LanguageModel {
   /** The default backend. */
   readonly backend: string;
   readonly #backends = new Map<string, Promise<Backend>>();
+  readonly #drafts = new Map<string, Promise<DraftModel>>();
   #isDisposed = false;
 
   constructor(model: LoadedModel, tokenizer: Tokenizer, report: LoadReport, backend = 'auto') {
@@ -101,13 +114,39 @@ export class LanguageModel {
   }
 
   /**
+   * Packs the model in fewer bits to draft with, unless that has been done. `generate` does it when it is first asked for.
+   *
+   * @returns the bytes of the packed weights
+   * @throws InputError if the model has no more bits than that, or after {@link dispose}.
+   */
+  async prepareDraft(dtype: 'int4' | 'int8', backend: string = this.backend): Promise<number> {
+    return (await this.#openDraft(dtype, backend)).bytes;
+  }
+
+  async #openDraft(dtype: 'int4' | 'int8', backend: string): Promise<DraftModel> {
+    const { name } = await this.#open(backend);
+    const key = `${dtype} ${name}`;
+    let opened = this.#drafts.get(key);
+    if (!opened) {
+      opened = openDraftModel(this.model, dtype, name);
+      this.#drafts.set(key, opened);
+      opened.catch(() => this.#drafts.delete(key));
+    }
+    const ready = await opened;
+    this.#requireUsable();
+    return ready;
+  }
+
+  /**
    * Frees the memory that backends hold, such as that of a GPU. Afterwards the model cannot generate or open sessions. A
    * generation that is running throws InputError or DeviceError at its next step.
    */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
-    const backends = [...this.#backends.values()];
+    const drafts = [...this.#drafts.values()].map(async (draft) => (await draft).backend);
+    const backends = [...this.#backends.values(), ...drafts];
     this.#backends.clear();
+    this.#drafts.clear();
     for (const result of await Promise.allSettled(backends))
       if (result.status === 'fulfilled') await result.value.dispose();
   }
@@ -128,16 +167,24 @@ export class LanguageModel {
     options: GenerateTextOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     requireKnownOptions(options, GENERATE_TEXT_OPTIONS);
-    const { ignoreEos = false, backend, onToken, ...rest } = options;
+    const { ignoreEos = false, backend, onToken, draft: draftName = 'off', ...rest } = options;
     requirePrompt(prompt);
     const isCallback = onToken === undefined || typeof onToken === 'function';
     requireOption(isCallback, 'onToken', 'a function', onToken);
+    requireOption(DRAFT_NAMES.includes(draftName), 'draft', `one of ${DRAFT_NAMES.join(', ')}`, draftName);
     const stopIds = ignoreEos ? [] : this.tokenizer.eosIds;
     const promptIds = typeof prompt === 'string' ? this.tokenizer.encode(prompt) : prompt;
     const text = new TextStream(this.tokenizer);
     const session = await this.openSession(backend);
+    let draftSession: Session | undefined;
     try {
-      for await (const id of generateIds(session, this.config, promptIds, { ...rest, stopIds })) {
+      const kind = resolveDraft(draftName, session, !rest.temperature);
+      if (kind !== 'off') requireInvariant(session);
+      if (kind === 'int4' || kind === 'int8') {
+        draftSession = (await this.#openDraft(kind, backend ?? this.backend)).backend.openSession();
+      }
+      const draft = draftSession ? new ModelDraft(draftSession) : kind === 'lookup' ? new LookupDraft() : undefined;
+      for await (const id of generateIds(session, this.config, promptIds, { ...rest, stopIds, draft })) {
         this.#requireUsable();
         onToken?.(id);
         const piece = text.push(id);
@@ -147,6 +194,7 @@ export class LanguageModel {
       if (remainder !== '') yield remainder;
     } finally {
       await session.dispose();
+      await draftSession?.dispose();
     }
   }
 }

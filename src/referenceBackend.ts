@@ -11,6 +11,7 @@ export function openReferenceBackend(model: Model): Backend {
     config: model.config,
     chunk: 16,
     tracesAttnWeights: true,
+    batchInvariant: true,
     replacesActivations: true,
     openCache: () => new KvCache(model.config),
     forkCache: (cache) => cache.fork(),

@@ -29,6 +29,17 @@ export const SAMPLE_OPTIONS: readonly string[] = Object.keys({
 /** Chooses the next token from logits [V], given the tokens so far. */
 export type Sampler = (logits: Float32Array, history: readonly number[]) => number;
 
+/** The choice that sampling options describe, also as the distribution from which it is drawn. */
+export interface Choice {
+  /** Whether the same logits and history always give the same token. */
+  readonly isGreedy: boolean;
+  readonly choose: Sampler;
+  /** The probability of every token, [V], as `choose` draws it; only where it is not greedy. */
+  probabilities(logits: Float32Array, history: readonly number[]): Float64Array;
+  /** The next random number, 0 ≤ u < 1. */
+  uniform(): number;
+}
+
 /** Within it, no float32 logit leaves the range of float64, nor does the difference of two. */
 export const MAX_PENALTY = 1e269;
 
@@ -44,6 +55,11 @@ export const MAX_PENALTY = 1e269;
  *   NaN or all -Infinity.
  */
 export function createSampler(options: SampleOptions = {}): Sampler {
+  return createChoice(options).choose;
+}
+
+/** As {@link createSampler}, for callers that need the distribution, too. */
+export function createChoice(options: SampleOptions = {}): Choice {
   requireKnownOptions(options, SAMPLE_OPTIONS);
   const { temperature = 0, topK = 0, topP = 1, repetitionPenalty = 1, seed = 0 } = options;
   requireOption(Number.isFinite(temperature) && temperature >= 0, 'temperature', 'a number of at least 0', temperature);
@@ -60,7 +76,8 @@ export function createSampler(options: SampleOptions = {}): Sampler {
   const random = mersenne(seed);
   const penalize = createPenalty(repetitionPenalty);
   let candidates = new Candidates(0);
-  return (logits, history) => {
+  /** Returns the likeliest token. Where it is sampled, also selects the candidates. */
+  function weigh(logits: Float32Array, history: readonly number[]): number {
     if (temperature === 0 && repetitionPenalty === 1) return requireChoice(logits, argmax(logits));
 
     if (candidates.scores.length !== logits.length) candidates = new Candidates(logits.length);
@@ -68,10 +85,20 @@ export function createSampler(options: SampleOptions = {}): Sampler {
     scores.set(logits);
     penalize(scores, history);
     const best = requireChoice(scores, argmax(scores));
-    if (temperature === 0) return best;
-
-    candidates.select(scores[best], temperature, topK, topP);
-    return candidates.pick(uniformFloat64(random));
+    if (temperature > 0) candidates.select(scores[best], temperature, topK, topP);
+    return best;
+  }
+  return {
+    isGreedy: temperature === 0,
+    choose: (logits, history) => {
+      const best = weigh(logits, history);
+      return temperature === 0 ? best : candidates.pick(uniformFloat64(random));
+    },
+    probabilities: (logits, history) => {
+      weigh(logits, history);
+      return candidates.probabilities();
+    },
+    uniform: () => uniformFloat64(random),
   };
 }
 

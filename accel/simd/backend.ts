@@ -22,6 +22,7 @@ export async function openSimdBackend(model: LoadedModel, threads?: number): Pro
     const shared: SessionDevice<KvCache> = {
       config: model.config,
       chunk: CHUNK,
+      batchInvariant: true,
       openCache: () => new KvCache(engine.memory, model.config),
       forkCache: (cache) => cache.fork(),
       exclusive: (body) => engine.exclusive(body),

@@ -4,7 +4,6 @@ import { CheckpointError, ConfigError } from '../lib/errors.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { readJson, type Folder } from '../folder/folder.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
-import { packRows, type PackRows } from '../../reference/lib/pack.js';
 import { rows, sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LoadedModel, WeightsHome } from '../../accel/session.js';
 import { assemble } from './assemble.js';
@@ -20,6 +19,7 @@ import {
 } from './names.js';
 import { plain, quote } from '../lib/quote.js';
 import { isFloatDtype } from './dtype.js';
+import { packerFor } from './packer.js';
 import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
 import { readSafetensors } from './reader.js';
@@ -206,13 +206,6 @@ async function openWeights(folder: Folder): Promise<TensorStore> {
 
 /** Tensors read concurrently, so that disk reads overlap with decoding. */
 const READERS = 4;
-
-/** The function that packs weights: WebAssembly where SIMD is available, otherwise plain loops. */
-async function packerFor(dtype: Dtype): Promise<PackRows> {
-  if (dtype === 'f32') return packRows; // never called: float32 needs no packing
-  const { openPacker } = await import('../../accel/simd/pack.js');
-  return (await openPacker().catch(() => null)) ?? packRows; // a page's security policy may forbid compiling
-}
 
 /** @throws CheckpointError if memory runs out. */
 function allocateHeap(bytes: number): Uint8Array {

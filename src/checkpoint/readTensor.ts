@@ -16,7 +16,11 @@ const SLAB = 2 ** 20;
  * The dtype in which to hold a tensor: the requested one for the matrices of linear layers, float32 for the embedding,
  * norms and biases. The head never gets fewer than 8 bits, because small differences between logits matter.
  */
-export function dtypeOf({ canonical }: ResolvedTensor, shape: readonly number[], dtype: Dtype): Dtype {
+export function dtypeOf(
+  { canonical }: Pick<ResolvedTensor, 'canonical'>,
+  shape: readonly number[],
+  dtype: Dtype,
+): Dtype {
   if (shape.length !== 2 || canonical === 'token_embeddings.weight') return 'f32';
   return dtype === 'int4' && canonical === 'lm_head.weight' ? 'int8' : dtype;
 }

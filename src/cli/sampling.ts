@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { DRAFT_NAMES, type DraftName } from '../draft/open.js';
 import type { GenerateTextOptions, LanguageModel } from '../languageModel.js';
 import { MAX_PENALTY } from '../sample.js';
 import { note, printJson, printText } from './output.js';
@@ -15,6 +16,7 @@ export interface GenerateFlags extends ModelFlags, BackendFlags {
   repetitionPenalty?: number;
   seed?: number;
   ignoreEos?: boolean;
+  draft: DraftName;
   json?: boolean;
 }
 
@@ -29,6 +31,9 @@ interface Generation {
   text: string;
   tokens: number[];
   times: number[];
+  /** Tokens that were drafted, and how many of them were kept. */
+  drafted: number;
+  kept: number;
   aborted: boolean;
 }
 
@@ -53,6 +58,15 @@ export function addGenerateOptions(command: Command): Command {
       decimal(1 / MAX_PENALTY, MAX_PENALTY),
     )
     .option('--ignore-eos', 'continue past the end-of-text token')
+    .addOption(
+      new Option(
+        '--draft <how>',
+        'propose tokens that one pass then checks, on simd and reference: from the text so far (lookup) or by the model in ' +
+          'fewer bits; greedy text stays the same, a seed gives another text; auto is lookup if greedy, otherwise off',
+      )
+        .choices([...DRAFT_NAMES])
+        .default('off'),
+    )
     .option('--json', 'print one JSON object instead of the text');
 }
 
@@ -76,24 +90,36 @@ export async function runGenerate(
     note(`the prompt has ${size}; the model reads only the last ${blockSize}${isLong ? ' tokens' : ''}`);
 
   const sampling = samplingOf(flags);
-  const made = await generate(model, ids, { ...sampling, ...limitsOf(flags) }, (piece, textBefore) => {
-    const shown = trimStart && textBefore === '' ? piece.trimStart() : piece;
-    if (!flags.json) printText(shown);
-    return shown;
-  });
+  if (flags.draft === 'int4' || flags.draft === 'int8') {
+    const bytes = await model.prepareDraft(flags.draft);
+    note(`draft: the weights in ${flags.draft} take ${(bytes / 1e6).toPrecision(3)} MB more`);
+  }
+  const made = await generate(
+    model,
+    ids,
+    { ...sampling, ...limitsOf(flags), draft: flags.draft },
+    (piece, textBefore) => {
+      const shown = trimStart && textBefore === '' ? piece.trimStart() : piece;
+      if (!flags.json) printText(shown);
+      return shown;
+    },
+  );
   const { text, tokens } = made;
   const speed = speedOf(made.times);
 
   if (flags.json) {
     const stop = stopReason(made, flags.ignoreEos ? [] : model.tokenizer.eosIds);
-    const result = { prompt: read, text, tokens, stop, ...sampling, backend: model.backend, ...speed };
+    const { drafted, kept } = made;
+    const draft = flags.draft === 'off' ? {} : { draft: { how: flags.draft, drafted, kept } };
+    const result = { prompt: read, text, tokens, stop, ...sampling, backend: model.backend, ...speed, ...draft };
     printJson(result);
     return;
   }
   const seed = sampling.seed === undefined ? '' : `, seed ${sampling.seed}`;
   const rate = `first after ${speed.first_token_ms} ms, then ${speed.tokens_per_second} tokens/s`;
+  const draft = flags.draft === 'off' ? '' : `, draft ${flags.draft}: ${made.kept} of ${made.drafted} tokens kept`;
   process.stdout.write('\n');
-  process.stderr.write(`${tokens.length} tokens, ${rate} (${model.backend}${seed})\n`);
+  process.stderr.write(`${tokens.length} tokens, ${rate} (${model.backend}${seed}${draft})\n`);
 }
 
 /** Any sampling option turns sampling on. A missing seed is drawn here, so that it can be reported. */
@@ -125,14 +151,18 @@ async function generate(
     abort.abort();
   });
 
-  const made: Generation = { text: '', tokens: [], times: [], aborted: false };
+  const made: Generation = { text: '', tokens: [], times: [], drafted: 0, kept: 0, aborted: false };
   const begun = performance.now();
   const onToken = (id: number) => {
     made.tokens.push(id);
     made.times.push(performance.now() - begun);
   };
+  const onDraft = (drafted: number, kept: number) => {
+    made.drafted += drafted;
+    made.kept += kept;
+  };
   try {
-    for await (const piece of model.generate(prompt, { ...options, onToken, signal: abort.signal })) {
+    for await (const piece of model.generate(prompt, { ...options, onToken, onDraft, signal: abort.signal })) {
       made.text += show(piece, made.text);
     }
   } catch (error) {

@@ -28,6 +28,7 @@ function float64(it: Model): Promise<Session> {
   return Promise.resolve({
     length: 0,
     chunk: 1,
+    batchInvariant: true,
     tracesAttnWeights: true,
     forward: (ids, options) => {
       const { data, shape } = forward(ids, it, { ...options, precision: 'float64' });
@@ -35,6 +36,7 @@ function float64(it: Model): Promise<Session> {
     },
     fork: () => Promise.reject(new Error('unused')),
     reset: () => undefined,
+    truncate: () => undefined,
     dispose: () => Promise.resolve(),
   });
 }

@@ -184,7 +184,7 @@ describe('generate', () => {
     await assert.rejects(collect([1], { maxNewTokens: '3' as never }), /the number of new tokens must .*, got '3'$/);
     await assert.rejects(
       collect([1], { temprature: 1 } as GenerateOptions),
-      /^InputError: unknown option 'temprature'; choose from: maxNewTokens, stopIds, signal, temperature, /,
+      /^InputError: unknown option 'temprature'; choose from: maxNewTokens, stopIds, signal, draft, onDraft, temperature, /,
     );
     await assert.rejects(collect([99], {}), /token id 99/);
   });

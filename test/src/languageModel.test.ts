@@ -3,6 +3,7 @@ import { DeviceError } from '../../accel/errors.js';
 import { forward } from '../../reference/index.js';
 import { InputError } from '../../reference/lib/errors.js';
 import { openSession } from '../../src/backend.js';
+import { DRAFT_NAMES } from '../../src/draft/open.js';
 import { calibrate } from '../../src/calibrate.js';
 import { askPrompt, LanguageModel, type GenerateTextOptions } from '../../src/languageModel.js';
 import { logitLens, positions } from '../../src/lens.js';
@@ -110,6 +111,47 @@ describe('languageModel', () => {
     for await (const piece of model.generate('Question:', options)) text += piece;
     assert.equal(text, decode(ids));
     await model.dispose();
+  });
+
+  it('gives the same greedy text with every draft, and says how much was drafted and kept', async () => {
+    const options = { ignoreEos: true, maxNewTokens: 80, backend: 'simd:2' };
+    const expected = await pieces('Question: What is the', options);
+    for (const draft of DRAFT_NAMES) {
+      let drafted = 0;
+      let kept = 0;
+      const onDraft = (n: number, agreed: number): void => {
+        drafted += n;
+        kept += agreed;
+      };
+      assert.deepEqual(await pieces('Question: What is the', { ...options, draft, onDraft }), expected, draft);
+      assert.equal(drafted > 0, draft !== 'off', draft);
+      if (draft !== 'off' && draft !== 'int4')
+        assert.ok(kept > 0 && kept <= drafted, `${draft}: ${kept} of ${drafted}`);
+    }
+    assert.ok((await demo.prepareDraft('int4', 'simd:2')) < (await demo.prepareDraft('int8', 'simd:2')));
+  });
+
+  it('drafts nothing if auto meets sampling or GPU.js, and refuses a draft by name on GPU.js or of no fewer bits', async () => {
+    const onDraft = (): void => assert.fail('drafted');
+    const sampled = { temperature: 1, seed: 3, maxNewTokens: 30, onDraft };
+    assert.deepEqual(await pieces('Question:', { ...sampled, draft: 'auto' }), await pieces('Question:', sampled));
+    const onGpu = { backend: 'gpu:cpu', maxNewTokens: 2, onDraft };
+    assert.deepEqual(await pieces('Question:', { ...onGpu, draft: 'auto' }), await pieces('Question:', onGpu));
+    await assert.rejects(
+      pieces('Question:', { ...onGpu, draft: 'int8' }),
+      /^InputError: drafting needs the backend simd/,
+    );
+    await assert.rejects(
+      pieces('x', { draft: 'more' as never }),
+      /^InputError: draft must be one of off, .*, got 'more'$/,
+    );
+    const small = await load(undefined, { dtype: 'int8', backend: 'simd:1' });
+    await assert.rejects(
+      small.prepareDraft('int8'),
+      /^InputError: a draft of int8 needs a model of more bits, but this one is int8$/,
+    );
+    await small.dispose();
+    await assert.rejects(small.prepareDraft('int4'), /disposed/);
   });
 
   it('runs past </s> if told to', async () => {

@@ -53,12 +53,14 @@ describe('perplexity', () => {
       length: 0,
       chunk: 1,
       tracesAttnWeights: false,
+      batchInvariant: true,
       forward: (ids) => {
         const rows = ids.flatMap(() => logits);
         return Promise.resolve(tensor([ids.length, logits.length], Float32Array.from(rows)));
       },
       fork: () => Promise.reject(new Error('unused')),
       reset: () => undefined,
+      truncate: () => undefined,
       dispose: () => Promise.resolve(),
     };
   }

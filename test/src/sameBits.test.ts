@@ -14,13 +14,13 @@ interface Held {
 
 /** One step of a random server. `sizes` are the numbers of tokens that each session gets; 0 leaves it out. */
 interface Step {
-  kind: 'forward' | 'fork' | 'reset' | 'dispose';
+  kind: 'forward' | 'fork' | 'truncate' | 'reset' | 'dispose';
   which: number;
   sizes: number[];
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom('forward', 'forward', 'forward', 'fork', 'fork', 'reset', 'dispose'),
+  kind: fc.constantFrom('forward', 'forward', 'forward', 'fork', 'fork', 'truncate', 'truncate', 'reset', 'dispose'),
   which: fc.nat(100),
   sizes: fc.array(fc.oneof(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 3, max: 70 })), {
     minLength: 6,
@@ -55,6 +55,10 @@ async function serve(
     if (kind === 'reset') {
       chosen.session.reset();
       chosen.text = [];
+    } else if (kind === 'truncate') {
+      const length = which % (chosen.text.length + 1);
+      chosen.session.truncate(length);
+      chosen.text = chosen.text.slice(0, length);
     } else if (kind === 'fork' && held.length < MAX_SESSIONS) {
       held.push({ session: await chosen.session.fork(), text: [...chosen.text] });
     } else if (kind === 'dispose' && held.length > 1) {
@@ -83,7 +87,7 @@ async function serve(
   await backend.dispose();
 }
 
-describe('random batches, forks and resets give the same bits as sessions alone', () => {
+describe('random batches, forks, truncations and resets give the same bits as sessions alone', () => {
   for (const name of ['reference', 'simd:1', 'simd:2']) {
     for (const dtype of name === 'reference' ? (['f32'] as const) : DTYPES) {
       it(`on ${name}, ${dtype}`, () =>

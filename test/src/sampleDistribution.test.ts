@@ -1,22 +1,11 @@
 import assert from 'node:assert/strict';
 import { createSampler, type SampleOptions } from '../../src/sample.js';
+import { survival } from '../support/chiSquare.js';
 
 describe('sample, by chi-square', () => {
   const DRAWS = 100_000;
   const ALPHA = 1e-6;
   const TIED = [0.3, -1, 2, 0.3, 1.5, 0.3, -0.5, 1, 2];
-
-  /** Upper tail of the chi-square distribution; for even degrees of freedom it is a finite sum. */
-  function survival(x: number, degrees: number): number {
-    assert.equal(degrees % 2, 0);
-    let term = Math.exp(-x / 2);
-    let sum = term;
-    for (let j = 1; j < degrees / 2; j++) {
-      term *= x / 2 / j;
-      sum += term;
-    }
-    return sum;
-  }
 
   /** The p-value of the sampler's draws, if the `kept` tokens have probabilities in proportion to their weights. */
   function pValue(drawn: number[], options: SampleOptions, weights: number[], kept: number[]): number {

@@ -111,6 +111,48 @@ export function sessionTests(name: string, bitIdentical: boolean): void {
     same(await session.forward([7, 7]), rows(forward([7, 7], model), 1, 2));
   });
 
+  it('forgets the tokens after a length, and is then as if it had never had them', async () => {
+    await session.forward(ids.slice(0, 9));
+    for (const length of [9, 6, 1, 0]) {
+      session.truncate(length);
+      assert.equal(session.length, length);
+      const other = [...ids.slice(0, length), 7, 2, 8, 30, 11, 12];
+      same(
+        await session.forward(other.slice(length), { logits: 'all' }),
+        rows(forward(other, model), length, length + 6),
+      );
+      session.reset();
+      await session.forward(ids.slice(0, 9));
+    }
+    for (const length of [-1, 10, 1.5, NaN, '3' as never]) {
+      assert.throws(
+        () => session.truncate(length),
+        /^InputError: truncate: length must be an integer from 0 to 9, got /,
+      );
+    }
+    assert.equal(session.length, 9);
+  });
+
+  it('truncates a fork and leaves the session alone, and the reverse', async () => {
+    await session.forward(ids.slice(0, 8));
+    const fork = await session.fork();
+    fork.truncate(3);
+    const ofFork = [...ids.slice(0, 3), 20, 21, 22];
+    same(await fork.forward([20, 21, 22], { logits: 'all' }), rows(forward(ofFork, model), 3, 6));
+    same(await session.forward(ids.slice(8, 9)), rows(forward(ids.slice(0, 9), model), 8, 9));
+    session.truncate(5);
+    const ofSession = [...ids.slice(0, 5), 30, 31];
+    same(await session.forward([30, 31], { logits: 'all' }), rows(forward(ofSession, model), 5, 7));
+    same(await fork.forward([23]), rows(forward([...ofFork, 23], model), 6, 7));
+    await fork.dispose();
+  });
+
+  it('refuses truncate() while forward() runs', async () => {
+    const running = session.forward(ids.slice(0, 4));
+    assert.throws(() => session.truncate(0), /^InputError: truncate\(\) cannot run during forward\(\)/);
+    same(await running, rows(forward(ids.slice(0, 4), model), 3, 4));
+  });
+
   it('holds what it held when a call is refused', async () => {
     await session.forward(ids.slice(0, 2));
     await assert.rejects(session.forward([3, 99]), /token id 99 at position 1 is outside the vocabulary of 40/);

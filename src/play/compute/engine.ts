@@ -105,6 +105,7 @@ export class Engine {
       const observed: Session = {
         chunk: session.chunk,
         tracesAttnWeights: false,
+        batchInvariant: session.batchInvariant,
         get length() {
           return session.length;
         },
@@ -115,6 +116,9 @@ export class Engine {
         },
         reset: () => {
           session.reset();
+        },
+        truncate: (length) => {
+          session.truncate(length);
         },
         fork: () => session.fork(),
         dispose: () => session.dispose(),

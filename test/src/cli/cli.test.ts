@@ -58,6 +58,20 @@ describe('command line', () => {
     assert.ok((result.tokens as number[]).length > 2);
   });
 
+  it('generate drafts, and the text stays the same', async () => {
+    const asked = ['generate', '--ignore-eos', '--max-new-tokens', '40', '--backend', 'simd', 'Question: What is the'];
+    const { stdout } = await emergent(asked);
+    const drafted = await emergent([...asked, '--draft', 'int8']);
+    assert.equal(drafted.stdout, stdout);
+    assert.match(drafted.stderr, /^emergent: draft: the weights in int8 take 2\.03 MB more\n/);
+    assert.match(drafted.stderr, /, draft int8: \d+ of \d+ tokens kept\)\n$/);
+    const { draft } = JSON.parse((await emergent([...asked, '--draft', 'lookup', '--json'])).stdout) as {
+      draft: { how: string; drafted: number; kept: number };
+    };
+    assert.equal(draft.how, 'lookup');
+    assert.ok(draft.kept <= draft.drafted);
+  });
+
   it('generate prints the continuation as it is', async () => {
     const prompt = 'Question: What is the capital of Peru?\nAnswer:';
     assert.equal((await emergent(['generate', prompt])).stdout, ' Lima\n');

@@ -22,6 +22,7 @@ function faultySession(model: Model, faulty: string): Session {
   return {
     length: 0,
     chunk: 1,
+    batchInvariant: true,
     tracesAttnWeights: false,
     forward: (ids, { trace } = {}) => {
       const observed: Trace = (name, value) => {
@@ -33,6 +34,7 @@ function faultySession(model: Model, faulty: string): Session {
     },
     fork: () => Promise.reject(new Error('unused')),
     reset: () => undefined,
+    truncate: () => undefined,
     dispose: () => Promise.resolve(),
   };
 }

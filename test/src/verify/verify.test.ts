@@ -33,9 +33,11 @@ function sessionOn(forward: typeof Reference.forward, model: Model): Session {
     length: 0,
     chunk: 1,
     tracesAttnWeights: true,
+    batchInvariant: true,
     forward: (ids, options) => Promise.resolve(forward(ids, model, options)),
     fork: () => Promise.reject(new Error('unused')),
     reset: () => undefined,
+    truncate: () => undefined,
     dispose: () => Promise.resolve(),
   };
 }
