@@ -18,6 +18,7 @@ const LOAD_OPTIONS: readonly string[] = Object.keys({
   backend: true,
   dtype: true,
   tensorMap: true,
+  config: true,
   onProgress: true,
   signal: true,
   home: true,

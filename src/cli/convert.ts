@@ -1,27 +1,18 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { Command } from 'commander';
-import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
-import { DTYPE_BITS } from '../checkpoint/dtype.js';
-import { encodeConfig } from '../checkpoint/saveModel.js';
-import type { Pieces } from '../folder/outputFile.js';
-import { encodeLazily } from '../checkpoint/safetensors.js';
 import type { Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { readWhole, type Folder } from '../folder/folder.js';
-import { sizeOf } from '../../reference/lib/tensor.js';
 import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
-import { counted, formatBytes } from './output.js';
-import { checkModelFolder, writeModelFolder } from './outputs.js';
+import { formatBytes } from './output.js';
+import { checkModelFolder } from './outputs.js';
+import { writeCopy } from './writeCopy.js';
 
 interface ConvertFlags extends ModelFlags {
   dtype: Dtype;
   out: string;
   force?: boolean;
 }
-
-const WEIGHTS = 'model.safetensors';
-const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json'];
 
 export function convertCommand(): Command {
   return addModelSource(new Command('convert'))
@@ -37,33 +28,14 @@ Examples:
   emergent convert --model path/to/model --dtype bf16 --out path/to/other`,
     )
     .action(async (flags: ConvertFlags) => {
-      const { out, dtype, force } = flags;
+      const { out, force } = flags;
       const from = await openModelFolderOf(flags);
       if (existsSync(out) && (await realpath(out)) === (await realpath(from.name).catch(() => null))) {
         throw new InputError(`--out is the model itself: ${out}`);
       }
       await checkModelFolder(out, force);
-      const { model, report } = await openModel(from, flags);
-      const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
-      const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
-      const tensors = checkpointTensors(model, embedding);
-      const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-      const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
-      await writeModelFolder(out, [
-        [WEIGHTS, counted(encodeLazily(tensors, { format: 'pt' }), after)],
-        ...(await filesOf(from, COPIED)),
-        ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
-      ]);
+      const opened = await openModel(from, flags);
+      const { before, after } = await writeCopy(out, from, opened);
       process.stderr.write(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}\n`);
     });
-}
-
-/** Those of some files that a folder has. */
-async function filesOf(folder: Folder, names: readonly string[]): Promise<[name: string, pieces: Pieces][]> {
-  const found: [name: string, pieces: Pieces][] = [];
-  for (const name of names) {
-    const bytes = await readWhole(folder, name);
-    if (bytes) found.push([name, [bytes]]);
-  }
-  return found;
 }

@@ -8,6 +8,7 @@ import { buildTokenizerCommand } from './buildTokenizer.js';
 import { calibrateCommand } from './calibrate.js';
 import { convertCommand } from './convert.js';
 import { generateCommand } from './generate.js';
+import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
@@ -59,6 +60,7 @@ for (const command of [
   neighborsCommand(),
   buildTokenizerCommand(),
   convertCommand(),
+  importCommand(),
   makeCheckpointCommand(),
   benchCommand(),
 ]) {

@@ -1,5 +1,5 @@
 /** Names of the opcodes that are refused, for messages. https://github.com/python/cpython/blob/main/Lib/pickletools.py */
-export const NAMES: Readonly<Record<number, string>> = {
+export const NAMES: Readonly<Partial<Record<number, string>>> = {
   0x42: 'BINBYTES',
   0x43: 'SHORT_BINBYTES',
   0x46: 'FLOAT',

@@ -47,7 +47,10 @@ export function findStateDict(value: PickleValue, source: string): StateDict {
   const named = [...dict].filter((entry): entry is [string, StoredTensor] => entry[1] instanceof StoredTensor);
   const notes = path.length > 0 ? [`read the state dict under ${path.map(plain).join('.')}`] : [];
   const others = [...dict.keys()].filter((key) => !(dict.get(key) instanceof StoredTensor));
-  if (others.length > 0) notes.push(`ignored what is no tensor: ${enumerate(others.map((key) => plain(String(key))))}`);
+  if (others.length > 0)
+    notes.push(
+      `ignored what is no tensor: ${enumerate(others.map((key) => (typeof key === 'string' ? plain(key) : quote(key))))}`,
+    );
   return { tensors: renamed(named, notes, source), config, notes };
 }
 

@@ -72,7 +72,7 @@ export function tensorVocabulary(find: (key: string) => ZipEntry | undefined): V
 
 /** Resolves `('storage', torch.FloatStorage, key, device, number of elements)`. */
 function storageOf(id: PickleValue, find: (key: string) => ZipEntry | undefined): Storage {
-  const [kind, type, key, , length] = Array.isArray(id) ? id : [];
+  const [kind, type, key, , length] = (Array.isArray(id) ? id : []) as PickleValue[];
   const dtype = type instanceof Global ? STORAGES[type.name] : undefined;
   if (kind !== 'storage' || dtype === undefined || typeof key !== 'string' || !isCount(length)) {
     throw new Error('a persistent id is not a storage');
@@ -93,7 +93,8 @@ function orderedDict(args: readonly PickleValue[]): PickleValue {
   const dict = new Map<PickleValue, PickleValue>();
   for (const pair of pairs) {
     if (!Array.isArray(pair) || pair.length !== 2) throw new Error('an OrderedDict has wrong arguments');
-    dict.set(pair[0], pair[1]);
+    const [key, value] = pair as PickleValue[];
+    dict.set(key, value);
   }
   return dict;
 }

@@ -81,8 +81,10 @@ class Unpickler {
   #step(opcode: number): void {
     const stack = this.#stack;
     switch (opcode) {
-      case 0x80: // PROTO
-        return this.#protocol(this.#uint8());
+      case 0x80: { // PROTO
+        this.#protocol(this.#uint8());
+        return;
+      }
       case 0x95: // FRAME
         this.#skipFrame();
         return;
@@ -95,82 +97,150 @@ class Unpickler {
       case 0x31: // POP_MARK
         this.#group();
         return;
-      case 0x32: // DUP
-        return this.#push(this.#top());
+      case 0x32: { // DUP
+        this.#push(this.#top());
+        return;
+      }
 
-      case 0x4e: // NONE
-        return this.#push(null);
-      case 0x88: // NEWTRUE
-        return this.#push(true);
-      case 0x89: // NEWFALSE
-        return this.#push(false);
-      case 0x4a: // BININT
-        return this.#push(this.#view.getInt32(this.#take(4), true));
-      case 0x4b: // BININT1
-        return this.#push(this.#uint8());
-      case 0x4d: // BININT2
-        return this.#push(this.#view.getUint16(this.#take(2), true));
-      case 0x8a: // LONG1
-        return this.#push(this.#long(this.#uint8()));
-      case 0x8b: // LONG4
-        return this.#push(this.#long(this.#uint32()));
-      case 0x47: // BINFLOAT
-        return this.#push(this.#view.getFloat64(this.#take(8), false));
-      case 0x58: // BINUNICODE
-        return this.#push(this.#text(this.#uint32()));
-      case 0x8c: // SHORT_BINUNICODE
-        return this.#push(this.#text(this.#uint8()));
-      case 0x8d: // BINUNICODE8
-        return this.#push(this.#text(this.#uint64()));
-      case 0x54: // BINSTRING
-        return this.#push(this.#text(this.#uint32()));
-      case 0x55: // SHORT_BINSTRING
-        return this.#push(this.#text(this.#uint8()));
+      case 0x4e: { // NONE
+        this.#push(null);
+        return;
+      }
+      case 0x88: { // NEWTRUE
+        this.#push(true);
+        return;
+      }
+      case 0x89: { // NEWFALSE
+        this.#push(false);
+        return;
+      }
+      case 0x4a: { // BININT
+        this.#push(this.#view.getInt32(this.#take(4), true));
+        return;
+      }
+      case 0x4b: { // BININT1
+        this.#push(this.#uint8());
+        return;
+      }
+      case 0x4d: { // BININT2
+        this.#push(this.#view.getUint16(this.#take(2), true));
+        return;
+      }
+      case 0x8a: { // LONG1
+        this.#push(this.#long(this.#uint8()));
+        return;
+      }
+      case 0x8b: { // LONG4
+        this.#push(this.#long(this.#uint32()));
+        return;
+      }
+      case 0x47: { // BINFLOAT
+        this.#push(this.#view.getFloat64(this.#take(8), false));
+        return;
+      }
+      case 0x58: { // BINUNICODE
+        this.#push(this.#text(this.#uint32()));
+        return;
+      }
+      case 0x8c: { // SHORT_BINUNICODE
+        this.#push(this.#text(this.#uint8()));
+        return;
+      }
+      case 0x8d: { // BINUNICODE8
+        this.#push(this.#text(this.#uint64()));
+        return;
+      }
+      case 0x54: { // BINSTRING
+        this.#push(this.#text(this.#uint32()));
+        return;
+      }
+      case 0x55: { // SHORT_BINSTRING
+        this.#push(this.#text(this.#uint8()));
+        return;
+      }
 
       case 0x5d: // EMPTY_LIST
-      case 0x29: // EMPTY_TUPLE
-        return this.#push([]);
-      case 0x7d: // EMPTY_DICT
-        return this.#push(new Map());
+      case 0x29: { // EMPTY_TUPLE
+        this.#push([]);
+        return;
+      }
+      case 0x7d: { // EMPTY_DICT
+        this.#push(new Map());
+        return;
+      }
       case 0x6c: // LIST
-      case 0x74: // TUPLE
-        return this.#push(this.#group());
-      case 0x64: // DICT
-        return this.#push(this.#setItems(new Map(), this.#group()));
+      case 0x74: { // TUPLE
+        this.#push(this.#group());
+        return;
+      }
+      case 0x64: { // DICT
+        this.#push(this.#setItems(new Map(), this.#group()));
+        return;
+      }
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
-      case 0x87: // TUPLE3
-        return this.#push(this.#popSome(opcode - 0x84));
-      case 0x61: // APPEND
-        return this.#append([this.#pop()]);
-      case 0x65: // APPENDS
-        return this.#append(this.#group());
-      case 0x73: // SETITEM
-        return this.#setOnTop(this.#popSome(2));
-      case 0x75: // SETITEMS
-        return this.#setOnTop(this.#group());
+      case 0x87: { // TUPLE3
+        this.#push(this.#popSome(opcode - 0x84));
+        return;
+      }
+      case 0x61: { // APPEND
+        this.#append([this.#pop()]);
+        return;
+      }
+      case 0x65: { // APPENDS
+        this.#append(this.#group());
+        return;
+      }
+      case 0x73: { // SETITEM
+        this.#setOnTop(this.#popSome(2));
+        return;
+      }
+      case 0x75: { // SETITEMS
+        this.#setOnTop(this.#group());
+        return;
+      }
 
-      case 0x71: // BINPUT
-        return this.#put(this.#uint8());
-      case 0x72: // LONG_BINPUT
-        return this.#put(this.#uint32());
-      case 0x94: // MEMOIZE
-        return this.#put(this.#memo.size);
-      case 0x68: // BINGET
-        return this.#push(this.#get(this.#uint8()));
-      case 0x6a: // LONG_BINGET
-        return this.#push(this.#get(this.#uint32()));
+      case 0x71: { // BINPUT
+        this.#put(this.#uint8());
+        return;
+      }
+      case 0x72: { // LONG_BINPUT
+        this.#put(this.#uint32());
+        return;
+      }
+      case 0x94: { // MEMOIZE
+        this.#put(this.#memo.size);
+        return;
+      }
+      case 0x68: { // BINGET
+        this.#push(this.#get(this.#uint8()));
+        return;
+      }
+      case 0x6a: { // LONG_BINGET
+        this.#push(this.#get(this.#uint32()));
+        return;
+      }
 
-      case 0x63: // GLOBAL
-        return this.#global(this.#line(), this.#line());
-      case 0x93: // STACK_GLOBAL
-        return this.#stackGlobal();
-      case 0x52: // REDUCE
-        return this.#reduce();
-      case 0x62: // BUILD
-        return this.#build();
-      case 0x51: // BINPERSID
-        return this.#push(this.#guarded(() => this.#vocabulary.persistent(this.#pop())));
+      case 0x63: { // GLOBAL
+        this.#global(this.#line(), this.#line());
+        return;
+      }
+      case 0x93: { // STACK_GLOBAL
+        this.#stackGlobal();
+        return;
+      }
+      case 0x52: { // REDUCE
+        this.#reduce();
+        return;
+      }
+      case 0x62: { // BUILD
+        this.#build();
+        return;
+      }
+      case 0x51: { // BINPERSID
+        this.#push(this.#guarded(() => this.#vocabulary.persistent(this.#pop())));
+        return;
+      }
       default: {
         const name = NAMES[opcode];
         if (name === undefined) this.#damaged(`it has the unknown opcode 0x${opcode.toString(16).padStart(2, '0')}`);
@@ -256,7 +326,7 @@ class Unpickler {
   #top(): PickleValue {
     const value = this.#stack.at(-1);
     if (value === undefined || value === MARK) this.#damaged('its stack has no value');
-    return value as PickleValue;
+    return value;
   }
 
   #pop(): PickleValue {
