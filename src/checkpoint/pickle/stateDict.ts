@@ -72,10 +72,11 @@ function innerKey(dict: PickleDict, source: string): string | null {
   return keys[0] ?? null;
 }
 
-/** Whether a dict has tensors, itself or under wrappers. */
-function leadsToTensors(value: PickleValue | undefined, depth = 0): boolean {
-  if (!(value instanceof Map) || depth > MAX_WRAPPERS) return false;
-  return hasTensors(value) || WRAPPERS.some((key) => leadsToTensors(value.get(key), depth + 1));
+/** Whether a dict has tensors, itself or under wrappers. Dicts can contain each other, so each is looked at once. */
+function leadsToTensors(value: PickleValue | undefined, seen = new Set<PickleDict>()): boolean {
+  if (!(value instanceof Map) || seen.has(value)) return false;
+  seen.add(value);
+  return hasTensors(value) || WRAPPERS.some((key) => leadsToTensors(value.get(key), seen));
 }
 
 /** Takes transparent modules out of the names, and then whatever first part all names share. */

@@ -179,7 +179,7 @@ describe('config', () => {
   });
 
   it('assumes no pad_id outside the vocabulary, and warns of one in the file', () => {
-    const { pad_token_id: _, ...rest } = OTHERS;
+    const rest = withKeys({ ...OTHERS, pad_token_id: null }, {});
     assert.deepEqual([parseConfig(rest).config.padId, parseConfig(rest).assumed[0]], [0, 'pad_id']);
     assert.deepEqual(parseConfig({ ...rest, pad_id: 100 }, 'c').warnings, [
       'c: pad_id is 100, outside the vocabulary of 100',

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readTorchFile, type TorchFile } from '../../../../src/checkpoint/pickle/torchFile.js';
+import { findStateDict } from '../../../../src/checkpoint/pickle/stateDict.js';
+import type { PickleDict } from '../../../../src/checkpoint/pickle/unpickle.js';
 import { openSafetensors } from '../../../../src/checkpoint/safetensors.js';
 import { memorySource } from '../../../../src/folder/byteSource.js';
 import { openFile } from '../../../../src/folder/nodeFile.js';
@@ -145,6 +147,14 @@ describe('files of torch.save', () => {
       openBytes(replaced('nested.pt', 'nested/data/0', 'nested/data/x')),
       /the archive has no storage "0"$/,
     );
+  });
+
+  it('are refused at once if dicts contain themselves under every name', () => {
+    const dict: PickleDict = new Map();
+    for (const key of ['model_state_dict', 'state_dict', 'model', 'module', 'net', 'network', 'weights', 'x']) {
+      dict.set(key, dict);
+    }
+    assert.throws(() => findStateDict(dict, 'x.pt'), /^CheckpointError: x\.pt has no state dict/);
   });
 
   it('are refused if they are something else', async () => {
