@@ -141,6 +141,12 @@ describe('files of torch.save', () => {
     await refuses(openBytes(replaced('nested.pt', 'K\x04tq', 'K\x05tq')), /takes 20 bytes, but its file has 16$/);
   });
 
+  it('are read if only the 64-bit end of the archive has its sizes', async () => {
+    const bytes = Buffer.from(readFileSync(pathOf('zip64.pt')));
+    bytes.fill(0xff, bytes.length - 14, bytes.length - 2); // both counts, size and offset
+    assert.deepEqual((await openBytes(bytes)).tensors, (await openBytes(readFileSync(pathOf('zip64.pt')))).tensors);
+  });
+
   it('are refused if they name what they have not stored, and if a name has control characters', async () => {
     await refuses(openBytes(replaced('nested.pt', 'FloatStorage', 'F\x1b[31mtorage')), /names "torch\.F\\u/);
     await refuses(
