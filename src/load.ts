@@ -19,6 +19,7 @@ const LOAD_OPTIONS: readonly string[] = Object.keys({
   dtype: true,
   tensorMap: true,
   recorded: true,
+  config: true,
   onProgress: true,
   signal: true,
   home: true,

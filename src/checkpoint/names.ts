@@ -110,7 +110,7 @@ function assumptionsOf(resolved: readonly ResolvedTensor[]): string[] {
 }
 
 /** A module of the file with its tensors. */
-type FileModule = Module & { prefix: string; tensors: { tensor: Named; kind: 'weight' | 'bias' }[] };
+export type FileModule = Module & { prefix: string; tensors: { tensor: Named; kind: 'weight' | 'bias' }[] };
 
 /** Guesses the tensors that neither the map nor their own name identifies. */
 function guessAll(
@@ -142,7 +142,7 @@ function guessAll(
 }
 
 /** Groups weights and biases by module. Tensors that are neither are left over. */
-function groupByModule(tensors: readonly Named[]): { modules: FileModule[]; leftOver: Named[] } {
+export function groupByModule(tensors: readonly Named[]): { modules: FileModule[]; leftOver: Named[] } {
   const container = layerContainer(tensors);
   const modules = new Map<string, FileModule>();
   const leftOver: Named[] = [];

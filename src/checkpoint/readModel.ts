@@ -1,8 +1,7 @@
-import { parseConfig, type ConfigReport } from './config.js';
 import type { ModelConfig } from '../../reference/lib/config.js';
-import { CheckpointError, ConfigError } from '../lib/errors.js';
+import { CheckpointError } from '../lib/errors.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { readJson, type Folder } from '../folder/folder.js';
+import type { Folder } from '../folder/folder.js';
 import { CompactTensor, DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
 import { rows, sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LoadedModel, WeightsHome } from '../../accel/session.js';
@@ -20,10 +19,9 @@ import {
 import { plain, quote } from '../lib/quote.js';
 import { isFloatDtype } from './dtype.js';
 import { packerFor } from './packer.js';
-import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
+import { codesOf, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
-import { readSafetensors } from './reader.js';
-import { openSharded } from './sharded.js';
+import { folderSource, openCheckpoint, type CheckpointSource, type OpenCheckpoint } from './source.js';
 import type { TensorStore } from './tensorStore.js';
 
 export interface LoadOptions {
@@ -31,6 +29,8 @@ export interface LoadOptions {
   tensorMap?: TensorMap | undefined;
   /** The roles that a recording of the model names; the tensor map comes first. */
   recorded?: RecordedRoles | undefined;
+  /** Keys of config.json that replace those of the file, such as `{ n_head: 32 }`. */
+  config?: Readonly<Record<string, unknown>> | undefined;
   /** How to hold the matrices of linear layers. Defaults to float32, or to the dtype of a quantized checkpoint. */
   dtype?: Dtype | undefined;
   /** Called as the weights are read. */
@@ -65,6 +65,12 @@ export interface LoadReport {
   parameters: Record<Part, number>;
   /** Config keys that are missing from the file, so that their default applies. */
   assumedKeys: string[];
+  /** Keys that config.json has under another name: that name by our key. */
+  aliases: Record<string, string>;
+  /** Config keys that are missing from the file, whose values the shapes of the tensors show. */
+  inferredKeys: string[];
+  /** The contents of config.json, with the keys that the caller replaced. */
+  configFile: Readonly<Record<string, unknown>>;
   /** Assumptions about what names and shapes do not show. */
   assumptions: string[];
   ignored: { name: string; what: string }[];
@@ -79,10 +85,19 @@ export interface LoadReport {
  */
 export async function readModel(
   folder: Folder,
-  { tensorMap, recorded, dtype, onProgress, signal, home }: LoadOptions = {},
+  options: LoadOptions = {},
 ): Promise<{ model: LoadedModel; report: LoadReport }> {
+  return readModelFrom(folderSource(folder), options);
+}
+
+/** Reads a model like {@link readModel}, from a folder or from elsewhere. */
+export async function readModelFrom(
+  source: CheckpointSource,
+  options: LoadOptions,
+): Promise<{ model: LoadedModel; report: LoadReport }> {
+  const { onProgress, signal, home } = options;
   const allocate = home ? (bytes: number) => home.allocateBytes(bytes) : allocateHeap;
-  return withCheckpoint(folder, { tensorMap, recorded, dtype }, async (store, report, resolution) => {
+  return withCheckpoint(source, options, async (store, report, resolution) => {
     const total = resolution.tensors.reduce((sum, { name }) => sum + store.tensors.get(name)!.bytes, 0);
     const pack = await packerFor(report.dtype);
     const loaded = new Map<string, Float32Tensor>();
@@ -111,28 +126,33 @@ export async function readModel(
  * @throws as {@link readModel}
  */
 export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<LoadReport> {
-  return withCheckpoint(folder, options, (_, report) => Promise.resolve(report));
+  return describeModelFrom(folderSource(folder), options);
 }
 
-/** Opens a folder's checkpoint, passes it to `use`, and closes it afterwards. */
+/** Describes a model like {@link describeModel}, from a folder or from elsewhere. */
+export async function describeModelFrom(source: CheckpointSource, options: LoadOptions): Promise<LoadReport> {
+  return withCheckpoint(source, options, (_, report) => Promise.resolve(report));
+}
+
+/** Opens a checkpoint, passes it to `use`, and closes it afterwards. */
 async function withCheckpoint<T>(
-  folder: Folder,
-  { tensorMap, recorded, dtype }: LoadOptions,
+  source: CheckpointSource,
+  { tensorMap = {}, recorded, dtype, config: keys = {} }: LoadOptions,
   use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
 ): Promise<T> {
   checkDtypeName(dtype);
-  const { config, assumed, quantization } = await readConfig(folder);
-  checkDtypeFits(dtype, quantization, folder);
-  const file = await openWeights(folder);
+  const opened = await openCheckpoint(source, keys, (method) => {
+    checkDtypeFits(dtype, method, source.name);
+  });
+  const { config, quantization, weights } = opened;
   try {
-    const store = hideScales(file, config, quantization);
+    const store = hideScales(weights, config, quantization);
     const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded);
     checkStoredDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
-    const report = reportOn(store, resolution, config, assumed, dtype ?? quantization ?? 'f32');
-    return await use(store, report, resolution);
+    return await use(store, reportOn(store, resolution, opened, dtype ?? quantization ?? 'f32'), resolution);
   } finally {
-    await file.close();
+    await weights.close();
   }
 }
 
@@ -143,25 +163,15 @@ function checkDtypeName(dtype: Dtype | undefined): void {
 }
 
 /** A quantized checkpoint cannot be quantized again. */
-function checkDtypeFits(dtype: Dtype | undefined, quantization: Quantization | null, folder: Folder): void {
+function checkDtypeFits(dtype: Dtype | undefined, quantization: Quantization | null, name: string): void {
   if (!quantization || !dtype || dtype === 'f32' || dtype === quantization) return;
-  throw new CheckpointError(
-    `${folder.name} is ${quantization}; it can be loaded as ${quantization} or f32, not ${dtype}`,
-  );
-}
-
-async function readConfig(folder: Folder): Promise<ConfigReport & { quantization: Quantization | null }> {
-  const path = folder.pathOf('config.json');
-  const json = await readJson(folder, 'config.json', ConfigError);
-  if (json === undefined) throw new ConfigError(`${path} does not exist`);
-  return { ...parseConfig(json, path), quantization: parseQuantization(json, path) };
+  throw new CheckpointError(`${name} is ${quantization}; it can be loaded as ${quantization} or f32, not ${dtype}`);
 }
 
 function reportOn(
   store: TensorStore,
   resolution: Resolution,
-  config: ModelConfig,
-  assumedKeys: string[],
+  { config, assumed, aliases, inferred, configFile, warnings }: OpenCheckpoint,
   dtype: Dtype,
 ): LoadReport {
   const resolved = new Map(resolution.tensors.map((tensor) => [tensor.name, tensor]));
@@ -180,28 +190,14 @@ function reportOn(
     }),
     tensors,
     parameters: countParameters(resolution, store, config),
-    assumedKeys,
+    assumedKeys: assumed,
+    aliases,
+    inferredKeys: inferred,
+    configFile,
     assumptions: resolution.assumptions,
     ignored: resolution.ignored,
-    warnings: rounded.map(({ name }) => `${plain(name)} is F64 and is rounded to float32`),
+    warnings: [...warnings, ...rounded.map(({ name }) => `${plain(name)} is F64 and is rounded to float32`)],
   };
-}
-
-async function openWeights(folder: Folder): Promise<TensorStore> {
-  const single = 'model.safetensors';
-  const index = 'model.safetensors.index.json';
-  const source = await folder.open(single);
-  if (source) return readSafetensors(source);
-  const sharded = await openSharded(folder, index);
-  if (sharded) return sharded;
-  const pickled = folder.files?.find((file) => /\.(bin|pt|pth|ckpt)$/.test(file));
-  if (pickled !== undefined) {
-    throw new CheckpointError(
-      `${folder.pathOf(pickled)} is a Python pickle, which can run code when read: convert it in Python with ` +
-        `safetensors.torch.save_file(torch.load("${pickled}", weights_only=True), "${single}")`,
-    );
-  }
-  throw new CheckpointError(`${folder.name} has neither ${single} nor ${index}`);
 }
 
 /** Tensors read concurrently, so that disk reads overlap with decoding. */

@@ -88,6 +88,16 @@ function has(words: readonly string[], options: readonly string[]): boolean {
   return words.some((word) => options.includes(word));
 }
 
+/** Whether a module outside the layers is called like an embedding of positions, or like one of tokens and not a head. */
+export function isPosition(name: string): boolean {
+  return has(lastWords(name), POSITION);
+}
+
+export function isEmbedding(name: string): boolean {
+  const words = lastWords(name);
+  return has(words, EMBEDDING) && !has(words, HEAD);
+}
+
 /** Embedding [V, E] or head [V, C]: by words, or by shape if the words fit neither or both. */
 function guessOutside(
   name: string,

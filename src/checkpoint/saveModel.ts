@@ -4,6 +4,7 @@ import type { Model } from '../../reference/lib/weights.js';
 import { makeFolder, writeFileWhole } from '../folder/outputFile.js';
 import { namedTensors } from './assemble.js';
 import { formatConfig } from './config.js';
+import type { LoadReport } from './readModel.js';
 import { writeSafetensors } from './safetensors.js';
 
 /**
@@ -44,5 +45,29 @@ export function encodeConfig(
   more: Readonly<Record<string, unknown>> = {},
   assumed: readonly string[] = [],
 ): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify({ ...formatConfig(config, assumed), ...more }, null, 2)}\n`);
+  return encodeJson({ ...formatConfig(config, assumed), ...more });
+}
+
+/** The bytes of a JSON file to read. */
+export function encodeJson(json: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`);
+}
+
+/** Keys of config.json that say how the weights are stored. A copy has its own. */
+const STORAGE_KEYS = ['torch_dtype', 'dtype', 'quantization'];
+
+/**
+ * The keys of config.json for a copy of a model: those of the original, also unknown ones, and what shapes or the user
+ * added. Nothing that was assumed, and no pad_id outside the vocabulary.
+ */
+export function copiedConfig({ config, configFile, assumedKeys }: LoadReport): Record<string, unknown> {
+  const left = new Set([...assumedKeys, ...STORAGE_KEYS]);
+  for (const key of ['architectures', 'model_type']) if (!Object.hasOwn(configFile, key)) left.add(key);
+  if (config.padId >= config.vocabSize) left.add('pad_id');
+  const known = Object.entries(formatConfig(config));
+  return Object.fromEntries(
+    [...Object.entries(configFile), ...known.filter(([key]) => key !== 'architectures')].filter(
+      ([key]) => !left.has(key),
+    ),
+  );
 }

@@ -1,20 +1,15 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { checkpointKeys, checkpointTensors } from '../checkpoint/convert.js';
-import { DTYPE_BITS } from '../checkpoint/dtype.js';
-import { encodeConfig } from '../checkpoint/saveModel.js';
-import type { Pieces } from '../folder/outputFile.js';
-import { encodeLazily } from '../checkpoint/safetensors.js';
 import { DTYPES, type Dtype } from '../../reference/lib/compactTensor.js';
 import type { GgufType } from '../checkpoint/gguf/blocks.js';
 import { InputError } from '../../reference/lib/errors.js';
-import { readWhole, type Folder } from '../folder/folder.js';
-import { sizeOf } from '../../reference/lib/tensor.js';
+import type { Folder } from '../folder/folder.js';
 import { addModelSource, dtypeOption, openModel, openModelFolderOf, type ModelFlags } from './options.js';
 import { convertToGguf, GGUF_TYPES } from './convertGguf.js';
-import { counted, formatBytes, say } from './output.js';
-import { checkModelFolder, writeModelFolder } from './outputs.js';
+import { formatBytes, say } from './output.js';
+import { checkModelFolder } from './outputs.js';
+import { writeCopy } from './writeCopy.js';
 
 interface ConvertFlags extends Omit<ModelFlags, 'dtype'> {
   dtype: Dtype | GgufType;
@@ -23,9 +18,6 @@ interface ConvertFlags extends Omit<ModelFlags, 'dtype'> {
   force?: boolean;
   dropHeadBias?: boolean;
 }
-
-const WEIGHTS = 'model.safetensors';
-const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'generation_config.json'];
 
 export function convertCommand(): Command {
   return addModelSource(new Command('convert'))
@@ -69,30 +61,10 @@ async function convertFolder(
     throw new InputError(`--out is the model itself: ${out}`);
   }
   await checkModelFolder(out, force);
-  const { model, report } = await openModel(from, { ...flags, dtype });
-  const stored = report.tensors.find(({ canonical }) => canonical === 'token_embeddings.weight')?.dtype;
-  const embedding = stored === 'BF16' || stored === 'F16' ? stored : 'F32';
-  const tensors = checkpointTensors(model, embedding);
-  const before = report.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-  const after = tensors.reduce((sum, { shape, dtype: type }) => sum + (sizeOf(shape) * DTYPE_BITS[type]) / 8, 0);
-  await writeModelFolder(out, [
-    [WEIGHTS, counted(encodeLazily(tensors, { format: 'pt' }), after)],
-    ...(await filesOf(from, COPIED)),
-    ['config.json', [encodeConfig(model.config, checkpointKeys(dtype), report.assumedKeys)]],
-  ]);
+  const { before, after } = await writeCopy(out, from, await openModel(from, { ...flags, dtype }));
   say(`wrote ${formatBytes(after)} to ${out}; the weights were ${formatBytes(before)}`);
 }
 
 function isDtype(name: string): name is Dtype {
   return (DTYPES as readonly string[]).includes(name);
-}
-
-/** Those of some files that a folder has. */
-async function filesOf(folder: Folder, names: readonly string[]): Promise<[name: string, pieces: Pieces][]> {
-  const found: [name: string, pieces: Pieces][] = [];
-  for (const name of names) {
-    const bytes = await readWhole(folder, name);
-    if (bytes) found.push([name, [bytes]]);
-  }
-  return found;
 }

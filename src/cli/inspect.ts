@@ -34,7 +34,7 @@ function describe(report: LoadReport, total: number): string {
   const bytes = report.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const sections = [
     `${visible(report.source)}: ${total.toLocaleString('en')} parameters in ${report.tensors.length} tensors, ${formatBytes(bytes)}`,
-    table(config.map(([key, value]) => [key, String(value), report.assumedKeys.includes(key) ? 'assumed' : 'read'])),
+    table(config.map(([key, value]) => [key, String(value), originOf(key, report)])),
     table(
       Object.entries(report.parameters).map(([part, count]) => [
         part,
@@ -58,6 +58,13 @@ function describe(report: LoadReport, total: number): string {
     list('Warnings', report.warnings),
   ];
   return sections.filter((section) => section !== '').join('\n\n');
+}
+
+/** Where the value of a config key comes from. */
+function originOf(key: string, { assumedKeys, inferredKeys, aliases }: LoadReport): string {
+  if (assumedKeys.includes(key)) return 'assumed';
+  if (inferredKeys.includes(key)) return 'from shapes';
+  return Object.hasOwn(aliases, key) ? `read as ${aliases[key]}` : 'read';
 }
 
 function list(title: string, lines: readonly string[]): string {

@@ -9,6 +9,7 @@ import { calibrateCommand } from './calibrate.js';
 import { compareCommand } from './compare.js';
 import { convertCommand } from './convert.js';
 import { generateCommand } from './generate.js';
+import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
@@ -65,6 +66,7 @@ for (const command of [
   neighborsCommand(),
   buildTokenizerCommand(),
   convertCommand(),
+  importCommand(),
   makeCheckpointCommand(),
   benchCommand(),
 ]) {

@@ -2,11 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { Option, type Command } from 'commander';
 import { BACKEND_NAMES, MAX_THREADS, openWeightsHome, resolveBackend, type LoadedModel } from '../backend.js';
 import { readModel, type LoadOptions, type LoadReport } from '../checkpoint/readModel.js';
+import { canonicalKey, KEYS, withKeys } from '../checkpoint/configKeys.js';
 import type { RecordedRoles, TensorMap } from '../checkpoint/names.js';
 import { DTYPES, GROUP, type Dtype } from '../../reference/lib/compactTensor.js';
 import { InputError } from '../../reference/lib/errors.js';
 import type { Folder } from '../folder/folder.js';
 import { readJsonFile } from '../folder/jsonFile.js';
+import { isObject } from '../lib/guards.js';
 import { LanguageModel } from '../languageModel.js';
 import { demoFolder } from '../load.js';
 import { openModelFolder } from '../folder/openByName.js';
@@ -20,6 +22,7 @@ export interface ModelFlags {
   model: string;
   revision?: string;
   tensorMap?: string;
+  config?: string[];
   dtype?: Dtype;
 }
 
@@ -44,10 +47,21 @@ export function addModelOptions(command: Command): Command {
 
 /** Options that say where weights come from. */
 export function addModelSource(command: Command): Command {
-  return addModelName(command).option(
-    '--tensor-map <file>',
-    'JSON object that maps tensor names to canonical names, or to null to ignore a tensor',
-  );
+  return addWeightsOptions(addModelName(command));
+}
+
+/** Options that say what the files of a model leave open. */
+export function addWeightsOptions(command: Command): Command {
+  return command
+    .option(
+      '--tensor-map <file>',
+      'JSON object that maps tensor names to canonical names, or to null to ignore a tensor',
+    )
+    .option(
+      '--config <file|key=value>',
+      'keys that replace those of config.json: a JSON file, or one key (repeatable)',
+      (text: string, former?: string[]) => [...(former ?? []), text],
+    );
 }
 
 /** Options that name a model folder or a model on the Hub. {@link openModelFolderOf} opens it. */
@@ -131,11 +145,44 @@ export async function openTokenizer(folder: Folder): Promise<Tokenizer> {
 }
 
 /** The options for {@link readModel}. */
-export async function loadOptions({ tensorMap, dtype }: ModelFlags, backend?: ChosenBackend): Promise<LoadOptions> {
+export async function loadOptions(
+  { tensorMap, config, dtype }: ModelFlags,
+  backend?: ChosenBackend,
+): Promise<LoadOptions> {
   const home = backend && (await openWeightsHome(backend.name));
   const options: LoadOptions = { onProgress: progressBar('loading'), dtype, home };
   if (tensorMap !== undefined) options.tensorMap = (await requireJson(tensorMap)) as TensorMap;
+  if (config) options.config = await configKeys(config);
   return options;
+}
+
+/**
+ * The keys of `--config`. Later ones replace earlier ones.
+ *
+ * @throws InputError if a file cannot be read or is not a JSON object, or if a key is unknown.
+ */
+async function configKeys(values: readonly string[]): Promise<Record<string, unknown>> {
+  let keys: Record<string, unknown> = {};
+  for (const text of values) {
+    const pair = /^(\w+)=(.*)$/s.exec(text);
+    if (!pair) {
+      const json = await requireJson(text);
+      if (!isObject(json)) throw new InputError(`${text}: expected a JSON object`);
+      keys = withKeys(keys, json);
+      continue;
+    }
+    const [, key, value] = pair;
+    if (canonicalKey(key) === null) {
+      throw new InputError(`unknown key '${key}' of --config; choose from: ${KEYS.join(', ')}`);
+    }
+    keys = withKeys(keys, { [key]: scalarOf(value) });
+  }
+  return keys;
+}
+
+/** A number as a number, anything else as a string. */
+function scalarOf(text: string): unknown {
+  return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
 /** What `--dtype` does to the weights. */

@@ -14,13 +14,13 @@ const KINDS: readonly (readonly [beginning: string, description: string])[] = [
   ['GGUF', 'this is a GGUF file, which is not read here: use the model.safetensors that it was made from'],
   [
     'PK\u0003\u0004',
-    'this is a zip archive; if PyTorch wrote it, convert it in Python with safetensors.torch.save_file(torch.load(path, weights_only=True), "model.safetensors")',
+    'this is a zip archive; if PyTorch wrote it, emergent import FILE --out DIR reads it',
   ],
   ['\u001f\u008b', 'this is compressed with gzip: decompress it first'],
 ];
 
 const PICKLED =
-  'this is a Python pickle, which can run code when read: convert it in Python with safetensors.torch.save_file(torch.load(path, weights_only=True), "model.safetensors")';
+  'this is a Python pickle, which can run code when read: rewrite it in Python with torch.save(torch.load(path, weights_only=True), path), which emergent import FILE --out DIR reads';
 
 const HTML = /^\s*<(?:!doctype html|html|head|!--|\?xml)/i;
 const WEB_PAGE =

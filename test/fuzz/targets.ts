@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { activationGraph } from '../../src/verify/graph.js';
@@ -12,6 +13,9 @@ import type { Folder } from '../../src/folder/folder.js';
 import { TokenizerError } from '../../src/lib/errors.js';
 import { parseJson } from '../../src/lib/json.js';
 import { buildTokenizer, compactLayout } from '../../src/tokenizer/build.js';
+import { DTYPE_BITS, isFloatDtype } from '../../src/checkpoint/dtype.js';
+import { readTorchFile } from '../../src/checkpoint/pickle/torchFile.js';
+import { sizeOf } from '../../reference/lib/tensor.js';
 import { readTokenizer } from '../../src/tokenizer/readTokenizer.js';
 import { TINY, tinyModel } from '../support/arbitraries.js';
 import { hubAddress, hubAnswers } from './hubTarget.js';
@@ -73,6 +77,12 @@ async function jsonOf(path: string): Promise<unknown> {
 }
 const tokenizer = await jsonOf('../../models/demo/tokenizer.json');
 const tokenizerConfig = await jsonOf('../../models/demo/tokenizer_config.json');
+const pickles = fileURLToPath(new URL('../../golden/fixtures-pickles/', import.meta.url));
+const torchFiles = await Promise.all(
+  readdirSync(pickles)
+    .filter((name) => name.endsWith('.pt'))
+    .map((name) => readFile(`${pickles}${name}`)),
+);
 const golden = await readFile(
   fileURLToPath(new URL('../../golden/fixtures/models/tanh/truth.safetensors', import.meta.url)),
 );
@@ -190,6 +200,28 @@ export const TARGETS: Record<string, Target> = {
     );
     const parsed = await parseGolden(file);
     checkGolden(parsed, random() < 0.5 ? goldenConfig : TINY, activationGraph(goldenConfig, true));
+  },
+
+  /** Flips bits, overwrites, cuts and moves bytes of archives of PyTorch. */
+  async torchFile(random) {
+    const original = pick(random, torchFiles);
+    const mutated = Buffer.from(
+      original.subarray(0, random() < 0.9 ? original.length : below(random, original.length)),
+    );
+    for (let i = below(random, 6); i >= 0 && mutated.length > 0; i--) {
+      const at = below(random, mutated.length);
+      if (random() < 0.4) mutated[at] ^= 1 << below(random, 8);
+      else if (random() < 0.6)
+        mutated[at] = pick(random, [0, 1, 0x28, 0x2e, 0x30, 0x52, 0x62, 0x6a, 0x74, 0x75, 0x7d, 0xff]);
+      else mutated.copy(mutated, below(random, mutated.length), at, at + below(random, 20));
+    }
+    const file = await readTorchFile(memorySource(mutated, 'mutated.pt'));
+    for (const [name, { dtype, shape, bytes }] of file.tensors) {
+      if (bytes > 2 ** 20) throw new Error(`${name} claims ${bytes} bytes`);
+      if (isFloatDtype(dtype)) await file.readFloat32(name);
+      else await file.readBytes(name, new Uint8Array(bytes));
+      if (sizeOf(shape) * (DTYPE_BITS[dtype] / 8) !== bytes) throw new Error(`${name} has ${bytes} bytes`);
+    }
   },
 
   hubAnswers,

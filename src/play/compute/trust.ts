@@ -57,6 +57,7 @@ async function checkBackend(model: LoadedModel, golden: Golden, name: string): P
 function timed(session: Session, times: Map<string, number>): Session {
   return {
     chunk: session.chunk,
+    batchInvariant: session.batchInvariant,
     tracesAttnWeights: session.tracesAttnWeights,
     get length() {
       return session.length;
@@ -74,6 +75,9 @@ function timed(session: Session, times: Map<string, number>): Session {
     },
     reset: () => {
       session.reset();
+    },
+    truncate: (length) => {
+      session.truncate(length);
     },
     fork: () => session.fork(),
     dispose: () => session.dispose(),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { formatConfig, parseConfig, PRESETS } from '../../../src/checkpoint/config.js';
+import { formatConfig, parseConfig, PRESETS, type ConfigReport } from '../../../src/checkpoint/config.js';
+import { withKeys } from '../../../src/checkpoint/configKeys.js';
 import { parseQuantization } from '../../../src/checkpoint/quantized.js';
 import { ConfigError } from '../../../src/lib/errors.js';
 
@@ -18,6 +19,11 @@ const UPSTREAM = {
   torch_dtype: 'float32',
 };
 
+/** What a reader must read back. */
+function both({ config, assumed }: ConfigReport): Pick<ConfigReport, 'config' | 'assumed'> {
+  return { config, assumed };
+}
+
 describe('config', () => {
   it('reads a published config and reports the assumed keys', () => {
     const { config, assumed } = parseConfig(UPSTREAM);
@@ -34,7 +40,7 @@ describe('config', () => {
 
   it('reads back what it writes', () => {
     for (const preset of Object.values(PRESETS))
-      assert.deepEqual(parseConfig(formatConfig(preset)), { config: preset, assumed: [] });
+      assert.deepEqual(both(parseConfig(formatConfig(preset))), { config: preset, assumed: [] });
   });
 
   it('has the ten members of the family', () => {
@@ -51,7 +57,7 @@ describe('config', () => {
       Object.keys(written).filter((key) => assumed.includes(key)),
       [],
     );
-    assert.deepEqual(parseConfig(written), { config, assumed });
+    assert.deepEqual(both(parseConfig(written)), { config, assumed });
     assert.equal(written.rope_theta, 500);
   });
 
@@ -119,6 +125,71 @@ describe('config', () => {
       );
     });
   }
+
+  /** A configuration in the words of transformers. */
+  const OTHERS = {
+    vocab_size: 100,
+    max_position_embeddings: 32,
+    n_embd: 8,
+    hidden_size: 16,
+    num_hidden_layers: 3,
+    num_attention_heads: 2,
+    pad_token_id: 4,
+    hidden_act: 'gelu_new',
+    layer_norm_epsilon: 1e-6,
+    rotary_emb_base: 500,
+    rope_scaling: null,
+  };
+
+  it('understands the keys of other libraries and says which it read', () => {
+    const { config, aliases, assumed } = parseConfig(OTHERS);
+    assert.deepEqual(config, {
+      ...{ modelType: 'custom', vocabSize: 100, blockSize: 32, nEmbed: 8, dModel: 16, nLayer: 3, nHead: 2, padId: 4 },
+      ...{ ropePairing: 'half', ropeTheta: 500, geluApproximate: 'tanh', normPosition: 'pre', layerNormEps: 1e-6 },
+    });
+    assert.deepEqual(aliases, {
+      ...{ block_size: 'max_position_embeddings', n_embed: 'n_embd', d_model: 'hidden_size' },
+      ...{ n_layer: 'num_hidden_layers', n_head: 'num_attention_heads', pad_id: 'pad_token_id' },
+      ...{ rope_theta: 'rotary_emb_base', gelu_approximate: 'hidden_act', layer_norm_eps: 'layer_norm_epsilon' },
+    });
+    assert.deepEqual(assumed, ['rope_pairing', 'norm_position']);
+  });
+
+  const conflicts: [Record<string, unknown>, RegExp][] = [
+    [{ n_ctx: 64 }, /max_position_embeddings is 32 but n_ctx is 64/],
+    [{ d_model: 32 }, /d_model is 32 but hidden_size is 16/],
+    [{ hidden_act: 'silu' }, /hidden_act must be one of gelu, .*, got "silu"/],
+    [{ hidden_size: '16' }, /hidden_size must be an integer of at least 1, got "16"/],
+    [{ rope_scaling: { type: 'linear' } }, /rope_scaling is .*, which this architecture does not have/],
+    [{ rotary_pct: 0.25 }, /rotary_pct is 0\.25, which this architecture does not have/],
+  ];
+  for (const [change, message] of conflicts) {
+    it(`rejects ${inspect(change)} beside the keys of others`, () => {
+      assert.throws(() => parseConfig({ ...OTHERS, ...change }), message);
+    });
+  }
+
+  it('names all missing keys at once, and takes them from shapes', () => {
+    assert.throws(
+      () => parseConfig({ n_layer: 1, n_embed: 8 }, 'c'),
+      /^ConfigError: c: vocab_size, block_size, d_model and n_head are missing: add them, or give --config vocab_size=VALUE --config block_size=VALUE --config d_model=VALUE --config n_head=VALUE$/,
+    );
+    const { config, inferred } = parseConfig({ ...OTHERS, hidden_size: null }, 'c', { d_model: 16, n_layer: 9 });
+    assert.deepEqual([config.dModel, config.nLayer, inferred], [16, 3, ['d_model']]);
+  });
+
+  it('assumes no pad_id outside the vocabulary, and warns of one in the file', () => {
+    const rest = withKeys({ ...OTHERS, pad_token_id: null }, {});
+    assert.deepEqual([parseConfig(rest).config.padId, parseConfig(rest).assumed[0]], [0, 'pad_id']);
+    assert.deepEqual(parseConfig({ ...rest, pad_id: 100 }, 'c').warnings, [
+      'c: pad_id is 100, outside the vocabulary of 100',
+    ]);
+  });
+
+  it('replaces a key under all its names', () => {
+    const { config } = parseConfig(withKeys({ ...OTHERS, n_ctx: 32 }, { block_size: 64, heads: 4 }));
+    assert.deepEqual([config.blockSize, config.nHead], [64, 4]);
+  });
 
   it('rejects JSON that is not an object', () => {
     for (const json of [null, 3, 'x', [UPSTREAM]]) assert.throws(() => parseConfig(json), ConfigError);

@@ -103,7 +103,7 @@ describe('command line with a Hub model', () => {
     ['org/demo@../../x', /^emergent: "\.\.\/\.\.\/x" is not a valid revision\n$/],
     [
       'org/pickled',
-      /^emergent: http[^\n]+\/pytorch_model\.bin is a Python pickle, [^\n]+ convert it in Python with [^\n]+\n$/,
+      /^emergent: http[^\n]+\/pytorch_model\.bin is a Python pickle, [^\n]+ emergent import pytorch_model\.bin [^\n]+\n$/,
     ],
   ];
   for (const [model, line] of REFUSED) {
