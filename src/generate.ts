@@ -87,7 +87,7 @@ async function lastLogits(
  * Yields to the event loop: a backend that computes on this thread would starve timers, signals and output. `setTimeout`
  * would add 1 ms in Node and 4 ms in browsers.
  */
-function yieldToEventLoop(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') {
       setImmediate(resolve);
