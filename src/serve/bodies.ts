@@ -68,7 +68,7 @@ const ids: v.GenericSchema<number[]> = v.array(integer(0), 'must be a list of to
 /** A field that may be absent. The API treats null as absent. */
 const maybe = <T>(schema: v.GenericSchema<T>): v.GenericSchema<T | null | undefined> => v.nullish(schema);
 /** A field of the API that this server does not support, with the value that changes nothing. */
-const only = <T>(value: T): v.GenericSchema<unknown> =>
+const only = (value: unknown): v.GenericSchema =>
   v.nullish(
     v.custom(
       (x) => JSON.stringify(x) === JSON.stringify(value),

@@ -30,7 +30,8 @@ async function readLimited(request: Request): Promise<Uint8Array> {
   if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) throw tooLarge();
   const parts: Uint8Array[] = [];
   let length = 0;
-  const reader = request.body?.getReader();
+  const body: ReadableStream<Uint8Array> | null = request.body;
+  const reader = body?.getReader();
   while (reader) {
     const { done, value } = await reader.read().catch((): never => {
       throw new ApiError(400, 'the body was cut off', { code: 'invalid_body' });

@@ -29,7 +29,11 @@ export async function chat(service: Service, json: unknown, id: string, signal: 
     signal,
   );
   const head = { id: `chatcmpl-${id}`, created: Math.floor(Date.now() / 1000), model: service.name };
-  const cancel = (): void => generations.forEach(({ sequence }) => sequence.cancel());
+  const cancel = (): void => {
+    generations.forEach(({ sequence }) => {
+      sequence.cancel();
+    });
+  };
   if (!body.stream) return Response.json({ ...head, ...(await whole(service, body, generations)) });
   const objects = chunks(service, body, generations, { ...head, object: 'chat.completion.chunk' });
   return new Response(eventStream(objects, cancel), { headers: EVENT_HEADERS });

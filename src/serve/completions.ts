@@ -41,7 +41,11 @@ export async function completions(service: Service, json: unknown, id: string, s
     created: Math.floor(Date.now() / 1000),
     model: service.name,
   };
-  const cancel = (): void => generations.forEach(({ sequence }) => sequence.cancel());
+  const cancel = (): void => {
+    generations.forEach(({ sequence }) => {
+      sequence.cancel();
+    });
+  };
   return body.stream
     ? new Response(eventStream(chunks(service, body, generations, head), cancel), { headers: EVENT_HEADERS })
     : Response.json({ ...head, ...(await whole(service, body, generations)) });

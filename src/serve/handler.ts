@@ -32,11 +32,11 @@ export interface HandlerOptions extends AccessOptions {
 /** The API of one model. It has no sockets of its own: any server that passes a `Request` can have it. */
 export interface Handler {
   /** Answers a request. It never throws; an aborted `signal` cancels the request. */
-  fetch(this: void, request: Request): Promise<Response>;
+  readonly fetch: (request: Request) => Promise<Response>;
   /** Counts for load tests and the like; null while the model loads. */
   readonly stats: SchedulerStats | null;
   /** Ends all requests with an error and answers new ones with 503. The model is the caller's to dispose of. */
-  close(this: void): void;
+  readonly close: () => void;
 }
 
 type Endpoint = (service: Service, request: Request, id: string, parts: string[]) => Response | Promise<Response>;

@@ -72,9 +72,9 @@ async function answer(
 async function send(body: ReadableStream<Uint8Array> | null, outgoing: ServerResponse): Promise<void> {
   const reader = body?.getReader();
   if (reader) outgoing.once('close', () => void reader.cancel().catch(() => undefined));
-  while (reader && !outgoing.destroyed) {
-    const { done, value } = await reader.read();
-    if (done) break;
+  for (;;) {
+    const { done = true, value } = (await reader?.read()) ?? {};
+    if (done || outgoing.destroyed) break;
     if (!outgoing.write(value) && !outgoing.destroyed) await drained(outgoing);
   }
   outgoing.end();
@@ -124,7 +124,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
       ? [431, 'Headers Too Large']
       : [400, 'Bad Request'];
   const message = isSlow ? 'the request took too long' : isLarge ? 'the headers are too large' : 'this is not HTTP';
-  const body = JSON.stringify(new ApiError(status as number, message, { code: 'invalid_request' }).body);
+  const body = JSON.stringify(new ApiError(status, message, { code: 'invalid_request' }).body);
   socket.end(
     `HTTP/1.1 ${status} ${phrase}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -132,9 +132,15 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
 }
 
 async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = new Promise<void>((resolve) =>
+    server.close(() => {
+      resolve();
+    }),
+  );
   server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT);
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+  }, CLOSE_TIMEOUT);
   await closed;
   clearTimeout(timer);
 }

@@ -7,24 +7,38 @@ export interface Prefix {
   session: Session;
   /** Scores of the first tokens; at least the null of the first. */
   scores: readonly (Score | null)[];
+  /** How many alternatives the scores name; undefined if only the first token has one. */
+  top: number | undefined;
 }
 
 /** A shorter beginning is computed again: a fork would cost as much. */
 const MIN_SHARED = 4;
 
+/** What a prefix has ready, or will have. */
+export interface Ready {
+  ids: readonly number[];
+  /** The number of tokens that its session holds. */
+  held: number;
+  /** The number of its scores, and of the alternatives that they name. */
+  scores: number;
+  top: number | undefined;
+}
+
 /**
  * How many tokens of a prompt a prefix spares: at least one has to be computed, for the logits after it. If the prompt's
  * tokens are to be scored, the scores up to the next token have to be known as well.
  *
- * @param held the tokens that the prefix has ready
+ * @param promptTop alternatives to name for every token of the prompt; undefined if it is not to be scored
  */
 export function sparedTokens(
   prompt: readonly number[],
-  { ids, held, scores }: { ids: readonly number[]; held: number; scores: number },
-  isScored: boolean,
+  { ids, held, scores, top = -1 }: Ready,
+  promptTop: number | undefined,
 ): number {
   let common = 0;
   while (common < prompt.length && common < ids.length && prompt[common] === ids[common]) common++;
+  const isScored = promptTop !== undefined;
+  if (isScored && top < promptTop) return 0;
   const known = isScored ? Math.min(common, scores) - 1 : common;
   const spared = Math.min(known, held, prompt.length - 1);
   return spared >= MIN_SHARED ? spared : 0;
@@ -89,6 +103,7 @@ export function free(session: Session): void {
 function contains(longer: Prefix, shorter: Prefix): boolean {
   return (
     longer.session.length >= shorter.session.length &&
+    (shorter.top === undefined || (longer.top ?? -1) >= shorter.top) &&
     longer.scores.length >= shorter.scores.length &&
     shorter.ids.slice(0, shorter.session.length).every((id, i) => id === longer.ids[i])
   );

@@ -84,7 +84,12 @@ export class Scheduler {
         headers: { 'retry-after': '1' },
       });
     }
-    const sequences = requests.map((request) => new Sequence(request, () => this.#notify()));
+    const sequences = requests.map(
+      (request) =>
+        new Sequence(request, () => {
+          this.#notify();
+        }),
+    );
     this.#queue.push([...sequences]);
     this.#notify();
     return sequences;
@@ -137,9 +142,9 @@ export class Scheduler {
   #release(): void {
     for (const sequence of [...this.#active].filter(({ isDone }) => isDone)) {
       this.#active.delete(sequence);
-      const { session, ids, promptScores: scores } = sequence;
+      const { session, ids, promptScores: scores, request } = sequence;
       sequence.session = null;
-      if (session) this.#prefixes.add({ session, ids, scores });
+      if (session) this.#prefixes.add({ session, ids, scores, top: request.promptTop });
     }
   }
 
@@ -186,30 +191,33 @@ export class Scheduler {
    */
   async #open(sequence: Sequence): Promise<boolean> {
     const { prompt, promptTop } = sequence.request;
-    const isScored = promptTop !== undefined;
     const running = [...this.#active].filter((other) => other.session);
     const sources: Prefix[] = [
       ...this.#prefixes.entries,
-      ...running.map(({ ids, session, promptScores: scores }) => ({ ids, session: session!, scores })),
+      ...running.map(({ ids, session, promptScores: scores, request }) => ({
+        ids,
+        session: session!,
+        scores,
+        top: request.promptTop,
+      })),
     ];
     let best: Prefix | null = null;
     let length = 0;
     for (const source of sources) {
-      const { ids, session, scores } = source;
-      const spared = sparedTokens(prompt, { ids, held: session.length, scores: scores.length }, isScored);
+      const { ids, session, scores, top } = source;
+      const spared = sparedTokens(prompt, { ids, held: session.length, scores: scores.length, top }, promptTop);
       if (spared > length) [best, length] = [source, spared];
     }
     const willShareMore = running.some((other) => {
       if (!other.isPrompt || !other.isReady) return false;
-      const ids = other.request.prompt;
-      const scores = other.request.promptTop === undefined ? 1 : ids.length;
-      return sparedTokens(prompt, { ids, held: ids.length, scores }, isScored) > length;
+      const { prompt: ids, promptTop: top } = other.request;
+      return sparedTokens(prompt, { ids, held: ids.length, scores: ids.length, top }, promptTop) > length;
     });
     if (willShareMore) return false;
 
     if (best) {
       sequence.session = await best.session.fork(length);
-      if (isScored) sequence.promptScores.push(...best.scores.slice(1, length + 1));
+      if (promptTop !== undefined) sequence.takeScores(best.scores.slice(1, length + 1), promptTop);
       this.#prefixes.touch(best);
     } else {
       sequence.session = await this.#model.openSession();
@@ -233,7 +241,7 @@ export class Scheduler {
       try {
         sequence.accept(scores[i].data, scores[i].shape[0], entry.session.length);
       } catch (error) {
-        sequence.fail(error);
+        sequence.fail(error instanceof Error ? error : new Error(String(error)));
       }
       this.#counts.generatedTokens += sequence.ids.length - before;
     }

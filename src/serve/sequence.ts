@@ -44,7 +44,7 @@ export class Sequence {
   session: Session | null = null;
   readonly #onChange: () => void;
   readonly #unread: Token[] = [];
-  #error: unknown;
+  #error: Error | null = null;
   #isDone = false;
   #wakeReader: (() => void) | null = null;
 
@@ -85,7 +85,7 @@ export class Sequence {
   async next(): Promise<Token | null> {
     while (this.#unread.length === 0 && !this.#isDone)
       await new Promise<void>((resolve) => (this.#wakeReader = resolve));
-    if (this.#error !== undefined) throw this.#error;
+    if (this.#error) throw this.#error;
     const token = this.#unread.shift() ?? null;
     if (this.#unread.length === MAX_UNREAD - 1) this.#onChange();
     return token;
@@ -99,10 +99,15 @@ export class Sequence {
   }
 
   /** Ends it with an error, which the reader gets at once. */
-  fail(error: unknown): void {
+  fail(error: Error): void {
     if (this.#isDone) return;
     this.#error = error;
     this.#end();
+  }
+
+  /** Takes scores of the prompt that another sequence has computed, with `top` of their alternatives. */
+  takeScores(scores: readonly (Score | null)[], top: number): void {
+    for (const score of scores) this.promptScores.push(score && { ...score, top: score.top.slice(0, top) });
   }
 
   /**

@@ -127,7 +127,15 @@ export function generate(
   );
   if (signal.aborted) throw new ApiError(499, 'the client has gone', { code: 'canceled' });
   const sequences = scheduler.submit(requests);
-  signal.addEventListener('abort', () => sequences.forEach((sequence) => sequence.cancel()), { once: true });
+  signal.addEventListener(
+    'abort',
+    () => {
+      sequences.forEach((sequence) => {
+        sequence.cancel();
+      });
+    },
+    { once: true },
+  );
   return sequences.map((sequence) => new Generation(sequence, model.tokenizer, wanted));
 }
 

@@ -135,7 +135,7 @@ describe('faults', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const closed = new Promise((resolve) => child.on('close', resolve));
     try {
-      await until(() => /listening on/.test(stderr));
+      await until(() => stderr.includes('listening on'));
       const url = /^listening on (http:\/\/127\.0\.0\.1:\d+)$/m.exec(stderr)![1];
       const body = JSON.stringify({ model: 'demo', ...LONG, n: 10, stream: true });
       const headers = { 'content-type': 'application/json' };
