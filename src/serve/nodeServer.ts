@@ -70,18 +70,24 @@ async function answer(
 
 /** Sends a body as fast as the client reads it. */
 async function send(body: ReadableStream<Uint8Array> | null, outgoing: ServerResponse): Promise<void> {
-  const reader = body?.getReader();
-  if (reader) outgoing.once('close', () => void reader.cancel().catch(() => undefined));
-  for (;;) {
-    const { done = true, value } = (await reader?.read()) ?? {};
-    if (done || outgoing.destroyed) break;
-    if (!outgoing.write(value) && !outgoing.destroyed) await drained(outgoing);
+  if (body) {
+    const reader = body.getReader();
+    outgoing.once('close', () => void reader.cancel().catch(() => undefined));
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || outgoing.destroyed) break;
+      if (!outgoing.write(value)) await drained(outgoing);
+    }
   }
   outgoing.end();
 }
 
 function drained(outgoing: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
+    if (outgoing.destroyed) {
+      resolve();
+      return;
+    }
     const done = (): void => {
       outgoing.off('drain', done).off('close', done);
       resolve();
