@@ -114,8 +114,16 @@ export class DeviceSession<Cache extends DeviceCache> implements Session {
     });
   }
 
-  fork(): Promise<Session> {
-    return this.#whenFree(async (cache) => new DeviceSession(this.#device, await this.#device.forkCache(cache)));
+  fork(length?: number): Promise<Session> {
+    return this.#whenFree(async (cache) => {
+      const kept = length ?? cache.length;
+      if (!Number.isInteger(kept) || kept < 0 || kept > cache.length) {
+        throw new InputError(`fork() cannot keep ${kept} tokens: the session holds ${cache.length}`);
+      }
+      const copy = await this.#device.forkCache(cache);
+      copy.length = kept;
+      return new DeviceSession(this.#device, copy);
+    });
   }
 
   reset(): void {

@@ -54,9 +54,10 @@ export interface Session {
    * Opens another session that holds the same tokens. The two are independent from then on, and either may be disposed of
    * first. On `simd` they share the memory of these tokens, in pages of 64; whoever writes to a shared page copies it first.
    *
-   * @throws InputError if the session has been disposed; DeviceError if there is no memory left.
+   * @param length how many of the tokens the new session holds, from the first on. Default: all.
+   * @throws InputError if the session has been disposed or holds fewer tokens; DeviceError if there is no memory left.
    */
-  fork(): Promise<Session>;
+  fork(length?: number): Promise<Session>;
   /** Waits for earlier calls, then frees what the session holds. Later calls of `forward()` are refused. */
   dispose(): Promise<void>;
 }

@@ -10,7 +10,7 @@ import {
 import { readModel, type LoadOptions, type LoadReport } from './checkpoint/readModel.js';
 import type { ModelConfig } from '../reference/lib/config.js';
 import { InputError } from '../reference/lib/errors.js';
-import type { Tensor } from '../reference/lib/tensor.js';
+import type { Float32Tensor } from '../reference/lib/tensor.js';
 import type { Folder } from './folder/folder.js';
 import { requireInvariant } from './draft/draft.js';
 import { LookupDraft } from './draft/lookup.js';
@@ -94,7 +94,7 @@ export class LanguageModel {
    * @param backend the one that the sessions were opened on
    * @throws InputError for an unknown backend, or after {@link dispose}; BatchError for an entry that is refused.
    */
-  async forwardBatch(batch: readonly BatchEntry[], backend: string = this.backend): Promise<Tensor[]> {
+  async forwardBatch(batch: readonly BatchEntry[], backend: string = this.backend): Promise<Float32Tensor[]> {
     return (await this.#open(backend)).forwardBatch(batch);
   }
 

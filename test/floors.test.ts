@@ -16,6 +16,7 @@ const FLOORS = [
   'src/tokenizer',
   'src/checkpoint',
   'src',
+  'src/serve',
   'src/verify',
   'src/cli',
   'src/play',

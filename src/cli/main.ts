@@ -21,6 +21,7 @@ import { removeTemporaries } from '../folder/outputFile.js';
 import { visible, visibleText } from '../lib/quote.js';
 import { playCommand } from './play.js';
 import { perplexityCommand } from './perplexity.js';
+import { serveCommand } from './serve.js';
 import { tokenizeCommand } from './tokenize.js';
 import { tourCommand } from './tour.js';
 import { traceCommand } from './trace.js';
@@ -55,6 +56,7 @@ for (const command of [
   traceCommand(),
   tourCommand(),
   playCommand(),
+  serveCommand(),
   tokenizeCommand(),
   inspectCommand(),
   verifyCommand(),

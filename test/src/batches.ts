@@ -142,6 +142,20 @@ export function batchTests(name: string, bitIdentical: boolean): void {
       await b.dispose();
     });
 
+    it('can keep only the first tokens, and takes no more than there are', async () => {
+      const [a] = sessions;
+      await a.forward(ids.slice(0, 6));
+      const b = await a.fork(4);
+      assert.equal(b.length, 4);
+      scores(await b.forward([8, 8, 8]), [...ids.slice(0, 4), 8, 8, 8]);
+      scores(await a.forward([ids[6]]), ids.slice(0, 7));
+      const empty = await a.fork(0);
+      scores(await empty.forward([7]), [7]);
+      for (const length of [8, -1, 1.5]) await assert.rejects(a.fork(length), /^InputError: fork\(\) cannot keep/);
+      await b.dispose();
+      await empty.dispose();
+    });
+
     it('of an empty session is empty, of a running one holds what that will hold, of a disposed one is refused', async () => {
       const [a, b] = sessions;
       const empty = await a.fork();

@@ -1,0 +1,49 @@
+import { EmergentError } from '../../reference/lib/errors.js';
+import { CHECK_WEIGHTS } from '../finite.js';
+
+/** A token and ln p of it. */
+export interface TokenLogprob {
+  id: number;
+  logprob: number;
+}
+
+/** What a model thought of one token. */
+export interface Score extends TokenLogprob {
+  /** The likeliest tokens at this place, the likeliest first; of equals, the lower id. */
+  top: readonly TokenLogprob[];
+}
+
+/**
+ * Scores a token: ln softmax(logits)[id], in float64. Temperature, penalties and the like have no part in it. All numbers
+ * come from one formula, so the token's own is the same float as the one in `top`.
+ *
+ * @param logits [V]
+ * @param count the number of likeliest tokens to name
+ * @throws EmergentError if the logits are not finite.
+ */
+export function scoreToken(logits: Float32Array, id: number, count: number): Score {
+  let maximum = -Infinity;
+  for (const x of logits) if (x > maximum) maximum = x;
+  let sum = 0;
+  for (const x of logits) sum += Math.exp(x - maximum);
+  const logSum = Math.log(sum) + maximum;
+  if (!Number.isFinite(logSum) || !Number.isFinite(logits[id])) {
+    throw new EmergentError(`the model gives no probabilities: ${CHECK_WEIGHTS}`);
+  }
+  const top = likeliest(logits, count).map((one) => ({ id: one, logprob: logits[one] - logSum }));
+  return { id, logprob: logits[id] - logSum, top };
+}
+
+/** The ids of the `count` largest logits, by insertion: `count` is at most 20. */
+function likeliest(logits: Float32Array, count: number): number[] {
+  const ids: number[] = [];
+  if (count === 0) return ids;
+  for (let id = 0; id < logits.length; id++) {
+    if (ids.length === count && logits[id] <= logits[ids[count - 1]]) continue;
+    let place = ids.length;
+    while (place > 0 && logits[ids[place - 1]] < logits[id]) place--;
+    ids.splice(place, 0, id);
+    ids.length = Math.min(ids.length, count);
+  }
+  return ids;
+}
