@@ -4,9 +4,18 @@ import { isCount } from '../lib/guards.js';
 import { checkJson, checkJsonSize, MAX_JSON, objectOf, parseJson } from '../lib/json.js';
 import { tolerant, type Store } from './store.js';
 
+/** Identifies one version of a file. */
+export interface Version {
+  /** What the server says of it. */
+  name: string;
+  /** Whether the same name always means the same bytes. Otherwise the parts of two downloads never mix. */
+  isExact: boolean;
+}
+
 /**
  * The parts of one file in a store: all of equal size except the last, each one stored whole or not at all. The name of
- * a part contains a hash of the file's version, so parts of two versions never mix.
+ * a part contains a hash of the file's version, so parts of two versions never mix. Parts of other versions are deleted
+ * whenever a file is opened, begun or finished.
  */
 export class KeptParts {
   readonly #store: Store;
@@ -16,6 +25,7 @@ export class KeptParts {
   #parts: Blob[] = [];
   #pending: Uint8Array<ArrayBuffer>[] = [];
   #version = '';
+  #download = '';
   #size: number | null = null;
   #length = 0;
 
@@ -51,12 +61,12 @@ export class KeptParts {
     return this.#length === this.#size;
   }
 
-  /** Discards everything and starts over with a version of the file. */
-  async begin(version: string, size: number | null): Promise<void> {
-    await this.clear();
-    this.#version = version;
-    this.#size = size;
-    this.#partKey = `${this.#key}-${await digest(version)}`;
+  /** Starts over with a version of the file. Keeps what another tab may have stored of exactly this version. */
+  async begin({ name, isExact }: Version, size: number | null): Promise<void> {
+    await this.#store.delete(this.#key);
+    this.#forget();
+    await this.#use({ version: name, size, download: isExact ? '' : crypto.randomUUID() });
+    await this.#deleteExcept((part) => part.startsWith(`${this.#partKey}-`));
     await this.#putEntry();
   }
 
@@ -70,9 +80,18 @@ export class KeptParts {
   /** Stores the last part, once the whole file has arrived. */
   async finish(): Promise<void> {
     if (this.#pendingLength > 0) await this.#putPart(this.#pendingLength);
-    if (this.#size !== null) return;
+    const isSizeNew = this.#size === null;
     this.#size = this.#length;
-    await this.#putEntry();
+    const entry = await this.#getEntry();
+    const isOurs = !entry || (entry.version === this.#version && entry.download === this.#download);
+    if (!isOurs) {
+      // another tab has begun another version since
+      for (const [i] of this.#parts.entries()) await this.#store.delete(this.#name(i));
+      return;
+    }
+    if (isSizeNew || !entry) await this.#putEntry();
+    const names = new Set(this.#parts.map((_, i) => this.#name(i)));
+    await this.#deleteExcept((part) => names.has(part));
   }
 
   /** The file as one Blob. Its parts are not read until someone reads their bytes. */
@@ -83,22 +102,39 @@ export class KeptParts {
   /** Deletes the entry and all parts. */
   async clear(): Promise<void> {
     await this.#store.delete(this.#key);
-    for (let i = 0; await this.#store.get(this.#name(i)); i++) await this.#store.delete(this.#name(i));
+    await this.#deleteExcept(() => false);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#parts = [];
     this.#pending = [];
     this.#length = 0;
     this.#version = '';
+    this.#download = '';
     this.#size = null;
+  }
+
+  async #use({ version, size, download }: Entry): Promise<void> {
+    this.#version = version;
+    this.#size = size;
+    this.#download = download;
+    this.#partKey = `${this.#key}-${await digest(`${version}${download}`)}`;
+  }
+
+  /** Deletes the parts of this file, of any version, except some. */
+  async #deleteExcept(isWanted: (part: string) => boolean): Promise<void> {
+    for (const name of await this.#store.names()) {
+      if (name.startsWith(`${this.#key}-`) && !isWanted(name)) await this.#store.delete(name);
+    }
   }
 
   /** Reads the entry and takes parts until one is missing or has the wrong length. */
   async #read(): Promise<void> {
-    const stored = await this.#store.get(this.#key);
-    const entry = stored && (await readEntry(stored));
+    const entry = await this.#getEntry();
     if (!entry) return;
-    this.#version = entry.version;
-    this.#size = entry.size;
-    this.#partKey = `${this.#key}-${await digest(entry.version)}`;
+    await this.#use(entry);
+    await this.#deleteExcept((part) => part.startsWith(`${this.#partKey}-`));
     for (;;) {
       const part = await this.#store.get(this.#name(this.#parts.length));
       const expected = Math.min(this.#partSize, (this.#size ?? Infinity) - this.#length);
@@ -131,8 +167,13 @@ export class KeptParts {
     return `${this.#partKey}-${part}`;
   }
 
+  async #getEntry(): Promise<Entry | null> {
+    const stored = await this.#store.get(this.#key);
+    return stored && readEntry(stored);
+  }
+
   async #putEntry(): Promise<void> {
-    const entry: Entry = { version: this.#version, size: this.#size };
+    const entry: Entry = { version: this.#version, size: this.#size, download: this.#download };
     await this.#store.put(this.#key, new Blob([JSON.stringify(entry)]));
   }
 }
@@ -141,12 +182,15 @@ export class KeptParts {
 interface Entry {
   version: string;
   size: number | null;
+  /** Identifies the download, where the version does not identify the bytes; '' where it does. */
+  download: string;
 }
 
 const ENTRY: v.GenericSchema<Entry> = objectOf(
   {
     version: v.string('must be a string'),
     size: v.nullable(v.custom<number>(isCount, 'must be a number of bytes')),
+    download: v.string('must be a string'),
   },
   'must be an object',
 );

@@ -76,7 +76,7 @@ export function blobSource(blob: Blob, name: string): ByteSource {
 export async function request(
   path: string,
   signal: AbortSignal | undefined,
-  init: RequestInit = {},
+  init: RequestInit & { cache?: 'no-store' } = {},
 ): Promise<Response> {
   try {
     return await fetch(path, signal ? { ...init, signal } : init);
