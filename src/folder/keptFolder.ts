@@ -81,13 +81,15 @@ function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
   };
 }
 
-/** @throws CheckpointError if the server has another version by now: the two must not mix. */
+/** @throws CheckpointError if the server has, or may have, another version by now: the two must not mix. */
 async function downloadAgain(lost: KeptParts, wanted: Wanted): Promise<ByteSource> {
   const { path, options } = wanted;
   const parts = await KeptParts.open(NO_STORE, path, options.partSize ?? PART_SIZE);
   const exists = await download(parts, wanted);
-  if (!exists || parts.size !== lost.size || parts.version !== lost.version) {
-    throw new CheckpointError(`${path} is no longer kept, and has changed on the server: load the model again`);
+  const isSame = exists && parts.size === lost.size && parts.version === lost.version;
+  if (!isSame || !lost.isExact) {
+    const what = isSame ? 'the server cannot say whether it has changed' : 'has changed on the server';
+    throw new CheckpointError(`${path} is no longer kept, and ${what}: load the model again`);
   }
   return blobSource(parts.blob(), path);
 }

@@ -47,6 +47,11 @@ export class KeptParts {
     return this.#version;
   }
 
+  /** Whether the same version always means the same bytes. */
+  get isExact(): boolean {
+    return this.#download === '';
+  }
+
   /** The length of the whole file; null until it is known. */
   get size(): number | null {
     return this.#size;
