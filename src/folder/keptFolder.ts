@@ -4,7 +4,7 @@ import type { ByteSource } from './byteSource.js';
 import type { Folder } from './folder.js';
 import { KeptParts, type Version } from './keptParts.js';
 import type { Store } from './store.js';
-import { blobSource, folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
+import { folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
 
 const PART_SIZE = 2 ** 24;
 /** Give up after this many attempts in a row that bring no new bytes. */
@@ -63,7 +63,7 @@ interface Wanted {
  */
 function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
   const { path } = wanted;
-  let source = blobSource(parts.blob(), path);
+  let source = parts.source(path);
   let recovery: Promise<ByteSource> | undefined;
   return {
     name: path,
@@ -77,7 +77,7 @@ function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
         await source.readInto(target, offset);
       }
     },
-    close: () => Promise.resolve(),
+    close: () => source.close(),
   };
 }
 
@@ -91,7 +91,7 @@ async function downloadAgain(lost: KeptParts, wanted: Wanted): Promise<ByteSourc
     const what = isSame ? 'the server cannot say whether it has changed' : 'has changed on the server';
     throw new CheckpointError(`${path} is no longer kept, and ${what}: load the model again`);
   }
-  return blobSource(parts.blob(), path);
+  return parts.source(path);
 }
 
 /** Whether the store has the whole file, in the version that the server has as far as we can find out. */
