@@ -39,7 +39,11 @@ const server = createServer(({ url = '/', method, headers }, response) => {
   const start = Number(range?.[1] ?? 0);
   const end = range?.[2] ? Number(range[2]) : status.size - 1;
   response.writeHead(range ? 206 : 200, {
-    'content-type': name.endsWith('.html') ? 'text/html' : name.endsWith('.js') ? 'text/javascript' : 'application/octet-stream',
+    'content-type': name.endsWith('.html')
+      ? 'text/html'
+      : name.endsWith('.js')
+        ? 'text/javascript'
+        : 'application/octet-stream',
     'content-length': end - start + 1,
     etag: `"${status.size}-${status.mtimeMs}"`,
     ...(range && { 'content-range': `bytes ${start}-${end}/${status.size}` }),
@@ -76,7 +80,9 @@ for (let round = 0; round < Number(rounds); round++) {
 }
 for (const [kind, all] of Object.entries(times)) {
   const sorted = all.toSorted((a, b) => a - b);
-  console.log(`${kind.padEnd(12)} ${sorted[sorted.length >> 1].toFixed(2)} s  (${all.map((it) => it.toFixed(2)).join(', ')})`);
+  console.log(
+    `${kind.padEnd(12)} ${sorted[sorted.length >> 1].toFixed(2)} s  (${all.map((it) => it.toFixed(2)).join(', ')})`,
+  );
 }
 server.closeAllConnections();
 server.close();

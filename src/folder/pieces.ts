@@ -12,6 +12,7 @@ const BLOB_SIZE = 2 ** 24;
  * faster than to read a Blob, which another process of the browser holds.
  */
 export class Pieces {
+  readonly #maxMemory: number;
   #pieces: (Uint8Array | Blob)[] = [];
   /** Where each piece begins. */
   #starts: number[] = [];
@@ -20,6 +21,10 @@ export class Pieces {
   #overflow: Uint8Array<ArrayBuffer>[] = [];
   #overflowSize = 0;
 
+  constructor(maxMemory = MAX_MEMORY) {
+    this.#maxMemory = maxMemory;
+  }
+
   /** The number of bytes. */
   get size(): number {
     return this.#size + this.#overflowSize;
@@ -27,7 +32,7 @@ export class Pieces {
 
   /** Whether as many more bytes fit in memory. */
   hasMemory(bytes: number): boolean {
-    return this.#inMemory + bytes <= MAX_MEMORY;
+    return this.#inMemory + bytes <= this.#maxMemory;
   }
 
   add(piece: Uint8Array<ArrayBuffer> | Blob): void {

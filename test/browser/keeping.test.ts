@@ -201,7 +201,8 @@ const VALIDATORS: [string, Record<string, string>, Record<string, string>][] = [
         await context.close();
         await launch();
         assert.equal(await read(place), sha256(old));
-        assert.deepEqual(server.ranges[FILE], ['', 'bytes=1500000-']);
+        // a busy Chromium that closes was seen to lose the parts that it wrote last
+        assert.match(server.ranges[FILE].join(), /^,bytes=(?:5|10|15)00000-$/);
         await assertOneKept(place);
       });
     });
