@@ -159,6 +159,9 @@ const VALIDATORS: [string, Record<string, string>, Record<string, string>][] = [
           const stopped = server.stopAfter(FILE, 1_600_000);
           const reading = read(place);
           await stopped;
+          await page.waitForFunction(
+            `functions.kept('${place}').then((kept) => kept.filter(([, size]) => size === 500_000).length === 3)`,
+          );
           put(later, laterHeaders);
           server.breakOff();
           assert.equal(await reading, sha256(later));
