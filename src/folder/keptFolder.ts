@@ -2,9 +2,9 @@ import { CheckpointError } from '../lib/errors.js';
 import { Absence, cancelBody, isWebPage } from './absence.js';
 import type { ByteSource } from './byteSource.js';
 import type { Folder } from './folder.js';
-import { KeptParts } from './keptParts.js';
+import { KeptParts, type Version } from './keptParts.js';
 import type { Store } from './store.js';
-import { blobSource, folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
+import { folderUrl, request, type UrlFolderOptions } from './urlFolder.js';
 
 const PART_SIZE = 2 ** 24;
 /** Give up after this many attempts in a row that bring no new bytes. */
@@ -14,7 +14,7 @@ const TRANSIENT_STATUSES = [429, 500, 502, 503, 504];
 /** Milliseconds after which a server that does not say its version counts as unreachable. */
 const MAX_HEAD_MS = 20_000;
 /** The version that we record for a file that does not exist. */
-const ABSENT = 'absent';
+const ABSENT: Version = { name: 'absent', isExact: true };
 
 export interface KeptFolderOptions extends UrlFolderOptions {
   /** Bytes stored at a time. An interruption loses at most this many. */
@@ -63,7 +63,7 @@ interface Wanted {
  */
 function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
   const { path } = wanted;
-  let source = blobSource(parts.blob(), path);
+  let source = parts.source(path);
   let recovery: Promise<ByteSource> | undefined;
   return {
     name: path,
@@ -77,19 +77,21 @@ function recoveringSource(parts: KeptParts, wanted: Wanted): ByteSource {
         await source.readInto(target, offset);
       }
     },
-    close: () => Promise.resolve(),
+    close: () => source.close(),
   };
 }
 
-/** @throws CheckpointError if the server has another version by now: the two must not mix. */
+/** @throws CheckpointError if the server has, or may have, another version by now: the two must not mix. */
 async function downloadAgain(lost: KeptParts, wanted: Wanted): Promise<ByteSource> {
   const { path, options } = wanted;
   const parts = await KeptParts.open(NO_STORE, path, options.partSize ?? PART_SIZE);
   const exists = await download(parts, wanted);
-  if (!exists || parts.size !== lost.size || parts.version !== lost.version) {
-    throw new CheckpointError(`${path} is no longer kept, and has changed on the server: load the model again`);
+  const isSame = exists && parts.size === lost.size && parts.version === lost.version;
+  if (!isSame || !lost.isExact) {
+    const what = isSame ? 'the server cannot say whether it has changed' : 'has changed on the server';
+    throw new CheckpointError(`${path} is no longer kept, and ${what}: load the model again`);
   }
-  return blobSource(parts.blob(), path);
+  return parts.source(path);
 }
 
 /** Whether the store has the whole file, in the version that the server has as far as we can find out. */
@@ -116,7 +118,7 @@ async function requestHead(path: string, signal: AbortSignal | undefined): Promi
   signal?.addEventListener('abort', end);
   try {
     signal?.throwIfAborted();
-    return await request(path, ended.signal, { method: 'HEAD' }).catch(() => null);
+    return await request(path, ended.signal, { method: 'HEAD', cache: 'no-store' }).catch(() => null);
   } finally {
     clearTimeout(timeout);
     signal?.removeEventListener('abort', end);
@@ -128,7 +130,7 @@ async function requestHead(path: string, signal: AbortSignal | undefined): Promi
 async function download(parts: KeptParts, wanted: Wanted): Promise<boolean> {
   const { path } = wanted;
   const { firstWait = 500 } = wanted.options;
-  if (parts.version === ABSENT && isOfCommit(path)) return false;
+  if (parts.version === ABSENT.name && isOfCommit(path)) return false;
   let furthest = parts.length;
   let fault = '';
   for (let failures = 0; failures < MAX_TRIES;) {
@@ -154,7 +156,7 @@ type Outcome = 'complete' | 'absent' | 'restart' | { fault: string };
 /** Sends one request for the rest of a file and stores what arrives. */
 async function attempt(parts: KeptParts, { file, path, absence, options }: Wanted): Promise<Outcome> {
   const response = await requestRest(parts, path, options.signal);
-  if (response === null) return parts.version === ABSENT ? 'absent' : { fault: 'can no longer be reached' };
+  if (response === null) return parts.version === ABSENT.name ? 'absent' : { fault: 'can no longer be reached' };
   if (await absence.isMeantBy(file, response)) {
     // only a plain answer is recorded, so that later visits know it without a network
     if (response.status === 404) await parts.begin(ABSENT, null);
@@ -166,12 +168,12 @@ async function attempt(parts: KeptParts, { file, path, absence, options }: Wante
     const fault = `cannot be read: HTTP ${response.status}`;
     if (TRANSIENT_STATUSES.includes(response.status)) {
       // what an earlier visit found out stands while the server cannot say
-      return parts.version === ABSENT ? 'absent' : { fault: `${fault}, ${MAX_TRIES} times in a row` };
+      return parts.version === ABSENT.name ? 'absent' : { fault: `${fault}, ${MAX_TRIES} times in a row` };
     }
     throw new CheckpointError(`${path} ${fault}`);
   }
   const from = parts.length;
-  if (from > 0 && !(startOf(response) === from && isSameVersion(response, parts))) {
+  if (from > 0 && !canResume(response, parts)) {
     await cancelBody(response); // the version changed, or the server does not support ranges
     await parts.clear();
     return 'restart';
@@ -182,14 +184,14 @@ async function attempt(parts: KeptParts, { file, path, absence, options }: Wante
 
 /**
  * Requests the bytes that the store lacks; null if the server cannot be reached but an earlier request found out
- * something about the file.
+ * something about the file. The browser's own cache would keep them a second time, and trusts the computer's clock.
  */
 async function requestRest(parts: KeptParts, path: string, signal: AbortSignal | undefined): Promise<Response | null> {
   const headers: Record<string, string> = parts.length > 0 ? { range: `bytes=${parts.length}-` } : {};
   try {
-    return await request(path, signal, { headers });
+    return await request(path, signal, { headers, cache: 'no-store' });
   } catch (error) {
-    const isKnown = parts.length > 0 || parts.version === ABSENT;
+    const isKnown = parts.length > 0 || parts.version === ABSENT.name;
     if (error instanceof CheckpointError && isKnown) return null;
     throw error;
   }
@@ -229,6 +231,7 @@ const NO_STORE: Store = {
   get: () => Promise.resolve(null),
   put: () => Promise.resolve(),
   delete: () => Promise.resolve(),
+  names: () => Promise.resolve([]),
 };
 
 function sleep(ms: number): Promise<void> {
@@ -251,15 +254,30 @@ async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array<ArrayBuf
   }
 }
 
-/** Identifies a version of a file: the server's ETag or date for it, and its length. */
-function versionOf(response: Response): string {
-  const tag = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
-  return `${tag} ${sizeOf(response) ?? ''}`;
+/**
+ * Identifies a version of a file: the server's ETag or date for it, and its length. Only a strong ETag means the same
+ * bytes, or a date that is old enough for no second change at that date. https://www.rfc-editor.org/rfc/rfc9110#section-8.8
+ */
+function versionOf(response: Response): Version {
+  const { headers } = response;
+  const etag = headers.get('etag') ?? '';
+  const date = headers.get('last-modified') ?? '';
+  const isStrong = etag !== '' && !etag.startsWith('W/');
+  const tag = isStrong ? etag : [etag, date].filter((it) => it !== '').join(' ');
+  // servers of other origins do not show their clock
+  const now = headers.get('date');
+  const isDated = date !== '' && (now === null || Date.parse(now) - Date.parse(date) >= 1000);
+  return { name: `${tag} ${sizeOf(response) ?? ''}`, isExact: isStrong || isDated };
 }
 
-/** Whether a response has the same version as the stored parts. An unidentified version matches nothing. */
+/** Whether a response has the same version as the stored parts. A version with no more than a length matches nothing. */
 function isSameVersion(response: Response, { version }: KeptParts): boolean {
-  return version !== ' ' && versionOf(response) === version;
+  return !version.startsWith(' ') && versionOf(response).name === version;
+}
+
+/** Whether a response is the rest of the stored parts. */
+function canResume(response: Response, parts: KeptParts): boolean {
+  return startOf(response) === parts.length && isSameVersion(response, parts) && versionOf(response).isExact;
 }
 
 /** The length of the whole file; null if the response does not say, or gives the compressed length. */

@@ -2,20 +2,34 @@ import * as v from 'valibot';
 import { EmergentError } from '../../reference/lib/errors.js';
 import { isCount } from '../lib/guards.js';
 import { checkJson, checkJsonSize, MAX_JSON, objectOf, parseJson } from '../lib/json.js';
+import { Pieces } from './pieces.js';
+import type { ByteSource } from './byteSource.js';
 import { tolerant, type Store } from './store.js';
+
+/** Identifies one version of a file. */
+export interface Version {
+  /** What the server says of it. */
+  name: string;
+  /** Whether the same name always means the same bytes. Otherwise the parts of two downloads never mix. */
+  isExact: boolean;
+}
 
 /**
  * The parts of one file in a store: all of equal size except the last, each one stored whole or not at all. The name of
- * a part contains a hash of the file's version, so parts of two versions never mix.
+ * a part contains a hash of the file's version, so parts of two versions never mix. Parts of other versions are deleted
+ * whenever a file is opened, begun or finished.
  */
 export class KeptParts {
   readonly #store: Store;
   readonly #key: string;
   readonly #partSize: number;
   #partKey = '';
-  #parts: Blob[] = [];
+  #parts = 0;
+  readonly #pieces = new Pieces();
+  #writing: Promise<void> = Promise.resolve();
   #pending: Uint8Array<ArrayBuffer>[] = [];
   #version = '';
+  #download = '';
   #size: number | null = null;
   #length = 0;
 
@@ -37,6 +51,11 @@ export class KeptParts {
     return this.#version;
   }
 
+  /** Whether the same version always means the same bytes. */
+  get isExact(): boolean {
+    return this.#download === '';
+  }
+
   /** The length of the whole file; null until it is known. */
   get size(): number | null {
     return this.#size;
@@ -51,12 +70,13 @@ export class KeptParts {
     return this.#length === this.#size;
   }
 
-  /** Discards everything and starts over with a version of the file. */
-  async begin(version: string, size: number | null): Promise<void> {
-    await this.clear();
-    this.#version = version;
-    this.#size = size;
-    this.#partKey = `${this.#key}-${await digest(version)}`;
+  /** Starts over with a version of the file. Keeps what another tab may have stored of exactly this version. */
+  async begin({ name, isExact }: Version, size: number | null): Promise<void> {
+    await this.#writing;
+    await this.#store.delete(this.#key);
+    this.#forget();
+    await this.#use({ version: name, size, download: isExact ? '' : crypto.randomUUID() });
+    await this.#deleteExcept((part) => part.startsWith(`${this.#partKey}-`));
     await this.#putEntry();
   }
 
@@ -70,69 +90,128 @@ export class KeptParts {
   /** Stores the last part, once the whole file has arrived. */
   async finish(): Promise<void> {
     if (this.#pendingLength > 0) await this.#putPart(this.#pendingLength);
-    if (this.#size !== null) return;
+    await this.#writing;
+    const isSizeNew = this.#size === null;
     this.#size = this.#length;
-    await this.#putEntry();
+    const entry = await this.#getEntry();
+    const isOurs = !entry || (entry.version === this.#version && entry.download === this.#download);
+    if (!isOurs) {
+      // another tab has begun another version since
+      for (let i = 0; i < this.#parts; i++) await this.#store.delete(this.#name(i));
+      return;
+    }
+    if (isSizeNew || !entry) await this.#putEntry();
+    const names = new Set(Array.from({ length: this.#parts }, (_, i) => this.#name(i)));
+    await this.#deleteExcept((part) => names.has(part));
   }
 
-  /** The file as one Blob. Its parts are not read until someone reads their bytes. */
-  blob(): Blob {
-    return new Blob(this.#parts);
+  /** A source over the file. What an earlier visit has stored is not read before someone reads its bytes. */
+  source(path: string): ByteSource {
+    return this.#pieces.source(path);
   }
 
   /** Deletes the entry and all parts. */
   async clear(): Promise<void> {
+    await this.#writing;
     await this.#store.delete(this.#key);
-    for (let i = 0; await this.#store.get(this.#name(i)); i++) await this.#store.delete(this.#name(i));
-    this.#parts = [];
+    await this.#deleteExcept(() => false);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#parts = 0;
+    this.#pieces.clear();
     this.#pending = [];
     this.#length = 0;
     this.#version = '';
+    this.#download = '';
     this.#size = null;
+  }
+
+  async #use({ version, size, download }: Entry): Promise<void> {
+    this.#version = version;
+    this.#size = size;
+    this.#download = download;
+    this.#partKey = `${this.#key}-${await digest(`${version}${download}`)}`;
+  }
+
+  /** Deletes the parts of this file, of any version, except some. */
+  async #deleteExcept(isWanted: (part: string) => boolean): Promise<void> {
+    for (const name of await this.#store.names()) {
+      if (name.startsWith(`${this.#key}-`) && !isWanted(name)) await this.#store.delete(name);
+    }
   }
 
   /** Reads the entry and takes parts until one is missing or has the wrong length. */
   async #read(): Promise<void> {
-    const stored = await this.#store.get(this.#key);
-    const entry = stored && (await readEntry(stored));
+    const entry = await this.#getEntry();
     if (!entry) return;
-    this.#version = entry.version;
-    this.#size = entry.size;
-    this.#partKey = `${this.#key}-${await digest(entry.version)}`;
+    await this.#use(entry);
+    await this.#deleteExcept((part) => part.startsWith(`${this.#partKey}-`));
     for (;;) {
-      const part = await this.#store.get(this.#name(this.#parts.length));
+      const part = await this.#store.get(this.#name(this.#parts));
       const expected = Math.min(this.#partSize, (this.#size ?? Infinity) - this.#length);
       if (!part || expected === 0 || part.size !== expected) return;
-      this.#parts.push(part);
+      this.#parts++;
+      this.#pieces.add(part);
       this.#length += part.size;
     }
   }
 
   /** The number of bytes that have arrived but are not in a part yet. */
   get #pendingLength(): number {
-    return this.#length - this.#parts.length * this.#partSize;
+    return this.#length - this.#parts * this.#partSize;
   }
 
-  /** Stores the first pending bytes as a part. If the store is full, the part stays in memory. */
+  /**
+   * Stores the first pending bytes as a part while further ones arrive. They stay in memory, too, until the source is
+   * closed, or where they are too many, only if the store is full.
+   */
   async #putPart(size: number): Promise<void> {
-    const pending = new Blob(this.#pending);
-    const part = pending.slice(0, size);
-    const rest = new Uint8Array(await pending.slice(size).arrayBuffer());
-    this.#pending = rest.length > 0 ? [rest] : [];
-    const name = this.#name(this.#parts.length);
-    const existing = await this.#store.get(name);
-    // A part that exists is not overwritten: another page may be reading it.
-    if (existing?.size !== size) await this.#store.put(name, part);
+    const bytes = this.#takePending(size);
+    const name = this.#name(this.#parts);
+    this.#parts++;
+    await this.#writing; // no more than one part waits
+    if (this.#pieces.hasMemory(size)) {
+      for (const piece of bytes) this.#pieces.add(piece);
+      this.#writing = this.#write(name, new Blob(bytes));
+      return;
+    }
+    const part = new Blob(bytes);
+    await this.#write(name, part);
     const stored = await this.#store.get(name);
-    this.#parts.push(stored?.size === size ? stored : part);
+    this.#pieces.add(stored?.size === size ? stored : part);
+  }
+
+  #takePending(size: number): Uint8Array<ArrayBuffer>[] {
+    const taken: Uint8Array<ArrayBuffer>[] = [];
+    for (let missing = size; missing > 0;) {
+      const [first] = this.#pending;
+      taken.push(first.subarray(0, missing));
+      if (first.length > missing) this.#pending[0] = first.subarray(missing);
+      else this.#pending.shift();
+      missing -= taken.at(-1)!.length;
+    }
+    return taken;
+  }
+
+  /** Stores a part. One that exists is not overwritten: another page may be reading it. */
+  async #write(name: string, part: Blob): Promise<void> {
+    const existing = await this.#store.get(name);
+    if (existing?.size !== part.size) await this.#store.put(name, part);
   }
 
   #name(part: number): string {
     return `${this.#partKey}-${part}`;
   }
 
+  async #getEntry(): Promise<Entry | null> {
+    const stored = await this.#store.get(this.#key);
+    return stored && readEntry(stored);
+  }
+
   async #putEntry(): Promise<void> {
-    const entry: Entry = { version: this.#version, size: this.#size };
+    const entry: Entry = { version: this.#version, size: this.#size, download: this.#download };
     await this.#store.put(this.#key, new Blob([JSON.stringify(entry)]));
   }
 }
@@ -141,12 +220,15 @@ export class KeptParts {
 interface Entry {
   version: string;
   size: number | null;
+  /** Identifies the download, where the version does not identify the bytes; '' where it does. */
+  download: string;
 }
 
 const ENTRY: v.GenericSchema<Entry> = objectOf(
   {
     version: v.string('must be a string'),
     size: v.nullable(v.custom<number>(isCount, 'must be a number of bytes')),
+    download: v.string('must be a string'),
   },
   'must be an object',
 );

@@ -4,6 +4,8 @@ export interface Store {
   /** Stores a Blob atomically: afterwards `get` returns the whole Blob, an empty one, or null, but never a part. */
   put(name: string, blob: Blob): Promise<void>;
   delete(name: string): Promise<void>;
+  /** The names of everything that is kept. */
+  names(): Promise<string[]>;
 }
 
 /*
@@ -18,11 +20,13 @@ interface Directory {
   getDirectoryHandle(name: string, options: { create: boolean }): Promise<Directory>;
   getFileHandle(name: string, options?: { create: boolean }): Promise<FileHandle>;
   removeEntry(name: string): Promise<void>;
+  keys(): AsyncIterable<string>;
 }
 interface CacheLike {
   match(url: string): Promise<Response | undefined>;
   put(url: string, response: Response): Promise<void>;
   delete(url: string): Promise<boolean>;
+  keys(): Promise<readonly { url: string }[]>;
 }
 const browser = globalThis as {
   navigator?: { storage?: { getDirectory?(): Promise<Directory> } };
@@ -60,6 +64,11 @@ export async function openFileStore(): Promise<Store | null> {
       }
     },
     delete: (name) => folder.removeEntry(name).catch(() => undefined),
+    async names() {
+      const names: string[] = [];
+      for await (const name of folder.keys()) names.push(name);
+      return names;
+    },
   };
 }
 
@@ -77,6 +86,9 @@ export async function openCacheStore(): Promise<Store | null> {
     async delete(name) {
       await cache.delete(urlOf(name));
     },
+    async names() {
+      return (await cache.keys()).map(({ url }) => url.slice(url.lastIndexOf('/') + 1));
+    },
   };
 }
 
@@ -93,6 +105,7 @@ export function tolerant(store: Store): Store {
     async delete(name) {
       await orNull(() => store.delete(name));
     },
+    names: async () => (await orNull(() => store.names())) ?? [],
   };
 }
 

@@ -1,9 +1,8 @@
 import { CheckpointError } from '../lib/errors.js';
 import { Absence, cancelBody } from './absence.js';
 import { describeFetchError } from './fetchFault.js';
-import { messageOf } from '../../reference/lib/errors.js';
 import type { Folder } from './folder.js';
-import type { ByteSource } from './byteSource.js';
+import { Pieces } from './pieces.js';
 
 export interface UrlFolderOptions {
   /** Called as a file downloads. `totalBytes` is 0 if the server does not announce the length. */
@@ -13,7 +12,7 @@ export interface UrlFolderOptions {
 }
 
 /**
- * A model folder behind a URL. Opening a file downloads all of it into a Blob, which browsers may hold on disk.
+ * A model folder behind a URL. Opening a file downloads all of it into memory.
  *
  * @throws CheckpointError if the URL is invalid.
  */
@@ -35,8 +34,8 @@ export function urlFolder(url: string | URL, { onProgress, signal }: UrlFolderOp
       }
       const { headers } = response;
       const total = headers.has('content-encoding') ? 0 : Number(headers.get('content-length') ?? 0);
-      const blob = await download(response, path, signal, (done) => onProgress?.(file, done, total));
-      return blobSource(blob, path);
+      const pieces = await download(response, path, signal, (done) => onProgress?.(file, done, total));
+      return pieces.source(path);
     },
   };
 }
@@ -50,24 +49,6 @@ export function folderUrl(url: string | URL): URL {
   return base;
 }
 
-/** A source over a Blob or, in browsers, a File. */
-export function blobSource(blob: Blob, name: string): ByteSource {
-  return {
-    name,
-    size: blob.size,
-    async readInto(target, offset) {
-      try {
-        const bytes = await blob.slice(offset, offset + target.length).arrayBuffer();
-        if (bytes.byteLength !== target.length) throw new Error('bytes are missing');
-        target.set(new Uint8Array(bytes));
-      } catch (error) {
-        throw new CheckpointError(`${name} cannot be read: ${messageOf(error)}`);
-      }
-    },
-    close: () => Promise.resolve(),
-  };
-}
-
 /**
  * Requests a file from a server.
  *
@@ -76,7 +57,7 @@ export function blobSource(blob: Blob, name: string): ByteSource {
 export async function request(
   path: string,
   signal: AbortSignal | undefined,
-  init: RequestInit = {},
+  init: RequestInit & { cache?: 'no-store' } = {},
 ): Promise<Response> {
   try {
     return await fetch(path, signal ? { ...init, signal } : init);
@@ -87,23 +68,23 @@ export async function request(
 }
 
 async function download(
-  response: Response,
+  { body }: Response,
   path: string,
   signal: AbortSignal | undefined,
   onBytes: (done: number) => void,
-): Promise<Blob> {
-  let done = 0;
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      done += chunk.length;
-      onBytes(done);
-      controller.enqueue(chunk);
-    },
-  });
+): Promise<Pieces> {
+  const pieces = new Pieces();
+  const reader = body?.getReader();
   try {
-    return await new Response(response.body?.pipeThrough(counter)).blob();
+    for (;;) {
+      const next = await reader?.read();
+      if (!next || next.done) return pieces;
+      pieces.add(next.value as Uint8Array<ArrayBuffer>); // what arrives from a server is never in shared memory
+      onBytes(pieces.size);
+    }
   } catch (error) {
+    await reader?.cancel().catch(() => undefined);
     signal?.throwIfAborted();
-    throw new CheckpointError(`${path}: the download failed after ${done} bytes: ${describeFetchError(error)}`);
+    throw new CheckpointError(`${path}: the download failed after ${pieces.size} bytes: ${describeFetchError(error)}`);
   }
 }

@@ -19,6 +19,7 @@ class MemoryStore implements Store {
     this.kept.delete(name);
     return Promise.resolve();
   }
+  names = (): Promise<string[]> => Promise.resolve([...this.kept.keys()]);
 }
 
 describe('kept folder', () => {

@@ -30,6 +30,7 @@ function mapStore(): Store {
     get: (name) => Promise.resolve(kept.get(name) ?? null),
     put: (name, blob) => Promise.resolve(void kept.set(name, blob)),
     delete: (name) => Promise.resolve(void kept.delete(name)),
+    names: () => Promise.resolve([...kept.keys()]),
   };
 }
 
