@@ -21,7 +21,7 @@ export class Pieces {
   #overflow: Uint8Array<ArrayBuffer>[] = [];
   #overflowSize = 0;
 
-  constructor(maxMemory = MAX_MEMORY) {
+  constructor(maxMemory: number = MAX_MEMORY) {
     this.#maxMemory = maxMemory;
   }
 

@@ -12,10 +12,7 @@ const KINDS: readonly (readonly [beginning: string, description: string])[] = [
     'this is a Git LFS pointer, not the file itself: run git lfs pull in its repository, or download the file again',
   ],
   ['GGUF', 'this is a GGUF file, which is not read here: use the model.safetensors that it was made from'],
-  [
-    'PK\u0003\u0004',
-    'this is a zip archive; if PyTorch wrote it, emergent import FILE --out DIR reads it',
-  ],
+  ['PK\u0003\u0004', 'this is a zip archive; if PyTorch wrote it, emergent import FILE --out DIR reads it'],
   ['\u001f\u008b', 'this is compressed with gzip: decompress it first'],
 ];
 

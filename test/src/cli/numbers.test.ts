@@ -4,8 +4,10 @@ import { askCommand } from '../../../src/cli/ask.js';
 import { benchCommand } from '../../../src/cli/bench.js';
 import { buildTokenizerCommand } from '../../../src/cli/buildTokenizer.js';
 import { calibrateCommand } from '../../../src/cli/calibrate.js';
+import { compareCommand } from '../../../src/cli/compare.js';
 import { convertCommand } from '../../../src/cli/convert.js';
 import { generateCommand } from '../../../src/cli/generate.js';
+import { importCommand } from '../../../src/cli/import.js';
 import { inspectCommand } from '../../../src/cli/inspect.js';
 import { logitLensCommand } from '../../../src/cli/logitLens.js';
 import { logitsCommand } from '../../../src/cli/logits.js';
@@ -13,6 +15,9 @@ import { makeCheckpointCommand } from '../../../src/cli/makeCheckpoint.js';
 import { neighborsCommand } from '../../../src/cli/neighbors.js';
 import { decimal, integer, integers } from '../../../src/cli/numbers.js';
 import { perplexityCommand } from '../../../src/cli/perplexity.js';
+import { playCommand } from '../../../src/cli/play.js';
+import { recordCommand } from '../../../src/cli/record.js';
+import { serveCommand } from '../../../src/cli/serve.js';
 import { tokenizeCommand } from '../../../src/cli/tokenize.js';
 import { tourCommand } from '../../../src/cli/tour.js';
 import { traceCommand } from '../../../src/cli/trace.js';
@@ -21,7 +26,8 @@ import { verifyCommand } from '../../../src/cli/verify.js';
 const COMMANDS: readonly Command[] = [
   ...[askCommand(), benchCommand(), buildTokenizerCommand(), calibrateCommand(), convertCommand(), generateCommand()],
   ...[inspectCommand(), logitLensCommand(), logitsCommand(), makeCheckpointCommand(), neighborsCommand()],
-  ...[perplexityCommand(), tokenizeCommand(), tourCommand(), traceCommand(), verifyCommand()],
+  ...[perplexityCommand(), tokenizeCommand(), tourCommand(), traceCommand(), verifyCommand(), compareCommand()],
+  ...[importCommand(), playCommand(), recordCommand(), serveCommand()],
 ];
 
 /** Values that a numeric option accepts, and values out of its range. */
@@ -54,10 +60,17 @@ const VALUES: Record<string, { good: readonly string[]; bad: readonly string[]; 
   '--decode': { good: ['16'], bad: ['0', '1;2'], range: /lengths|an integer of at least 1/ },
   '--steps': { good: ['1'], bad: ['0', '-8'], range: /an integer of at least 1/ },
   '--vocab-size': { good: ['256', '55296'], bad: ['255', '55297', '-1'], range: /an integer from 256 to 55296/ },
+  '--port': { good: ['0', '65535'], bad: ['-1', '65536', '80.5'], range: /an integer from 0 to 65535/ },
+  '--max-queue': { good: ['0'], bad: ['-1', '100001'], range: /an integer from 0 to 100000/ },
+  '--max-sequences': { good: ['1'], bad: ['0', '1025'], range: /an integer from 1 to 1024/ },
   '--top': { good: ['1'], bad: ['0', '-1'], range: /an integer of at least 1/ },
 };
 
-const isNumeric = ({ parseArg, argChoices }: Option): boolean => parseArg !== undefined && argChoices === undefined;
+/** Options that may be repeated: their parsers collect texts. */
+const TEXTS: readonly (string | undefined)[] = ['--config', '--patch'];
+
+const isNumeric = ({ long, parseArg, argChoices }: Option): boolean =>
+  parseArg !== undefined && argChoices === undefined && !TEXTS.includes(long);
 
 /** What a command says about one option, before it does anything. */
 function refusal(command: Command, option: string, value: string): string {

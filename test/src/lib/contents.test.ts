@@ -17,7 +17,11 @@ const FOREIGN: [string, Uint8Array, RegExp][] = [
   ['a web page with a byte order mark', text('\ufeff<!doctype html>'), /this is a web page/],
   ['an XML error', text('<?xml version="1.0"?><Error>'), /this is a web page/],
   ['GGUF', Buffer.concat([text('GGUF'), Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0])]), /this is a GGUF file/],
-  ['a zip of PyTorch', Buffer.from('504b0304000008080000000000000000', 'hex'), /this is a zip archive.*emergent import/],
+  [
+    'a zip of PyTorch',
+    Buffer.from('504b0304000008080000000000000000', 'hex'),
+    /this is a zip archive.*emergent import/,
+  ],
   ['an old file of PyTorch', Buffer.from('80028a0a6ce39c46f92068a9a6192e50', 'hex'), /this is a Python pickle/],
   ['a pickle of protocol 4', Buffer.from('8004951b000000000000007d', 'hex'), /this is a Python pickle/],
   ['gzip', gzipSync('{"a": 1}'), /this is compressed with gzip/],
