@@ -120,7 +120,7 @@ describe('command line', () => {
 
   it('inspect shows the config, the parameters by part, the tensors and what was assumed', async () => {
     const { stdout } = await emergent(['inspect', '--model', fixture('models/n_embd')]);
-    assert.match(stdout, /n_embed +8 +read\n/);
+    assert.match(stdout, /n_embed +8 +read as n_embd\n/);
     assert.match(stdout, /rope_pairing +half +assumed\n/);
     assert.match(stdout, /attention +2048 +\d+\.\d %\n/);
     assert.match(stdout, /lm_head\.weight +F32 +48 x 16\n/);
