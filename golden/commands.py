@@ -237,7 +237,7 @@ def run_fit_gelu(arguments):
 
 
 def run_test(arguments):
-    unittest.main(module="test_commands", argv=["golden/run.sh test"])
+    unittest.main(module=None, argv=["golden/run.sh test", "test_commands", "ablation.test_report"])
 
 
 def run_test_recorder(arguments):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import commands
 import outputs
+from ablation.test_report import invented
 from constants import FORMAT
 from outputs import BadInput
 
@@ -139,6 +140,31 @@ class Record(InTemporaryFolder):
         self.write("model/config.json", {})
         self.assert_refused("has neither *.safetensors nor pytorch_model*.bin", *self.record())
         self.assert_accepted(*self.record(model="org/name", out=self.folder / "new.safetensors"))
+
+
+class Ablation(InTemporaryFolder):
+    def test_options(self):
+        self.assert_fault("'ternary'", "ablation", "--arm", "ternary", "--out", self.folder / "new")
+        self.assert_fault("--seed", "ablation", "--seed=-1", "--out", self.folder / "new")
+        words = ("ablation", "--arm", "glyph", "--arm", "binary", "--seed", "0", "--out", self.folder / "new")
+        arguments = self.assert_accepted(*words)
+        self.assertEqual((arguments.arm, arguments.seed, arguments.resume), (["glyph", "binary"], [0], False))
+
+    def test_earlier_results_are_only_added_to(self):
+        self.write("out/results.json", {})
+        self.write("file")
+        self.assert_refused("give --resume", "ablation", "--out", "out")
+        self.assert_refused("is a file", "ablation", "--out", "file", "--resume")
+        self.assert_refused("does not exist", "ablation", "--out", "absent/out")
+        self.assert_accepted("ablation", "--out", self.folder / "out", "--resume")
+
+    def test_report(self):
+        self.assert_refused("absent.json holds no results of the ablation", "ablation-report", "--results", "absent.json")
+        self.write("results.json", {"runs": []})
+        self.assert_refused("holds no results", "ablation-report", "--results", "results.json", "--out", ".")
+        self.write("results.json", invented())
+        self.write("ablation.md", "somebody's")
+        self.assert_refused("is not a report", "ablation-report", "--results", "results.json", "--out", ".")
 
 
 class Replacing(InTemporaryFolder):

@@ -172,5 +172,10 @@ CLAIMS = (
     ),
     Claim("Freezing as such costs nothing", bits, (("frozen-normal", "trainable"),), below(MARGIN_BITS)),
     Claim("Meaning arises in the blocks", gained_neighbors, (("float-20",),), above(MARGIN_SHARE), needs_control=False),
-    Claim("... and no less than with a trained table", last_neighbors, (("float-20", "trainable"),), above(-MARGIN_SHARE)),
+    Claim(
+        "... and no less than with a trained table",
+        last_neighbors,
+        (("float-20", "trainable"),),
+        above(-MARGIN_SHARE),
+    ),
 )

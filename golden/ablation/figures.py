@@ -58,8 +58,8 @@ def lines(title, x_title, series, chance=None):
         color = PALETTE[n % len(PALETTE)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in points))
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6"/>')
-        y = TOP + 18 * n + 8
-        parts += [line(width - RIGHT + 12, y - 4, width - RIGHT + 30, y - 4, color, 2), text(width - RIGHT + 36, y, name)]
+        x, y = width - RIGHT + 12, TOP + 18 * n + 8
+        parts += [line(x, y - 4, x + 18, y - 4, color, 2), text(x + 24, y, name)]
     return svg(width, height, title, parts)
 
 
