@@ -76,8 +76,8 @@ def arms_section(results):
         )
     head = ["arm", "seeds", "input norm", "bits per character", f"difference from {REFERENCE}", "facts answered"]
     return (
-        "## What each arm gave\n\nBits per character on held-out prose (less is better), and the share of exact answers "
-        "to held-out wordings.\nThe margin of equivalence is 0.03 bits a character.\n\n"
+        "## What each arm gave\n\nBits per character on held-out prose (less is better), and the share of exact "
+        "answers to held-out wordings.\nThe margin of equivalence is 0.03 bits a character.\n\n"
         + table(head, rows)
         + "\n![Differences in bits per character, with intervals](ablation/differences.svg)\n\n"
         + "![Bits per character during training](ablation/curves.svg)\n\n"
@@ -88,16 +88,15 @@ def arms_section(results):
 def claims_section(results):
     rows = []
     for n, claim in enumerate(CLAIMS):
-        shown = "; ".join(
-            f"{' − '.join(pair)}: {interval(it, 3, sign=True)}" for pair, it in zip(claim.pairs, claim.estimates(results))
-        )
+        measured = zip(claim.pairs, claim.estimates(results))
+        shown = "; ".join(f"{' − '.join(pair)}: {interval(it, 3, sign=True)}" for pair, it in measured)
         rows.append([str(n + 1), claim.text, shown, claim.verdict(results)])
     control = results.difference(bits, "collide", REFERENCE)
     works = "so the experiment can see bad codes" if analysis.control_works(results) else "so no equivalence counts"
     return (
         "## The claims\n\n"
-        f"The negative control, codes that collide, differs from {REFERENCE} by {interval(control, 3, sign=True)} bits a "
-        f"character,\n{works}.\n\n" + table(["#", "claim", "what was measured", "verdict"], rows)
+        f"The negative control, codes that collide, differs from {REFERENCE} by {interval(control, 3, sign=True)} "
+        f"bits a character,\n{works}.\n\n" + table(["#", "claim", "what was measured", "verdict"], rows)
     )
 
 
