@@ -75,6 +75,7 @@ def parse(argv):
     add_out(report, GOLDEN.parent / "docs")
     add("fit-gelu", "fit the polynomial of the GPU kernel gelu", run_fit_gelu)
     add("test", "test the command line; needs no PyTorch", run_test)
+    add("test-ablation", "test the tables, pairing and measures of the ablation", run_test_ablation)
     add("test-recorder", "test the package in golden/recorder", run_test_recorder)
 
     if argv and not argv[0].startswith("-") and argv[0] not in commands.choices:
@@ -238,6 +239,10 @@ def run_fit_gelu(arguments):
 
 def run_test(arguments):
     unittest.main(module=None, argv=["golden/run.sh test", "test_commands", "ablation.test_report"])
+
+
+def run_test_ablation(arguments):
+    unittest.main(module="ablation.test_arms", argv=["golden/run.sh test-ablation"])
 
 
 def run_test_recorder(arguments):
