@@ -13,11 +13,12 @@ from pathlib import Path
 
 import environment
 import outputs
-from constants import EMBEDDING_WIDTHS
+from constants import ABLATION_ARMS, EMBEDDING_WIDTHS
 from outputs import BadInput
 
 GOLDEN = Path(__file__).resolve().parent
 PLANTED = GOLDEN / "fixtures-planted"
+ABLATION_RESULTS = GOLDEN / "ablation/results.json"
 HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 
 
@@ -62,8 +63,19 @@ def parse(argv):
     about = "train a model under each combination of conventions"
     conventions = add("train-conventions", about, run_train_conventions, check_conventions)
     add_out(conventions, GOLDEN / "conventions")
+    ablation = add("ablation", "train small models on each kind of input codes", run_ablation, check_ablation)
+    ablation.add_argument("--arm", choices=ABLATION_ARMS, action="append", help="only this arm (repeatable)")
+    about = "only this seed (repeatable; default: 1 to 5)"
+    ablation.add_argument("--seed", type=seed, action="append", help=about)
+    ablation.add_argument("--resume", action="store_true", help="add the runs that OUT/results.json lacks")
+    add_out(ablation, GOLDEN / "ablation/out")
+    report = add("ablation-report", "write docs/ablation.md from the results; needs no PyTorch", run_ablation_report)
+    about = f"results to report (default: {os.path.relpath(ABLATION_RESULTS)})"
+    report.add_argument("--results", type=path, default=ABLATION_RESULTS, metavar="FILE", help=about)
+    add_out(report, GOLDEN.parent / "docs")
     add("fit-gelu", "fit the polynomial of the GPU kernel gelu", run_fit_gelu)
     add("test", "test the command line; needs no PyTorch", run_test)
+    add("test-ablation", "test the tables, pairing and measures of the ablation", run_test_ablation)
     add("test-recorder", "test the package in golden/recorder", run_test_recorder)
 
     if argv and not argv[0].startswith("-") and argv[0] not in commands.choices:
@@ -197,6 +209,28 @@ def run_train_conventions(arguments):
         train_all(new)
 
 
+def check_ablation(arguments):
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise BadInput(f"--out {arguments.out} is a file")
+    if not arguments.out.absolute().parent.is_dir():
+        raise BadInput(f"--out {arguments.out}: {arguments.out.parent} does not exist")
+    file = arguments.out / "results.json"
+    if file.exists() and not arguments.resume:
+        raise BadInput(f"{file} exists: give --resume to add what it lacks, or another --out")
+
+
+def run_ablation(arguments):
+    from ablation.run import SEEDS, run
+
+    run(arguments.out, arguments.arm or ABLATION_ARMS, arguments.seed or SEEDS)
+
+
+def run_ablation_report(arguments):
+    from ablation.report import write_report
+
+    write_report(arguments.results, arguments.out)
+
+
 def run_fit_gelu(arguments):
     from fit_gelu import fit_gelu
 
@@ -204,7 +238,11 @@ def run_fit_gelu(arguments):
 
 
 def run_test(arguments):
-    unittest.main(module="test_commands", argv=["golden/run.sh test"])
+    unittest.main(module=None, argv=["golden/run.sh test", "test_commands", "ablation.test_report"])
+
+
+def run_test_ablation(arguments):
+    unittest.main(module="ablation.test_arms", argv=["golden/run.sh test-ablation"])
 
 
 def run_test_recorder(arguments):
@@ -215,7 +253,7 @@ def run_test_recorder(arguments):
 def main(argv):
     try:
         arguments = parse(argv)
-        if arguments.command != "test":
+        if arguments.command not in ("test", "ablation-report"):
             environment.enter(__file__, argv)
         arguments.run(arguments)
     except BadInput as error:

@@ -6,6 +6,7 @@ FORMAT = 1  # of the fixtures and of golden files
 COMPUTED_FIXTURES = ("truth.safetensors", "float32.safetensors", "manifest.json", "greedy.json")
 
 DEMO_MODEL_TYPE = "demo_12_float"
+ABLATION_MODEL_TYPE = "ablation"
 
 # The conventions that a published config does not state.
 CONVENTIONS = {
@@ -25,3 +26,20 @@ EMBEDDING_WIDTHS = {
     "model_1024_bit": 1024,
     "model_1024_float": 1024,
 }
+
+# The arms of the experiment in ablation/, in the order of a round. ablation/plan.md describes them.
+ABLATION_ARMS = (
+    "trainable",
+    "trainable-small",
+    "frozen-normal",
+    "binary",
+    "bit-20",
+    "float-20",
+    "float-20-matched",
+    "float-80",
+    "float-80-matched",
+    "affine-a",
+    "affine-b",
+    "glyph",
+    "collide",
+)

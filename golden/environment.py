@@ -14,7 +14,7 @@ PYTHON = VENV / "bin/python"
 
 def enter(script, argv):
     """Starts the script again with the Python of the environment, unless it already runs there."""
-    if Path(sys.prefix).resolve() == VENV:
+    if Path(sys.prefix).resolve() == VENV.resolve():
         return
     if not INSTALLED.exists() or INSTALLED.read_bytes() != REQUIREMENTS.read_bytes():
         install()

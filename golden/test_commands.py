@@ -16,6 +16,7 @@ from pathlib import Path
 
 import commands
 import outputs
+from ablation.test_report import invented
 from constants import FORMAT
 from outputs import BadInput
 
@@ -141,6 +142,31 @@ class Record(InTemporaryFolder):
         self.assert_accepted(*self.record(model="org/name", out=self.folder / "new.safetensors"))
 
 
+class Ablation(InTemporaryFolder):
+    def test_options(self):
+        self.assert_fault("'ternary'", "ablation", "--arm", "ternary", "--out", self.folder / "new")
+        self.assert_fault("--seed", "ablation", "--seed=-1", "--out", self.folder / "new")
+        words = ("ablation", "--arm", "glyph", "--arm", "binary", "--seed", "0", "--out", self.folder / "new")
+        arguments = self.assert_accepted(*words)
+        self.assertEqual((arguments.arm, arguments.seed, arguments.resume), (["glyph", "binary"], [0], False))
+
+    def test_earlier_results_are_only_added_to(self):
+        self.write("out/results.json", {})
+        self.write("file")
+        self.assert_refused("give --resume", "ablation", "--out", "out")
+        self.assert_refused("is a file", "ablation", "--out", "file", "--resume")
+        self.assert_refused("does not exist", "ablation", "--out", "absent/out")
+        self.assert_accepted("ablation", "--out", self.folder / "out", "--resume")
+
+    def test_report(self):
+        self.assert_refused("absent.json holds no results", "ablation-report", "--results", "absent.json")
+        self.write("results.json", {"runs": []})
+        self.assert_refused("holds no results", "ablation-report", "--results", "results.json", "--out", ".")
+        self.write("results.json", invented())
+        self.write("ablation.md", "somebody's")
+        self.assert_refused("is not a report", "ablation-report", "--results", "results.json", "--out", ".")
+
+
 class Replacing(InTemporaryFolder):
     def test_write_replaces_only_fixtures(self):
         out = self.fixtures()
@@ -239,17 +265,19 @@ class Replacing(InTemporaryFolder):
 class Imports(unittest.TestCase):
     def test_no_import_circle(self):
         """Counts the imports inside functions, too. `TopologicalSorter` raises CycleError."""
-        names = {path.stem for path in GOLDEN.glob("*.py")}
+        files = {path.stem: path for path in GOLDEN.glob("*.py")}
+        files |= {f"ablation.{path.stem}": path for path in (GOLDEN / "ablation").glob("*.py")}
         graph = {}
-        for name in names:
+        for name, path in files.items():
             found = set()
-            for node in ast.walk(ast.parse((GOLDEN / f"{name}.py").read_text())):
+            for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
                     found |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom):
-                    found.add(node.module)
-            graph[name] = found & names
+                    found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            graph[name] = found & files.keys()
         self.assertIn("files", graph["export"])
+        self.assertEqual({"ablation.arms", "ablation.measure"} - graph["ablation.train"], set())
         TopologicalSorter(graph).prepare()
 
 
