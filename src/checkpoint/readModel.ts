@@ -22,9 +22,12 @@ import { plain, quote } from '../lib/quote.js';
 import { isFloatDtype } from './dtype.js';
 import { codesOf, parseQuantization, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
+import { assumptionsOfCodes, computeTable, parseComputedCodes, TABLE, type ComputedCodes } from './computedTable.js';
 import { readSafetensors } from './reader.js';
 import { openSharded } from './sharded.js';
+import { sampleTable } from './tableSample.js';
 import type { TensorStore } from './tensorStore.js';
+import type { TableReport } from '../codes/describeTable.js';
 
 export interface LoadOptions {
   /** Canonical names for tensors that cannot be identified otherwise. */
@@ -69,6 +72,14 @@ export interface LoadReport {
   assumptions: string[];
   ignored: { name: string; what: string }[];
   warnings: string[];
+  /** What computes the codes of a model without a table; null if the file has one. */
+  computedCodes: ComputedCodes['kind'] | null;
+}
+
+/** A {@link LoadReport} with a look at the embedding table. */
+export interface InspectReport extends LoadReport {
+  /** Null for a model without a table. */
+  table: TableReport | null;
 }
 
 /**
@@ -82,7 +93,7 @@ export async function readModel(
   { tensorMap, recorded, dtype, onProgress, signal, home }: LoadOptions = {},
 ): Promise<{ model: LoadedModel; report: LoadReport }> {
   const allocate = home ? (bytes: number) => home.allocateBytes(bytes) : allocateHeap;
-  return withCheckpoint(folder, { tensorMap, recorded, dtype }, async (store, report, resolution) => {
+  return withCheckpoint(folder, { tensorMap, recorded, dtype }, async (store, report, resolution, codes) => {
     const total = resolution.tensors.reduce((sum, { name }) => sum + store.tensors.get(name)!.bytes, 0);
     const pack = await packerFor(report.dtype);
     const loaded = new Map<string, Float32Tensor>();
@@ -100,37 +111,61 @@ export async function readModel(
       }
     }
     await Promise.all(Array.from({ length: READERS }, readSome));
+    if (codes) loaded.set(TABLE, allocateTable(codes, report.config, allocate));
     const weights = assemble(report.config, splitFused(loaded));
     return { model: { config: report.config, weights, ...(home && { home }) }, report };
   });
 }
 
 /**
- * Describes a model folder without reading its weights.
+ * Describes a model folder. Of the weights it reads the embedding table alone, and of a large one some rows.
  *
  * @throws as {@link readModel}
  */
-export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<LoadReport> {
-  return withCheckpoint(folder, options, (_, report) => Promise.resolve(report));
+export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<InspectReport> {
+  return withCheckpoint(folder, options, async (store, report, { tensors }) => {
+    const stored = tensors.find(({ canonical }) => canonical === TABLE);
+    return { ...report, table: stored ? await sampleTable(store, stored.name) : null };
+  });
+}
+
+/** Computes the table of a model without one. */
+function allocateTable(
+  codes: ComputedCodes,
+  config: ModelConfig,
+  allocate: (bytes: number) => Uint8Array,
+): Float32Tensor {
+  const { vocabSize: V, nEmbed: E } = config;
+  const { buffer, byteOffset } = allocate(4 * V * E);
+  const data = new Float32Array(buffer, byteOffset, V * E);
+  data.set(computeTable(codes, config));
+  return tensor([V, E], data);
 }
 
 /** Opens a folder's checkpoint, passes it to `use`, and closes it afterwards. */
 async function withCheckpoint<T>(
   folder: Folder,
   { tensorMap, recorded, dtype }: LoadOptions,
-  use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
+  use: (store: TensorStore, report: LoadReport, resolution: Resolution, codes: ComputedCodes | null) => Promise<T>,
 ): Promise<T> {
   checkDtypeName(dtype);
-  const { config, assumed, quantization } = await readConfig(folder);
+  const { config, assumed, quantization, codes } = await readConfig(folder);
   checkDtypeFits(dtype, quantization, folder);
   const file = await openWeights(folder);
   try {
     const store = hideScales(file, config, quantization);
-    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded);
+    const computed = codes ? [TABLE] : [];
+    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded, computed);
     checkStoredDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
     const report = reportOn(store, resolution, config, assumed, dtype ?? quantization ?? 'f32');
-    return await use(store, report, resolution);
+    const hasTable = resolution.tensors.some(({ canonical }) => canonical === TABLE);
+    if (codes && !hasTable) {
+      report.computedCodes = codes.kind;
+      report.assumptions.push(...assumptionsOfCodes(codes));
+    } else if (codes)
+      report.warnings.push('config.json says how codes are computed, but the file has a table: it is used');
+    return await use(store, report, resolution, hasTable ? null : codes);
   } finally {
     await file.close();
   }
@@ -150,11 +185,15 @@ function checkDtypeFits(dtype: Dtype | undefined, quantization: Quantization | n
   );
 }
 
-async function readConfig(folder: Folder): Promise<ConfigReport & { quantization: Quantization | null }> {
+async function readConfig(
+  folder: Folder,
+): Promise<ConfigReport & { quantization: Quantization | null; codes: ComputedCodes | null }> {
   const path = folder.pathOf('config.json');
   const json = await readJson(folder, 'config.json', ConfigError);
   if (json === undefined) throw new ConfigError(`${path} does not exist`);
-  return { ...parseConfig(json, path), quantization: parseQuantization(json, path) };
+  const { config, assumed } = parseConfig(json, path);
+  const codes = parseComputedCodes(json, config, path);
+  return { config, assumed, quantization: parseQuantization(json, path), codes };
 }
 
 function reportOn(
@@ -183,6 +222,7 @@ function reportOn(
     assumedKeys,
     assumptions: resolution.assumptions,
     ignored: resolution.ignored,
+    computedCodes: null,
     warnings: rounded.map(({ name }) => `${plain(name)} is F64 and is rounded to float32`),
   };
 }

@@ -64,7 +64,8 @@ export async function makeCodes(options: CodesOptions): Promise<Codes> {
 
   const { data, affine } = await build(kind, V, E, seed, onProgress);
   const { first } = findDuplicates(data, V, E);
-  if (first) throw new InputError(`tokens ${first[0]} and ${first[1]} have the same code: choose more bits or another seed`);
+  if (first)
+    throw new InputError(`tokens ${first[0]} and ${first[1]} have the same code: choose more bits or another seed`);
   return { table: tensor([V, E], data), affine };
 }
 

@@ -8,8 +8,8 @@ export type OnProgress = (share: number) => void;
 /** Below this share of the largest variance, a component holds rounding errors only. */
 const NO_VARIANCE = 1e-10;
 
-/** Shares of the work for the whole of it, measured at 65,536 x 1024: covariance, eigenvectors, projection. */
-const STAGES = { covariance: 0.3, eigenvectors: 0.75 };
+/** The shares of the work that are done after these stages, as measured at 65,536 x 1024. */
+const STAGES = { covariance: 0.15, eigenvectors: 0.5 };
 
 /**
  * The first E principal components of V rows of bits, each row scaled to length 1. [V, E]
@@ -24,7 +24,12 @@ const STAGES = { covariance: 0.3, eigenvectors: 0.75 };
  * @param bits [V, B]
  * @throws InputError if the rows have fewer than E components, or if a row is the mean and has no direction.
  */
-export function principalCodes(bits: Bits, V: number, E: number, onProgress: OnProgress = () => undefined): Float32Array {
+export function principalCodes(
+  bits: Bits,
+  V: number,
+  E: number,
+  onProgress: OnProgress = () => undefined,
+): Float32Array {
   const B = bits.length / V;
   const counts = countPairs(bits, V, B, (share) => {
     onProgress(share * STAGES.covariance);
@@ -82,7 +87,9 @@ function largestAxes(symmetric: Matrix, B: number, E: number): Float64Array {
   const order = values.map((_, i) => i).sort((a, b) => values[b] - values[a] || a - b);
   const found = order.filter((i) => values[i] > NO_VARIANCE * values[order[0]]).length;
   if (found < E) {
-    throw new InputError(`these codes have only ${found} principal components, fewer than the ${E} that n_embed asks for`);
+    throw new InputError(
+      `these codes have only ${found} principal components, fewer than the ${E} that n_embed asks for`,
+    );
   }
   const axes = new Float64Array(E * B);
   for (let e = 0; e < E; e++) {
@@ -101,13 +108,7 @@ const STRIPE = 4;
  * (x − mean) · axesᵀ for rows x of bits. [V, E] The sum over the ones of a row is taken byte by byte from a table with the
  * sums of all 256 bytes (the method of the four Russians): an eighth of the additions.
  */
-function project(
-  bits: Bits,
-  V: number,
-  axes: Float64Array,
-  mean: Float64Array,
-  onProgress: OnProgress,
-): Float64Array {
+function project(bits: Bits, V: number, axes: Float64Array, mean: Float64Array, onProgress: OnProgress): Float64Array {
   const B = mean.length;
   const E = axes.length / B;
   const N = Math.ceil(B / 8);
