@@ -160,6 +160,10 @@ FAMILY = dict(vocab_size=64, block_size=24, d_model=32, n_layer=2, n_head=2)  # 
 SMALL = dict(vocab_size=48, n_embed=8, block_size=16, d_model=16, n_layer=2, n_head=2)  # for everything else
 
 
+# An invertible A that is not its own transpose, and b. Character k of a row multiplies bit k of the index.
+AFFINE = {"kind": "affine", "matrix": ["1101", "0110", "0011", "1100"], "offset": "1011"}
+
+
 def model_cases():
     """{name: how the model differs from an ordinary small one}. `about` says what the case tests."""
 
@@ -167,7 +171,7 @@ def model_cases():
         return dict(about=about, config={**FAMILY, "n_embed": n_embed, **dict(config)}, table=table, **more)
 
     def small(about, config=(), **more):
-        return dict(about=about, config={**SMALL, **dict(config)}, table="float", **more)
+        return dict(about=about, config={**SMALL, **dict(config)}, **{"table": "float", **more})
 
     return {
         "model_16_bit": family("the token's index in binary, E scaled to 6", 6, "index", {"d_model": 36}),
@@ -202,4 +206,12 @@ def model_cases():
         "other_constants": small("another rope_theta and eps", {"rope_theta": 500.0, "layer_norm_eps": 1e-3}),
         "deep": small("six layers, four heads of width 4", {"n_layer": 6, "n_head": 4}),
         "n_embd": small("n_embed spelled as one sibling spells it", spelling="n_embd"),
+        "growing_16_bit": family("nine layers, the index in binary", 6, "index", {"d_model": 12, "n_layer": 9}),
+        "affine_code": family(
+            "32 layers and no table: affine codes, A bin(t) xor b",
+            4,
+            None,
+            {"vocab_size": 16, "d_model": 8, "n_layer": 32, "codes": AFFINE},
+        ),
+        "binary_code": small("no table: the index in binary", {"codes": {"kind": "binary"}}, table=None),
     }

@@ -95,6 +95,8 @@ def build_model(case, source):
     weights = {}
     for name, p in model.state_dict().items():
         if name == "token_embeddings.weight":
+            if case["table"] is None:
+                continue  # computed from the config
             weights[name] = table(case["table"], *p.shape, source)
         elif p.dim() == 2:
             weights[name] = source.uniform(*p.shape, limit=2.5 / p.shape[1] ** 0.5)
@@ -139,6 +141,22 @@ def export_models(out):
     return manifest
 
 
+def export_codes(out):
+    """Writes random bits and their PCA by numpy's SVD, as frozen tables of floats are made: rows of length 1."""
+    bits, truth = {}, {}
+    for name, V, B, E in (("square", 200, 12, 12), ("fewer", 300, 20, 7), ("wide", 150, 40, 40)):
+        source = cases.Source(cases.SEED + V)
+        x = np.unique(source.uniform(2 * V, B) > 0.2, axis=0)  # sorted rows, so that the mean of a column differs
+        x = x[source.random.permutation(len(x))[:V]].astype(np.float64)
+        centered = x - x.mean(0)
+        codes = centered @ np.linalg.svd(centered, full_matrices=False)[2][:E].T
+        codes *= np.sign(codes[0])  # the signs are open
+        bits[name] = x.astype(np.float32)
+        truth[name] = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    write_tensors(out / "codes/inputs.safetensors", bits)
+    write_tensors(out / "codes/truth.safetensors", truth)
+
+
 def export_demo(out):
     """Writes the logits after five prompts (all positions of the first) and the greedy tokens that follow."""
     tokenizer = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
@@ -177,6 +195,7 @@ def greedy(model, ids):
 def export(out):
     torch.set_num_threads(1)  # fixes the order of sums
     mpmath.mp.dps = 50
+    export_codes(out)
     manifest = {
         "format": FORMAT,
         "torch": torch.__version__.split("+")[0],

@@ -158,12 +158,28 @@ class Model(nn.Module):
         return x
 
 
+def computed_table(config):
+    """The codes of a model without a table, by the key `codes` of its config. [V, E]
+
+    `affine` is A bin(t) xor b over GF(2), of which `binary` is the case A = 1, b = 0.
+    """
+    codes, V, E = config["codes"], config["vocab_size"], config["n_embed"]
+    bits = torch.arange(V)[:, None] >> torch.arange(max(1, (V - 1).bit_length())) & 1  # lowest bit first
+    if codes["kind"] == "binary":
+        return F.pad(bits, (0, E - bits.shape[1])).float()
+    matrix = torch.tensor([[int(bit) for bit in row] for row in codes["matrix"]])
+    offset = torch.tensor([int(bit) for bit in codes["offset"]])
+    return ((bits @ matrix.T + offset) % 2).float()
+
+
 def load(folder, dtype=torch.float32):
     """Loads a checkpoint folder with canonical tensor names. The names show which biases and norms the model has."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text())
     config.setdefault("n_embed", config.get("n_embd"))  # the spelling of one sibling
     weights = load_file(folder / "model.safetensors")
+    if "token_embeddings.weight" not in weights and "codes" in config:
+        weights["token_embeddings.weight"] = computed_table(config)
     biases = {
         name.removesuffix(".bias").removeprefix("transformer_layers.0.") for name in weights if name.endswith(".bias")
     }

@@ -13,8 +13,17 @@ export { CompactTensor, DTYPES, type CompactDtype, type Dtype } from '../referen
 export { formatConfig, parseConfig, PRESETS, type ConfigReport } from './checkpoint/config.js';
 export { type ModelConfig } from '../reference/lib/config.js';
 export { saveModel } from './checkpoint/saveModel.js';
-export { inspectModel, loadModel, type LoadOptions, type LoadReport } from './checkpoint/loadModel.js';
+export {
+  inspectModel,
+  loadModel,
+  type InspectReport,
+  type LoadOptions,
+  type LoadReport,
+} from './checkpoint/loadModel.js';
 export { openSafetensors, writeSafetensors, type SafetensorsFile, type TensorInfo } from './checkpoint/safetensors.js';
+export { makeCodes, type Codes, type CodeKind, type CodesOptions } from './codes/makeCodes.js';
+export type { AffineMap } from './codes/affine.js';
+export type { TableReport } from './codes/describeTable.js';
 export { CheckpointError, ConfigError, HubError, TokenizerError } from './lib/errors.js';
 export { BatchError, DeviceError } from '../accel/errors.js';
 export { EmergentError, InputError, ShapeError } from '../reference/lib/errors.js';

@@ -12,6 +12,7 @@ const FLOORS = [
   'reference',
   'accel',
   'src/lib',
+  'src/codes',
   'src/folder',
   'src/tokenizer',
   'src/checkpoint',

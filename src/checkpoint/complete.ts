@@ -26,6 +26,7 @@ export function checkComplete(
   canonical: ReadonlyMap<string, CanonicalTensor>,
   { nLayer: L }: ModelConfig,
   source: string,
+  computed: readonly string[] = [],
 ): void {
   function fail(fault: string): never {
     throw new CheckpointError(`${source}: ${fault}`);
@@ -47,7 +48,9 @@ export function checkComplete(
     checkShape(claim, expected, fail);
   }
   checkFused(found, fail);
-  const missing = [...canonical.values()].filter(({ name, required }) => required && !isFound(name, found));
+  const missing = [...canonical.values()].filter(
+    ({ name, required }) => required && !isFound(name, found) && !computed.includes(name),
+  );
   if (missing.length > 0) {
     const list = missing.map(({ name, shape }) => `${name} ${show(shape)}`);
     const untied = missing.every(({ part }) => part === 'head');

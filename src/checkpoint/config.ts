@@ -245,21 +245,32 @@ const FAMILY = {
   layerNormEps: DEFAULTS.layer_norm_eps,
 } as const;
 
-/** The ten models of arXiv 2507.04886. They share a backbone and differ in the embedding table. */
+/**
+ * The ten models of arXiv 2507.04886, which share a backbone and differ in the embedding table, and members of the wider
+ * family: nine layers (arXiv 2507.07129), and 32 layers without a table (arXiv 2605.09751). Sizes are from the published
+ * cards; the names of the nine-layer models are ours.
+ */
 export const PRESETS: Readonly<Record<string, ModelConfig>> = Object.fromEntries(
   Object.entries({
-    model_16_bit: 16,
-    model_16_float: 16,
-    model_64_bit: 64,
-    model_64_float: 64,
-    model_256_bit: 256,
-    model_256_float: 256,
-    model_1024_bit: 1024,
-    model_1024_float: 1024,
-    model_uni_glyph: 1024,
-    model_unfrozen: 1024,
-  }).map(([modelType, nEmbed]) => [modelType, { modelType, nEmbed, ...FAMILY }]),
+    model_16_bit: [16],
+    model_16_float: [16],
+    model_64_bit: [64],
+    model_64_float: [64],
+    model_256_bit: [256],
+    model_256_float: [256],
+    model_1024_bit: [1024],
+    model_1024_float: [1024],
+    model_uni_glyph: [1024],
+    model_unfrozen: [1024],
+    growing_transformers_16_bit: [16, 9],
+    growing_transformers_unicode: [1024, 9],
+    growing_transformers_unfrozen: [1024, 9],
+    model_binary_affine_code_n_layer_32: [16, 32],
+  }).map(([modelType, [nEmbed, nLayer = FAMILY.nLayer]]) => [modelType, { ...FAMILY, modelType, nEmbed, nLayer }]),
 );
+
+/** Those of {@link PRESETS} that compute affine codes and have no table. */
+export const TABLE_FREE_PRESETS: readonly string[] = ['model_binary_affine_code_n_layer_32'];
 
 /** The config.json key of a field of {@link ModelConfig}: `ropePairing` becomes `rope_pairing`. */
 export function configKey(field: string): string {

@@ -1,9 +1,9 @@
 import type { LoadedModel } from '../../accel/session.js';
 import type { HubOptions } from '../folder/hub/connection.js';
 import { openModelFolder } from '../folder/openByName.js';
-import { describeModel, readModel, type LoadOptions, type LoadReport } from './readModel.js';
+import { describeModel, readModel, type InspectReport, type LoadOptions, type LoadReport } from './readModel.js';
 
-export type { LoadOptions, LoadReport } from './readModel.js';
+export type { InspectReport, LoadOptions, LoadReport } from './readModel.js';
 
 /**
  * Loads a model by name, from a folder on disk or from the Hugging Face Hub.
@@ -19,10 +19,10 @@ export async function loadModel(
 }
 
 /**
- * Describes a model by name without reading its weights, from a folder on disk or from the Hugging Face Hub.
+ * Describes a model by name, reading none of its weights but the embedding table, from a folder on disk or from the Hugging Face Hub.
  *
  * @throws as {@link loadModel}
  */
-export async function inspectModel(model: string, options: LoadOptions & HubOptions = {}): Promise<LoadReport> {
+export async function inspectModel(model: string, options: LoadOptions & HubOptions = {}): Promise<InspectReport> {
   return describeModel(await openModelFolder(model, options), options);
 }

@@ -43,6 +43,7 @@ export interface Named {
  * words, layer number and shape.
  *
  * @param source the name of the file to use in messages
+ * @param computed canonical tensors that the file may lack
  * @throws CheckpointError if a tensor is unidentified, missing, claimed twice or of the wrong shape.
  */
 export function resolveNames(
@@ -51,6 +52,7 @@ export function resolveNames(
   map: TensorMap = {},
   source = 'checkpoint',
   recorded: RecordedRoles = NOTHING_RECORDED,
+  computed: readonly string[] = [],
 ): Resolution {
   if (config.nLayer > tensors.length) {
     throw new CheckpointError(`${source}: ${tensors.length} tensors cannot make up ${config.nLayer} layers (n_layer)`);
@@ -81,7 +83,7 @@ export function resolveNames(
     const list = guessed.leftOver.map(({ name, shape }) => `${plain(name)} ${show(shape)}`);
     throw new CheckpointError(`${source}: cannot identify ${enumerate(list)}: map them with --tensor-map`);
   }
-  checkComplete(resolved, canonical, config, source);
+  checkComplete(resolved, canonical, config, source, computed);
   return {
     tensors: resolved.map(({ name, canonical, transposed, by }) => ({ name, canonical, transposed, by })),
     ignored,

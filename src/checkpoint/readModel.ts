@@ -21,8 +21,11 @@ import { isFloatDtype } from './dtype.js';
 import { packerFor } from './packer.js';
 import { codesOf, withoutScales, type Quantization } from './quantized.js';
 import { dtypeOf, isLossless, readTensor } from './readTensor.js';
+import { assumptionsOfCodes, computeTable, TABLE, type ComputedCodes } from './computedTable.js';
 import { folderSource, openCheckpoint, type CheckpointSource, type OpenCheckpoint } from './source.js';
+import { sampleTable } from './tableSample.js';
 import type { TensorStore } from './tensorStore.js';
+import type { TableReport } from '../codes/describeTable.js';
 
 export interface LoadOptions {
   /** Canonical names for tensors that cannot be identified otherwise. */
@@ -75,6 +78,14 @@ export interface LoadReport {
   assumptions: string[];
   ignored: { name: string; what: string }[];
   warnings: string[];
+  /** What computes the codes of a model without a table; null if the file has one. */
+  computedCodes: ComputedCodes['kind'] | null;
+}
+
+/** A {@link LoadReport} with a look at the embedding table. */
+export interface InspectReport extends LoadReport {
+  /** Null for a model without a table. */
+  table: TableReport | null;
 }
 
 /**
@@ -97,7 +108,7 @@ export async function readModelFrom(
 ): Promise<{ model: LoadedModel; report: LoadReport }> {
   const { onProgress, signal, home } = options;
   const allocate = home ? (bytes: number) => home.allocateBytes(bytes) : allocateHeap;
-  return withCheckpoint(source, options, async (store, report, resolution) => {
+  return withCheckpoint(source, options, async (store, report, resolution, codes) => {
     const total = resolution.tensors.reduce((sum, { name }) => sum + store.tensors.get(name)!.bytes, 0);
     const pack = await packerFor(report.dtype);
     const loaded = new Map<string, Float32Tensor>();
@@ -115,42 +126,68 @@ export async function readModelFrom(
       }
     }
     await Promise.all(Array.from({ length: READERS }, readSome));
+    if (codes) loaded.set(TABLE, allocateTable(codes, report.config, allocate));
     const weights = assemble(report.config, splitFused(loaded));
     return { model: { config: report.config, weights, ...(home && { home }) }, report };
   });
 }
 
 /**
- * Describes a model folder without reading its weights.
+ * Describes a model folder. Of the weights it reads the embedding table alone, and of a large one some rows.
  *
  * @throws as {@link readModel}
  */
-export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<LoadReport> {
+export async function describeModel(folder: Folder, options: LoadOptions = {}): Promise<InspectReport> {
   return describeModelFrom(folderSource(folder), options);
 }
 
+/** Computes the table of a model without one. */
+function allocateTable(
+  codes: ComputedCodes,
+  config: ModelConfig,
+  allocate: (bytes: number) => Uint8Array,
+): Float32Tensor {
+  const { vocabSize: V, nEmbed: E } = config;
+  const { buffer, byteOffset } = allocate(4 * V * E);
+  const data = new Float32Array(buffer, byteOffset, V * E);
+  data.set(computeTable(codes, config));
+  return tensor([V, E], data);
+}
+
 /** Describes a model like {@link describeModel}, from a folder or from elsewhere. */
-export async function describeModelFrom(source: CheckpointSource, options: LoadOptions): Promise<LoadReport> {
-  return withCheckpoint(source, options, (_, report) => Promise.resolve(report));
+export async function describeModelFrom(source: CheckpointSource, options: LoadOptions): Promise<InspectReport> {
+  return withCheckpoint(source, options, async (store, report, { tensors }) => {
+    const stored = tensors.find(({ canonical }) => canonical === TABLE);
+    return { ...report, table: stored ? await sampleTable(store, stored.name) : null };
+  });
 }
 
 /** Opens a checkpoint, passes it to `use`, and closes it afterwards. */
 async function withCheckpoint<T>(
   source: CheckpointSource,
   { tensorMap = {}, recorded, dtype, config: keys = {} }: LoadOptions,
-  use: (store: TensorStore, report: LoadReport, resolution: Resolution) => Promise<T>,
+  use: (store: TensorStore, report: LoadReport, resolution: Resolution, codes: ComputedCodes | null) => Promise<T>,
 ): Promise<T> {
   checkDtypeName(dtype);
   const opened = await openCheckpoint(source, keys, (method) => {
     checkDtypeFits(dtype, method, source.name);
   });
-  const { config, quantization, weights } = opened;
+  const { config, quantization, codes, weights } = opened;
   try {
     const store = hideScales(weights, config, quantization);
-    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded);
+    const computed = codes ? [TABLE] : [];
+    const resolution = resolveNames([...store.tensors.values()], config, tensorMap, store.name, recorded, computed);
     checkStoredDtypes(store, resolution, quantization);
     await checkFrequencies(store, resolution, config);
-    return await use(store, reportOn(store, resolution, opened, dtype ?? quantization ?? 'f32'), resolution);
+    const report = reportOn(store, resolution, opened, dtype ?? quantization ?? 'f32');
+    const hasTable = resolution.tensors.some(({ canonical }) => canonical === TABLE);
+    if (codes && !hasTable) {
+      report.computedCodes = codes.kind;
+      report.assumptions.push(...assumptionsOfCodes(codes));
+    } else if (codes) {
+      report.warnings.push('config.json says how codes are computed, but the file has a table: it is used');
+    }
+    return await use(store, report, resolution, hasTable ? null : codes);
   } finally {
     await weights.close();
   }
@@ -197,6 +234,7 @@ function reportOn(
     assumptions: resolution.assumptions,
     ignored: resolution.ignored,
     warnings: [...warnings, ...rounded.map(({ name }) => `${plain(name)} is F64 and is rounded to float32`)],
+    computedCodes: null,
   };
 }
 

@@ -2,6 +2,7 @@ import { CheckpointError, ConfigError } from '../lib/errors.js';
 import { isObject } from '../lib/guards.js';
 import { readJson, type Folder } from '../folder/folder.js';
 import { missingKeys, parseConfig, type ConfigReport } from './config.js';
+import { parseComputedCodes, type ComputedCodes } from './computedTable.js';
 import { withKeys } from './configKeys.js';
 import { parseQuantization, type Quantization } from './quantized.js';
 import { readSafetensors } from './reader.js';
@@ -23,6 +24,8 @@ export interface CheckpointSource {
 /** An open checkpoint with its configuration, which is `configFile` with the user's keys. */
 export interface OpenCheckpoint extends ConfigReport {
   quantization: Quantization | null;
+  /** How codes are computed without a table; null if config.json does not say. */
+  codes: ComputedCodes | null;
   configFile: Readonly<Record<string, unknown>>;
   weights: TensorStore;
 }
@@ -60,12 +63,15 @@ export async function openCheckpoint(
   const configFile = json as Readonly<Record<string, unknown>>;
   if (missingKeys(json, configName).length === 0) {
     const report = parseConfig(json, configName);
-    return { ...report, quantization, configFile, weights: await source.openWeights() };
+    const codes = parseComputedCodes(json, report.config, configName);
+    return { ...report, quantization, codes, configFile, weights: await source.openWeights() };
   }
   const weights = await source.openWeights();
   try {
     const sizes = quantization ? {} : inferSizes([...weights.tensors.values()]);
-    return { ...parseConfig(json, configName, sizes), quantization, configFile, weights };
+    const report = parseConfig(json, configName, sizes);
+    const codes = parseComputedCodes(json, report.config, configName);
+    return { ...report, quantization, codes, configFile, weights };
   } catch (error) {
     await weights.close();
     throw error;

@@ -14,6 +14,7 @@ import { inspectCommand } from './inspect.js';
 import { logitLensCommand } from './logitLens.js';
 import { logitsCommand } from './logits.js';
 import { makeCheckpointCommand } from './makeCheckpoint.js';
+import { makeCodesCommand } from './makeCodes.js';
 import { neighborsCommand } from './neighbors.js';
 import { endProgress } from './output.js';
 import { recordCommand } from './record.js';
@@ -70,6 +71,7 @@ for (const command of [
   convertCommand(),
   importCommand(),
   makeCheckpointCommand(),
+  makeCodesCommand(),
   benchCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program).option('--debug', 'show the stack of an error'));

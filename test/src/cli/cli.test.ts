@@ -130,6 +130,28 @@ describe('command line', () => {
     assert.deepEqual([report.parameters.total, report.assumedKeys], [1986688, []]);
   });
 
+  it('make-codes writes a table that says how it was made, and inspect describes tables', async () => {
+    const out = path('codes.safetensors');
+    const options = ['--vocab-size', '300', '--n-embed', '10', '--out', out];
+    assert.equal((await emergent(['make-codes', '--kind', 'affine', '--seed', '5', ...options])).code, 0);
+    const file = await openSafetensors(out);
+    const { codes, ...metadata } = JSON.parse(file.metadata.emergent_codes) as Record<string, unknown>;
+    assert.deepEqual(metadata, { kind: 'affine', seed: 5, version: 1 });
+    assert.equal((codes as { matrix: string[] }).matrix.length, 10);
+    assert.deepEqual(file.tensors.get('token_embeddings.weight')?.shape, [300, 10]);
+    await file.close();
+    const few = await emergent(['make-codes', '--kind', 'bit', '--n-embed', '12', '--out', out]);
+    assert.equal(few.code, 2);
+    assert.match(few.stderr, /^emergent: 12 bits make 2\^12 = 4096 different codes, fewer than the 65536 tokens;.*\n$/);
+    const demo = await emergent(['inspect']);
+    assert.match(
+      demo.stdout,
+      /\nTable: 1,024 x 12, floats; rows of length 1; rank 12; no duplicates\n {2}looks frozen/,
+    );
+    const affine = await emergent(['inspect', '--model', fixture('models/affine_code')]);
+    assert.match(affine.stdout, /\nTable: none; affine codes are computed from token ids\n/);
+  });
+
   it('verify says whether, where and why a model differs', async () => {
     const golden = fixture('models/tanh/truth.safetensors');
     const agrees = await emergent(['verify', '--model', fixture('models/tanh'), '--golden', golden]);

@@ -20,6 +20,7 @@ describe('command line', () => {
       'logit-lens',
       'convert',
       'make-checkpoint',
+      'make-codes',
       'bench',
     ]) {
       assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
