@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Engine } from './compute/protocol.js';
 import { promptOf, type State, type Store } from './state.js';
 import { applyTheme, savedTheme, type Theme } from './theme.js';
+import { Tour, TourLink } from './tour/tour.js';
 import { useLoaded } from './use.js';
 import { VIEWS } from './views/index.js';
 import { VIEW_NAMES, type ViewName } from './views/names.js';
@@ -31,8 +32,10 @@ export function App({ engine, store }: { engine: Engine; store: Store }): JSX.El
             : (model.error ?? 'Loading the demo model, 4 MB…')}
         </p>
         <ThemeChoice />
+        <TourLink store={store} />
         <Navigation current={name} store={store} />
       </header>
+      <Tour engine={engine} store={store} />
       <main id="main" tabIndex={-1}>
         <div class="title">
           <h1>{title}</h1>
