@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Engine } from './compute/protocol.js';
+import { keepOffline } from './offline/keepOffline.js';
 import { promptOf, type State, type Store } from './state.js';
 import { applyTheme, savedTheme, type Theme } from './theme.js';
 import { Tour, TourLink } from './tour/tour.js';
@@ -50,9 +51,16 @@ export function App({ engine, store }: { engine: Engine; store: Store }): JSX.El
           Everything on this page is computed in your browser, in a worker. Nothing is sent anywhere. The address holds
           what you see: copy it to share it.
         </p>
+        <Offline engine={engine} />
       </footer>
     </>
   );
+}
+
+/** Keeps the page for later, after what it needs now has arrived, and says so. */
+function Offline({ engine }: { engine: Engine }): JSX.Element | null {
+  const kept = useLoaded(() => engine.info().then(keepOffline), [engine]);
+  return kept.value ? <p data-offline>The page is kept in this browser. It also works without a network.</p> : null;
 }
 
 /** The hash holds the state, so the link must not change it. */

@@ -86,7 +86,7 @@ export const STOPS: readonly Stop[] = [
     text:
       'Attention is the only op that moves information between tokens. Each small map is one head. The lines lead from a token ' +
       'to the earlier tokens that it takes from.',
-    question: `What does the last token take from in head ${HEAD.head} of layer ${HEAD.layer}?`,
+    question: `Which token does the last token take from in head ${HEAD.head} of layer ${HEAD.layer}?`,
     then: HEAD,
     async answer(engine) {
       const { tokens } = await engine.trace(PROMPT);
