@@ -63,6 +63,12 @@ export function App({ engine: first, store }: { engine: Engine; store: Store }):
           Everything on this page is computed in your browser, in a worker. Nothing is sent anywhere. The address holds
           what you see: copy it to share it.
         </p>
+        {import.meta.env.VITE_SITE !== undefined && (
+          <p>
+            <a href="book/index.html">The reference, a short book</a> and <a href="api/index.html">the API</a> are here,
+            too.
+          </p>
+        )}
         <Offline engine={engine} />
       </footer>
     </>

@@ -8,7 +8,8 @@ import { precache } from './build/precache.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const page = fileURLToPath(new URL('.', import.meta.url));
-const outDir = join(root, 'dist/play');
+/** `npm run build:site` sets this; then the page links to the book and the API beside it. */
+const outDir = join(root, process.env.VITE_SITE === undefined ? 'dist/play' : 'dist/site');
 
 /** What the page reads beside its own code: copied to `dist/play`, so that any host can serve the folder. */
 const DATA: Readonly<Record<string, readonly string[]>> = {
