@@ -95,6 +95,7 @@ function page(file: string, title: string, html: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="${up}book.css">
 </head>
 <body>

@@ -1,6 +1,7 @@
 import { execSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { writeBook } from './book.js';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -13,3 +14,10 @@ function run(command: string): void {
 run('npm run --silent build:play');
 run('npx typedoc --logLevel Warn --out dist/site/api');
 await writeBook(join(ROOT, 'dist/site/book'));
+
+// TypeDoc copies the README's figure, but not the sources that its boxes link to
+const figure = await readFile(join(ROOT, 'dist/site/book/architecture.svg'), 'utf8');
+await writeFile(
+  join(ROOT, 'dist/site/api/media/architecture.svg'),
+  figure.replaceAll('href="source/', 'href="../../book/source/'),
+);

@@ -32,7 +32,7 @@ export function App({ engine: first, store }: { engine: Engine; store: Store }):
         </p>
         <p class="model" aria-live="polite">
           {config
-            ? `${own === null ? 'Demo model' : own}: ${config.nLayer} layers, width ${config.dModel}, ${config.nHead} heads, ${config.vocabSize} tokens`
+            ? `${own ?? 'Demo model'}: ${config.nLayer} layers, width ${config.dModel}, ${config.nHead} heads, ${config.vocabSize} tokens`
             : (model.error ?? 'Loading the demo model, 4 MB…')}
         </p>
         <ThemeChoice />

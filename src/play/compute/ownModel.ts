@@ -33,9 +33,9 @@ export async function* readOwnModel(
   source: ModelSource,
   signal: AbortSignal,
 ): AsyncGenerator<Download, LanguageModel, undefined> {
-  let latest: Download | null = null;
+  const reported: { latest: Download | null } = { latest: null };
   const onProgress = (file: string, done: number, total: number): void => {
-    latest = { file, done, total };
+    reported.latest = { file, done, total };
   };
   const loading =
     'files' in source
@@ -46,7 +46,7 @@ export async function* readOwnModel(
     const model = await Promise.race([loading, pause()]);
     signal.throwIfAborted();
     if (model) return model;
-    if (latest) yield latest;
+    if (reported.latest) yield reported.latest;
   }
 }
 
@@ -76,7 +76,7 @@ function filesAtTop(files: readonly File[]): Map<string, File> {
 /** A folder that the reader chose. Its files are read where they lie. */
 function pickedFolder(source: { files: readonly File[] }): Folder {
   const files = filesAtTop(source.files);
-  const name = nameOf(source as ModelSource);
+  const name = nameOf(source);
   const pathOf = (file: string): string => `${name}/${file}`;
   return {
     name,
