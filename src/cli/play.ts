@@ -21,12 +21,15 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Cross-origin isolation gives `simd` threads; the policy allows nothing from elsewhere and no `eval`. */
+/**
+ * Cross-origin isolation gives `simd` threads; the policy allows no code from elsewhere and no `eval`. The page may fetch
+ * from https hosts, because a reader can name a model there, and the Hub redirects to hosts whose names change.
+ */
 export const PLAY_HEADERS: Readonly<Record<string, string>> = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
   'content-security-policy':
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; " +
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' https:; " +
     "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',

@@ -1,8 +1,11 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Engine } from './compute/protocol.js';
-import { promptOf, type State, type Store } from './state.js';
+import { keepOffline } from './offline/keepOffline.js';
+import { DEFAULTS, promptOf, type State, type Store } from './state.js';
 import { applyTheme, savedTheme, type Theme } from './theme.js';
+import { OwnModel } from './own/ownModel.js';
+import { Tour, TourLink } from './tour/tour.js';
 import { useLoaded } from './use.js';
 import { VIEWS } from './views/index.js';
 import { VIEW_NAMES, type ViewName } from './views/names.js';
@@ -10,12 +13,14 @@ import { VIEW_NAMES, type ViewName } from './views/names.js';
 const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
 
 /** The page: its head, the navigation, the prompt that all views share, and one view. */
-export function App({ engine, store }: { engine: Engine; store: Store }): JSX.Element {
+export function App({ engine: first, store }: { engine: Engine; store: Store }): JSX.Element {
+  const [engine, setEngine] = useState(first);
   const { view, q, raw } = store.state.value;
   const name = view in VIEWS ? view : 'ask';
   const { title, lead, component: Component, ignoresPrompt } = VIEWS[name];
   const model = useLoaded(() => engine.info(), [engine]);
   const config = model.value?.config;
+  const own = model.value?.name ?? null;
   return (
     <>
       <a class="skip" href="#main" onClick={skipToMain}>
@@ -27,12 +32,23 @@ export function App({ engine, store }: { engine: Engine; store: Store }): JSX.El
         </p>
         <p class="model" aria-live="polite">
           {config
-            ? `Demo model: ${config.nLayer} layers, width ${config.dModel}, ${config.nHead} heads, ${config.vocabSize} tokens`
+            ? `${own ?? 'Demo model'}: ${config.nLayer} layers, width ${config.dModel}, ${config.nHead} heads, ${config.vocabSize} tokens`
             : (model.error ?? 'Loading the demo model, 4 MB…')}
         </p>
         <ThemeChoice />
+        {own === null && <TourLink store={store} />}
+        <OwnModel
+          engine={engine}
+          proposed={store.state.value.model}
+          isOwn={own !== null}
+          onOpen={(address) => {
+            setEngine(engine.renewed());
+            store.update({ ...DEFAULTS, view, q, raw, model: address }); // choices are for one model
+          }}
+        />
         <Navigation current={name} store={store} />
       </header>
+      {own === null && <Tour engine={engine} store={store} />}
       <main id="main" tabIndex={-1}>
         <div class="title">
           <h1>{title}</h1>
@@ -47,9 +63,22 @@ export function App({ engine, store }: { engine: Engine; store: Store }): JSX.El
           Everything on this page is computed in your browser, in a worker. Nothing is sent anywhere. The address holds
           what you see: copy it to share it.
         </p>
+        {import.meta.env.VITE_SITE !== undefined && (
+          <p>
+            <a href="book/index.html">The reference, a short book</a> and <a href="api/index.html">the API</a> are here,
+            too.
+          </p>
+        )}
+        <Offline engine={engine} />
       </footer>
     </>
   );
+}
+
+/** Keeps the page for later, after what it needs now has arrived, and says so. */
+function Offline({ engine }: { engine: Engine }): JSX.Element | null {
+  const kept = useLoaded(() => engine.info().then(keepOffline), [engine]);
+  return kept.value ? <p data-offline>The page is kept in this browser. It also works without a network.</p> : null;
 }
 
 /** The hash holds the state, so the link must not change it. */

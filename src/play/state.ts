@@ -37,6 +37,12 @@ export interface State {
   depth: number;
   /** The country whose neighbors are shown. */
   country: string;
+  /** The model's id on the Hub or its URL; empty for the demo, and for a folder, which no link can hold. */
+  model: string;
+  /** The stop of the tour, from 1; 0 for no tour. */
+  tour: number;
+  /** Whether the question of the stop is answered. */
+  answered: boolean;
 }
 
 export const DEFAULTS: State = {
@@ -44,7 +50,7 @@ export const DEFAULTS: State = {
   ...{ temperature: 0, topK: 0, topP: 1, seed: 0, backend: 'simd', chosen: [], step: 0 },
   ...{ op: 'attn_norm', layer: 0, token: 0, column: 0, head: 0 },
   ...{ patch: '', swap: [], other: 'What is the capital of France?', place: Infinity, checked: 'simd' },
-  ...{ depth: 0, country: 'Kenya' },
+  ...{ depth: 0, country: 'Kenya', tour: 0, answered: false, model: '' },
 };
 
 /** The state of one page, or of one of several that stand side by side. */

@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 import { countries } from './build/countries.js';
 import { highlightedSource } from './build/highlightedSource.js';
+import { precache } from './build/precache.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const outDir = join(root, 'dist/play');
+const page = fileURLToPath(new URL('.', import.meta.url));
+/** `npm run build:site` sets this; then the page links to the book and the API beside it. */
+const outDir = join(root, process.env.VITE_SITE === undefined ? 'dist/play' : 'dist/site');
 
 /** What the page reads beside its own code: copied to `dist/play`, so that any host can serve the folder. */
 const DATA: Readonly<Record<string, readonly string[]>> = {
@@ -46,10 +49,10 @@ function withoutGpu(): Plugin {
 }
 
 export default defineConfig({
-  root: fileURLToPath(new URL('.', import.meta.url)),
+  root: page,
   base: './',
   publicDir: false,
-  plugins: [withoutGpu(), highlightedSource(), copyData()],
+  plugins: [withoutGpu(), highlightedSource(), copyData(), precache(outDir)],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es', plugins: () => [withoutGpu(), countries()] },
   build: {
@@ -57,7 +60,14 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },
-    rolldownOptions: { checks: { bundlerTimings: false } },
+    rolldownOptions: {
+      checks: { bundlerTimings: false },
+      input: [join(page, 'index.html'), join(page, 'offline/serviceWorker.ts')],
+      output: {
+        // a service worker must lie beside the page, under a name that stays
+        entryFileNames: ({ name }) => (name === 'serviceWorker' ? '[name].js' : 'assets/[name]-[hash].js'),
+      },
+    },
     assetsInlineLimit: 0, // a strict Content-Security-Policy allows no data: URLs
   },
 });

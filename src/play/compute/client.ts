@@ -4,25 +4,33 @@ import type {
   AskStep,
   AskSummary,
   BackendCheck,
+  Download,
   Emergence,
   Engine,
   LensCell,
   ModelInfo,
+  ModelSize,
   MovedPosition,
   Progress,
   TokenNeighbors,
   TraceInfo,
 } from './protocol.js';
-import { connect } from './rpc.js';
+import { connect, type Caller } from './rpc.js';
 
 /** Starts the worker that computes. The page itself computes nothing. */
 export function openEngine(): Engine {
-  const worker = connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }));
+  return engineOf(connect(new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })));
+}
+
+function engineOf(worker: Caller): Engine {
   const traces = new Map<string, Promise<TraceInfo>>();
   let vocabulary: Promise<string[]> | undefined;
   let emergence: Promise<Emergence> | undefined;
   return {
     info: () => worker.call('info') as Promise<ModelInfo>,
+    sizeOf: (source) => worker.call('sizeOf', source) as Promise<ModelSize>,
+    open: (source, signal) => worker.stream('open', signal, source) as AsyncGenerator<Download, void, undefined>,
+    renewed: () => engineOf(worker),
     vocabulary: () => (vocabulary ??= worker.call('vocabulary') as Promise<string[]>),
     ask: (prompt: string, options: AskOptions, signal) =>
       worker.stream('ask', signal, prompt, options) as AsyncGenerator<AskStep | AskSummary, void, undefined>,

@@ -11,6 +11,7 @@ import { activationGraph, type GraphNode } from '../../verify/graph.js';
 import { changedPass, rankOf } from './change.js';
 import COUNTRIES from 'virtual:countries';
 import { emergenceOf } from './emergence.js';
+import { nameOf, readOwnModel } from './ownModel.js';
 import { nearestTokens, tokenVectors, type TokenVectors } from './tokenNeighbors.js';
 import { likeliest, probabilitiesOf } from './distribution.js';
 import type {
@@ -20,9 +21,11 @@ import type {
   AskSummary,
   BackendCheck,
   Change,
+  Download,
   Emergence,
   LensCell,
   ModelInfo,
+  ModelSource,
   MovedPosition,
   Progress,
   Rival,
@@ -51,7 +54,9 @@ interface Pass {
 /** What the worker computes: answers on any backend, and everything that is looked into on the reference. */
 export class Engine {
   readonly #data: URL;
-  readonly #model: Promise<LanguageModel>;
+  #model: Promise<LanguageModel>;
+  /** What the reader opened; null for the demo. */
+  #name: string | null = null;
   /** PyTorch's activations; null if they cannot be read, so that the page works without. */
   #golden: Promise<Golden | null> | undefined;
   readonly #backends = new Map<string, Promise<Backend>>();
@@ -63,14 +68,31 @@ export class Engine {
   /** @param data the folder that holds the model and the golden file */
   constructor(data: URL) {
     this.#data = data;
-    this.#model = load(new URL(MODEL, data), { backend: DEFAULT_BACKEND });
+    this.#model = this.#loadDemo();
     this.#model.catch(() => undefined); // reported by whoever waits for it
+  }
+
+  #loadDemo(): Promise<LanguageModel> {
+    return load(new URL(MODEL, this.#data), { backend: DEFAULT_BACKEND });
+  }
+
+  /** Changes the model; null for the demo. */
+  async *open(source: ModelSource | null, signal: AbortSignal): AsyncGenerator<Download, void, undefined> {
+    const model = source ? yield* readOwnModel(source, signal) : await this.#loadDemo();
+    const [old, backends] = [this.#model, [...this.#backends.values()]];
+    this.#model = Promise.resolve(model);
+    this.#name = source && nameOf(source);
+    this.#backends.clear();
+    this.#pass = this.#vectors = undefined;
+    this.#golden = source ? Promise.resolve(null) : undefined; // PyTorch's activations are the demo's
+    // what still runs on the model before fails, and nobody waits for it any more
+    for (const opened of [old, ...backends]) void opened.then((it) => it.dispose()).catch(() => undefined);
   }
 
   async info(): Promise<ModelInfo> {
     const model = await this.#model;
     const { name, adapter } = await this.#openBackend(model, DEFAULT_BACKEND);
-    return { config: model.config, backend: name, adapter };
+    return { name: this.#name, config: model.config, backend: name, adapter };
   }
 
   async vocabulary(): Promise<string[]> {
@@ -200,7 +222,12 @@ export class Engine {
   async *trust(signal: AbortSignal): AsyncGenerator<BackendCheck, void, undefined> {
     const model = await this.#model;
     const golden = await this.#readGolden();
-    if (!golden) throw new InputError('PyTorch’s activations could not be loaded, so there is nothing to compare with');
+    if (!golden)
+      throw new InputError(
+        this.#name === null
+          ? 'PyTorch’s activations could not be loaded, so there is nothing to compare with'
+          : 'PyTorch’s activations are here for the demo model only: emergent verify compares other models',
+      );
     yield* checkBackends(model.model, golden, signal);
   }
 

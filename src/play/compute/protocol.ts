@@ -3,10 +3,28 @@ import type { GraphNode } from '../../verify/graph.js';
 
 /** The model, as the page sees it. */
 export interface ModelInfo {
+  /** What the reader opened; null for the demo. */
+  name: string | null;
   config: ModelConfig;
   /** What computes answers, and why it was chosen. */
   backend: string;
   adapter: string;
+}
+
+/** Where a reader's model is: the files of a folder, or an id on the Hub or a URL. */
+export type ModelSource = { files: readonly File[] } | { address: string };
+
+export interface ModelSize {
+  name: string;
+  /** null if the server does not say. */
+  bytes: number | null;
+}
+
+/** A file on its way: bytes that are here, and all of them, 0 if unknown. */
+export interface Download {
+  file: string;
+  done: number;
+  total: number;
 }
 
 /** A token and its text. */
@@ -173,6 +191,11 @@ export interface Emergence {
 /** The functions that the worker serves. Prompts are texts. */
 export interface Engine {
   info(): Promise<ModelInfo>;
+  sizeOf(source: ModelSource): Promise<ModelSize>;
+  /** Changes the model, null for the demo. If that fails or is canceled, the model before stays. */
+  open(source: ModelSource | null, signal: AbortSignal): AsyncGenerator<Download, void, undefined>;
+  /** The same worker as another object, which remembers nothing of the model before. */
+  renewed(): Engine;
   /** The text of every token. */
   vocabulary(): Promise<string[]>;
   ask(prompt: string, options: AskOptions, signal: AbortSignal): AsyncGenerator<AskStep | AskSummary, void, undefined>;

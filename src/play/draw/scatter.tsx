@@ -27,8 +27,9 @@ export function Scatter({ points, countries, continents, chosen, near, label, on
   const [hovered, setHovered] = useState(-1);
   const redraw = useRef<() => void>(() => undefined);
   redraw.current = () => {
+    if (!canvas.current) return; // a frame may be due after the reader has left the view
     const scene: Scene = { points: shown.current, countries, continents, chosen, near, hovered };
-    drawScatter(canvas.current!, scene);
+    drawScatter(canvas.current, scene);
   };
 
   useEffect(() => {

@@ -150,11 +150,12 @@ function Sources({
 function Thumb({ data, size }: { data: Float32Array; size: number }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
+    const element = canvas.current!;
     let cancel: () => void = () => undefined;
     const draw = (): void => {
       cancel();
       cancel = paintSoon(() => {
-        paint(canvas.current!, data, size);
+        paint(element, data, size);
       });
     };
     draw();
