@@ -20,6 +20,19 @@ export function gelu(
   return (x) => activate(x.shape, x);
 }
 
+/**
+ * The source of a kernel (products [P, N], bias [layers, N], layer) → [1, N] that activates the sums of a linear layer of one
+ * token. It is the kernel above with another first line, so that the formula stands once.
+ */
+export function geluOfSumsSource(approximate: ModelConfig['geluApproximate'], parts: number): string {
+  return String(approximate === 'tanh' ? tanhKernel : exactKernel).replace(
+    /^[^]*?const value = [^;]+;/,
+    `function geluOfSums(products, bias, layer) {
+      let value = bias[layer][this.thread.x];
+      for (let p = 0; p < ${parts}; p++) value += products[p][this.thread.x];`,
+  );
+}
+
 function exactKernel(this: Thread, x: number[][]): number {
   const value = x[this.thread.y][this.thread.x];
   const a = Math.abs(value);
