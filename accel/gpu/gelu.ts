@@ -26,7 +26,7 @@ export function gelu(
  */
 export function geluOfSumsSource(approximate: ModelConfig['geluApproximate'], parts: number): string {
   return String(approximate === 'tanh' ? tanhKernel : exactKernel).replace(
-    /^[^]*?const value = [^;]+;/,
+    /^[^]*?const value\s*=[^;]+;/,
     `function geluOfSums(products, bias, layer) {
       let value = bias[layer][this.thread.x];
       for (let p = 0; p < ${parts}; p++) value += products[p][this.thread.x];`,
