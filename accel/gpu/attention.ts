@@ -92,15 +92,22 @@ function gatherKernel(this: Thread<Constants>, weights: number[][][], v: number[
   return sum;
 }
 
+/**
+ * The softmax in one loop: a larger maximum scales what was summed before. GPU.js cannot compile two loops whose bound is an
+ * argument once a minifier has given their counters one name.
+ */
 function softmaxGatherKernel(this: Thread<Constants>, scores: number[][][], v: number[][], past: number): number {
-  let maximum = scores[0][this.thread.y][0];
-  for (let i = 1; i <= past; i++) maximum = Math.max(maximum, scores[0][this.thread.y][i]);
+  let maximum = -3e38; // below any score and finite, because not all GPUs support infinities
   let total = 0;
   let sum = 0;
   for (let s = 0; s <= past; s++) {
-    const weight = Math.exp(scores[0][this.thread.y][s] - maximum);
-    total += weight;
-    sum += weight * v[s][this.thread.y * this.constants.D + this.thread.x];
+    const score = scores[0][this.thread.y][s];
+    const larger = Math.max(maximum, score);
+    const kept = Math.exp(maximum - larger);
+    const weight = Math.exp(score - larger);
+    total = total * kept + weight;
+    sum = sum * kept + weight * v[s][this.thread.y * this.constants.D + this.thread.x];
+    maximum = larger;
   }
   return sum / total;
 }

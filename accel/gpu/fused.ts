@@ -239,16 +239,14 @@ function ropeSumKernel(
   past: number,
 ): number {
   const start = this.thread.y * this.constants.D;
+  const angle = this.constants.angle[this.thread.x];
+  const partner = this.constants.partner[this.thread.x];
   let value = bias[layer + this.thread.z][start + this.thread.x];
   for (let p = 0; p < this.constants.parts; p++) value += products[this.thread.z][p][start + this.thread.x];
   if (this.thread.z < 2) {
-    let other = bias[layer + this.thread.z][start + this.constants.partner[this.thread.x]];
-    for (let q = 0; q < this.constants.parts; q++) {
-      other += products[this.thread.z][q][start + this.constants.partner[this.thread.x]];
-    }
-    value =
-      value * cos[past][this.constants.angle[this.thread.x]] +
-      this.constants.sign[this.thread.x] * other * sin[past][this.constants.angle[this.thread.x]];
+    let other = bias[layer + this.thread.z][start + partner];
+    for (let q = 0; q < this.constants.parts; q++) other += products[this.thread.z][q][start + partner];
+    value = value * cos[past][angle] + this.constants.sign[this.thread.x] * other * sin[past][angle];
   }
   return value;
 }

@@ -22,15 +22,15 @@ export function gelu(
 
 /**
  * The source of a kernel (products [P, N], bias [layers, N], layer) → [1, N] that activates the sums of a linear layer of one
- * token. It is the kernel above with another first line, so that the formula stands once.
+ * token: one of the kernels below with a sum instead of an element of x, so that each formula stands once.
  */
 export function geluOfSumsSource(approximate: ModelConfig['geluApproximate'], parts: number): string {
-  return String(approximate === 'tanh' ? tanhKernel : exactKernel).replace(
-    /^[^]*?const value\s*=[^;]+;/,
-    `function geluOfSums(products, bias, layer) {
-      let value = bias[layer][this.thread.x];
-      for (let p = 0; p < ${parts}; p++) value += products[p][this.thread.x];`,
-  );
+  const source = String(approximate === 'tanh' ? tanhKernel : exactKernel);
+  const body = source.slice(source.indexOf('{') + 1).replace(/\w+\[this\.thread\.y\]\[this\.thread\.x\]/, 'sumOfParts');
+  return `function geluOfSums(products, bias, layer) {
+    let sumOfParts = bias[layer][this.thread.x];
+    for (let part = 0; part < ${parts}; part++) sumOfParts += products[part][this.thread.x];
+    ${body}`;
 }
 
 function exactKernel(this: Thread, x: number[][]): number {

@@ -172,7 +172,11 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
   const writeInto = kernel(writeKernel);
   return {
     typeOf: ({ type }) => type,
-    upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
+    async upload(data, shape) {
+      // as one row, whose texture GPU.js makes square; a matrix would take its own width and height
+      const row = await identity([data.length], new HostInput(data, outputOf([data.length])));
+      return this.reshape(row, shape);
+    },
     adopt: (result) => result as TextureHandle,
     read(handle, shape) {
       const data = flat(handle.toArray(), shape);
