@@ -35,7 +35,10 @@ for (const nLayer of [4, 16]) {
     times.push(recorded - start);
   }
   launches = device.launches - launches;
-  const [median] = times.slice(WARM).sort((a, b) => a - b).slice(TOKENS / 2);
+  const [median] = times
+    .slice(WARM)
+    .sort((a, b) => a - b)
+    .slice(TOKENS / 2);
   console.log(`${nLayer} layers: ${launches} kernels a token, recorded in ${median.toFixed(2)} ms`);
   cache.dispose();
 }
