@@ -62,16 +62,17 @@ export function filled(shape: readonly number[], seed: number, scale = 1, offset
 
 export type Shapes = readonly (readonly number[])[];
 
-/** Runs `body` over the given shapes and over random ones with dimensions up to `limits`. */
+/** Runs `body` over the given shapes and over `runs` random ones with dimensions up to `limits`. */
 export async function overShapes(
   examples: Shapes,
   limits: readonly number[],
   body: (shape: readonly number[], seed: number) => Promise<void>,
+  runs = 12,
 ): Promise<void> {
   const shape = fc.tuple(...limits.map((max) => fc.integer({ min: 1, max })));
   await fc.assert(
     fc.asyncProperty(shape, fc.nat(), (dimensions, seed) => body(dimensions, seed)),
-    { numRuns: 12 + examples.length, examples: examples.map((it, i) => [[...it], i]) },
+    { numRuns: runs + examples.length, examples: examples.map((it, i) => [[...it], i]) },
   );
 }
 
