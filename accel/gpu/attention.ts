@@ -5,6 +5,8 @@ import { softmax } from './softmax.js';
 /**
  * y[t] = Σₛ softmaxₛ(q[t] · k[s] / √D) v[s],  s ≤ past + t, for every head: scores, softmax, weighted sum.
  *
+ * On GPUs one token takes two kernels, see {@link attentionOfOne}.
+ *
  * @param H heads of width D
  * @returns for q [T, C] and k, v [capacity, C], of which the first past + T rows are filled, [T, C]
  * @see reference/attention.ts
@@ -22,8 +24,10 @@ export function attention(
   const gatherMany = device.kernel(gatherKernel, { ...constants, threads: true });
   const weigh = softmax(device);
   const step = keyStep(device);
+  const attendOne = device.parts > 1 ? attentionOfOne(device, H, D) : null;
   return async (q, k, v, past) => {
     const [T, C] = q.shape;
+    if (T === 1 && attendOne) return attendOne(q, k, v, past);
     const scores = T === 1 ? scoresOfOne : scoresOfMany;
     const gather = T === 1 ? gatherOne : gatherMany;
     const S = Math.ceil((past + T) / step) * step;
@@ -34,6 +38,25 @@ export function attention(
       return gather([T, H, D], weights, values, past);
     });
     return device.reshape(y, [T, C]);
+  };
+}
+
+/**
+ * Attention of one token on a GPU: one kernel for the scores and one for their softmax and the weighted sum, in which every
+ * thread computes the sum of the weights again. Launching kernels for the softmax takes longer.
+ *
+ * @returns for q [1, C] or a matrix that begins with it, and k, v [capacity, C], [1, C]
+ */
+export function attentionOfOne(
+  device: Device,
+  H: number,
+  D: number,
+): (q: DeviceTensor, k: DeviceTensor, v: DeviceTensor, past: number) => Promise<DeviceTensor> {
+  const scores = device.kernel(scoreKernel, { integers: { D }, reals: { scale: 1 / Math.sqrt(D) } });
+  const gather = device.kernel(softmaxGatherKernel, { integers: { D } });
+  return async (q, k, v, past) => {
+    const y = await device.scope(async () => gather([1, H, D], await scores([1, H, past + 1], q, k, past), v, past));
+    return device.reshape(y, [1, H * D]);
   };
 }
 
@@ -67,4 +90,24 @@ function gatherKernel(this: Thread<Constants>, weights: number[][][], v: number[
     sum += weights[this.thread.z][this.thread.y][s] * v[s][this.thread.y * this.constants.D + this.thread.x];
   }
   return sum;
+}
+
+/**
+ * The softmax in one loop: a larger maximum scales what was summed before. GPU.js cannot compile two loops whose bound is an
+ * argument once a minifier has given their counters one name.
+ */
+function softmaxGatherKernel(this: Thread<Constants>, scores: number[][][], v: number[][], past: number): number {
+  let maximum = -3e38; // below any score and finite, because not all GPUs support infinities
+  let total = 0;
+  let sum = 0;
+  for (let s = 0; s <= past; s++) {
+    const score = scores[0][this.thread.y][s];
+    const larger = Math.max(maximum, score);
+    const kept = Math.exp(maximum - larger);
+    const weight = Math.exp(score - larger);
+    total = total * kept + weight;
+    sum = sum * kept + weight * v[s][this.thread.y * this.constants.D + this.thread.x];
+    maximum = larger;
+  }
+  return sum / total;
 }

@@ -3,7 +3,19 @@ import type { LinearWeights } from '../../reference/lib/weights.js';
 import type { DeviceTensor } from './device.js';
 
 /** A layer whose weights are on the device: x [T, K] → [T, N]. */
-export type DeviceLinear = (x: DeviceTensor) => Promise<DeviceTensor>;
+export interface DeviceLinear {
+  (x: DeviceTensor): Promise<DeviceTensor>;
+  /** On GPUs, where its weights are, for the kernels of {@link fused}. */
+  columns?: Columns;
+}
+
+/** A layer of a bank on a GPU. */
+export interface Columns {
+  weight: DeviceTensor; // [layers, K, N]
+  bias: DeviceTensor; // [layers, N], zeros where a layer has none
+  /** The layer's index in both. */
+  index: number;
+}
 
 /** Layers of one shape, whose weights share a table, so that a few kernels serve all layers. */
 export interface Bank {
@@ -12,12 +24,17 @@ export interface Bank {
   layers: readonly LinearWeights[];
 }
 
+/** Banks of four layers or more hold a multiple of four, so that q, k, v and o of a block stay together. */
+const TOGETHER = 4;
+
 /** Groups layers by shape into banks of at most `bytes`, or of one layer if it is larger. */
 export function banksOf(layers: readonly LinearWeights[], bytes: number): Bank[] {
   const banks: (Bank & { layers: LinearWeights[] })[] = [];
   for (const layer of layers) {
     const [N, K] = layer.weight.shape;
-    let bank = banks.find((it) => it.N === N && it.K === K && 4 * N * K * (it.layers.length + 1) <= bytes);
+    const fitting = Math.floor(bytes / (4 * N * K));
+    const most = fitting < TOGETHER ? fitting : fitting - (fitting % TOGETHER);
+    let bank = banks.find((it) => it.N === N && it.K === K && it.layers.length < most);
     if (!bank) {
       bank = { N, K, layers: [] };
       banks.push(bank);

@@ -46,7 +46,9 @@ export class Device {
   readonly #storage: Storage<unknown>;
   readonly #kernels: KernelShortcut[] = [];
   readonly #scopes: Set<DeviceTensor>[] = [];
-  #live = 0;
+  /** Tensors not freed yet. */
+  readonly #held = new Set<DeviceTensor>();
+  #launches = 0;
   readonly #mutex = new Mutex();
 
   /** @param releaseContext called once, when the device is disposed of */
@@ -76,7 +78,12 @@ export class Device {
 
   /** Number of tensors not freed yet. */
   get live(): number {
-    return this.#live;
+    return this.#held.size;
+  }
+
+  /** Number of kernels launched so far. */
+  get launches(): number {
+    return this.#launches;
   }
 
   /** Makes a kernel, which the first call compiles. */
@@ -101,6 +108,7 @@ export class Device {
         throw new ShapeError(`${name}: made for ${signature}, got ${shapes}`);
       }
       const call = shortcut!;
+      this.#launches++;
       return this.#attempt(name, shape, async () => {
         call.setOutput(threadsOf(shape));
         const result = await call(...values);
@@ -133,11 +141,16 @@ export class Device {
     return this.#attempt('a copy', [end - start, width], () => this.#storage.rows(x.handle, width, start, end));
   }
 
-  /** Writes the rows of a matrix into another, from row `start` on. The result replaces `target`. */
-  async write(target: DeviceTensor, source: DeviceTensor, start: number): Promise<DeviceTensor> {
+  /** Writes `count` rows of a matrix, from row `first` on, into another at row `start`. The result replaces `target`. */
+  async write(
+    target: DeviceTensor,
+    source: DeviceTensor,
+    start: number,
+    { first = 0, count = source.shape[0] - first }: { first?: number; count?: number } = {},
+  ): Promise<DeviceTensor> {
     const [capacity, width] = target.shape;
     const written = await this.#attempt('a copy', target.shape, () =>
-      this.#storage.write(target.handle, capacity, source.handle, source.shape[0], width, start),
+      this.#storage.write(target.handle, capacity, source.handle, first, count, width, start),
     );
     this.#forget(target);
     return written;
@@ -177,6 +190,7 @@ export class Device {
   }
 
   free(x: DeviceTensor): void {
+    if (!this.#held.has(x)) return; // the device has been disposed of
     this.#forget(x);
     this.#storage.free(x.handle);
   }
@@ -186,11 +200,12 @@ export class Device {
     return this.#mutex.run(body);
   }
 
-  /** Waits for running calls, then frees the kernels with their tables and threads. */
+  /** Waits for running calls, then frees all tensors, and the kernels with their tables and threads. */
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#mutex.run(() => Promise.resolve());
+    for (const x of this.#held) this.free(x);
     for (const shortcut of this.#kernels) shortcut.destroy();
     await this.#gpu.destroy();
     await this.#releaseContext();
@@ -261,13 +276,13 @@ export class Device {
 
   #hold(handle: unknown, shape: readonly number[]): DeviceTensor {
     const x = { handle, shape };
-    this.#live++;
+    this.#held.add(x);
     this.#scopes.at(-1)?.add(x);
     return x;
   }
 
   #forget(x: DeviceTensor): void {
-    this.#live--;
+    this.#held.delete(x);
     for (const scope of this.#scopes) scope.delete(x);
   }
 

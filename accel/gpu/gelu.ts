@@ -20,6 +20,19 @@ export function gelu(
   return (x) => activate(x.shape, x);
 }
 
+/**
+ * The source of a kernel (products [P, N], bias [layers, N], layer) → [1, N] that activates the sums of a linear layer of one
+ * token: one of the kernels below with a sum instead of an element of x, so that each formula stands once.
+ */
+export function geluOfSumsSource(approximate: ModelConfig['geluApproximate'], parts: number): string {
+  const source = String(approximate === 'tanh' ? tanhKernel : exactKernel);
+  const body = source.slice(source.indexOf('{') + 1).replace(/\w+\[this\.thread\.y\]\[this\.thread\.x\]/, 'sumOfParts');
+  return `function geluOfSums(products, bias, layer) {
+    let sumOfParts = bias[layer][this.thread.x];
+    for (let part = 0; part < ${parts}; part++) sumOfParts += products[part][this.thread.x];
+    ${body}`;
+}
+
 function exactKernel(this: Thread, x: number[][]): number {
   const value = x[this.thread.y][this.thread.x];
   const a = Math.abs(value);

@@ -74,9 +74,25 @@ export class KvCache {
    * @returns the layer's keys and values, [capacity, C] each
    */
   async append(layer: number, k: DeviceTensor, v: DeviceTensor): Promise<[k: DeviceTensor, v: DeviceTensor]> {
-    this.#keys[layer] = this.#device.keep(await this.#device.write(this.#keys[layer], k, this.length));
-    this.#values[layer] = this.#device.keep(await this.#device.write(this.#values[layer], v, this.length));
-    return [this.#keys[layer], this.#values[layer]];
+    return [await this.#write(this.#keys, layer, k), await this.#write(this.#values, layer, v)];
+  }
+
+  /** The same for one token whose keys and values are the last two rows of `qkv` [3, C]. */
+  async appendFrom(layer: number, qkv: DeviceTensor): Promise<[k: DeviceTensor, v: DeviceTensor]> {
+    return [
+      await this.#write(this.#keys, layer, qkv, { first: 1, count: 1 }),
+      await this.#write(this.#values, layer, qkv, { first: 2, count: 1 }),
+    ];
+  }
+
+  async #write(
+    side: DeviceTensor[],
+    layer: number,
+    source: DeviceTensor,
+    rows?: { first: number; count: number },
+  ): Promise<DeviceTensor> {
+    side[layer] = this.#device.keep(await this.#device.write(side[layer], source, this.length, rows));
+    return side[layer];
   }
 
   /** Adds T to the length, once every layer has appended its rows. */

@@ -1,7 +1,7 @@
 import { sizeOf, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { LinearWeights } from '../../reference/lib/weights.js';
 import { banksOf, biasesOf, divisorOf, type Bank, type DeviceLinear } from './bank.js';
-import type { Device } from './device.js';
+import type { Device, DeviceTensor, Kernel } from './device.js';
 import type { Thread } from './gpujs.js';
 import { linearWebasm } from './linearWebasm.js';
 
@@ -24,7 +24,7 @@ export async function linear(device: Device, layers: readonly LinearWeights[]): 
   const apply = backend === 'cpu' ? linearRows : backend === 'webasm' ? linearWebasm : linearColumns;
   const functions = new Map<LinearWeights, DeviceLinear>();
   for (const bank of banksOf(layers, backend === 'cpu' ? 0 : TABLE_BYTES)) {
-    const applied = apply(device, bank);
+    const applied = await apply(device, bank);
     bank.layers.forEach((layer, i) => functions.set(layer, applied[i]));
     await device.scope(async () => {
       await applied[0](await device.upload(tensor([1, bank.K]))); // compiles and uploads
@@ -55,19 +55,38 @@ function rowKernel(this: Thread<{ K: number; weight: number[][]; bias: number[] 
 const THREADS = 2 ** 16;
 const PART = { min: 16, max: 256 };
 
-function linearColumns(device: Device, bank: Bank): DeviceLinear[] {
+/** The number of products that one thread sums: a divisor of K. */
+export function partOf(K: number, N: number): number {
+  return divisorOf(K, Math.min(PART.max, Math.max(PART.min, (K * N) / THREADS)));
+}
+
+/** Weights are arguments here and not constants, because each kernel would have its own copy of a constant. */
+async function linearColumns(device: Device, bank: Bank): Promise<DeviceLinear[]> {
   const { N, K, layers } = bank;
-  const part = divisorOf(K, Math.min(PART.max, Math.max(PART.min, (K * N) / THREADS)));
+  const part = partOf(K, N);
   const parts = K / part;
-  const products = device.kernel(columnKernel, { integers: { part }, tables: { weight: columnsOf(bank) } });
-  const sums = device.kernel(sumKernel, { integers: { parts }, tables: { bias: biasesOf(bank) } });
-  return layers.map(
-    (_, layer) => (x) =>
+  const products = columnProducts(device, part);
+  const sums = columnSums(device, parts);
+  const weight = await device.upload(columnsOf(bank));
+  const bias = await device.upload(biasesOf(bank));
+  return layers.map((_, index) => {
+    const apply = (x: DeviceTensor): Promise<DeviceTensor> =>
       device.scope(async () => {
         const [T] = x.shape;
-        return sums([T, N], await products([T, parts, N], x, layer), layer);
-      }),
-  );
+        return sums([T, N], await products([T, parts, N], x, weight, index), bias, index);
+      });
+    return Object.assign(apply, { columns: { weight, bias, index } });
+  });
+}
+
+/** [T, K / part, N] from x [T, K], the weights and the layer's index: the sums of `part` products each. */
+export function columnProducts(device: Device, part: number): Kernel {
+  return device.kernel(columnKernel, { integers: { part } });
+}
+
+/** [T, N] from those sums, the biases and the layer's index. */
+export function columnSums(device: Device, parts: number): Kernel {
+  return device.kernel(sumKernel, { integers: { parts } });
 }
 
 /** [layers, K, N] */
@@ -81,18 +100,18 @@ function columnsOf({ N, K, layers }: Bank): Float32Tensor {
   return tensor([layers.length, K, N], columns);
 }
 
-function columnKernel(this: Thread<{ part: number; weight: number[][][] }>, x: number[][], layer: number): number {
+function columnKernel(this: Thread<{ part: number }>, x: number[][], weight: number[][][], layer: number): number {
   let sum = 0;
   for (let j = 0; j < this.constants.part; j++) {
     sum +=
-      this.constants.weight[layer][this.thread.y * this.constants.part + j][this.thread.x] *
+      weight[layer][this.thread.y * this.constants.part + j][this.thread.x] *
       x[this.thread.z][this.thread.y * this.constants.part + j];
   }
   return sum;
 }
 
-function sumKernel(this: Thread<{ parts: number; bias: number[][] }>, products: number[][][], layer: number): number {
-  let sum = this.constants.bias[layer][this.thread.x];
+function sumKernel(this: Thread<{ parts: number }>, products: number[][][], bias: number[][], layer: number): number {
+  let sum = bias[layer][this.thread.x];
   for (let p = 0; p < this.constants.parts; p++) sum += products[this.thread.y][p][this.thread.x];
   return sum;
 }

@@ -2,6 +2,7 @@ import { checkTokens } from '../../reference/lib/checkTokens.js';
 import { rows, tensor, type Float32Tensor } from '../../reference/lib/tensor.js';
 import type { Trace } from '../../reference/lib/trace.js';
 import { block } from './block.js';
+import { decode } from './decode.js';
 import type { Device, DeviceTensor } from './device.js';
 import type { Traced } from './feedForward.js';
 import type { KvCache } from './kvCache.js';
@@ -14,7 +15,7 @@ const HEAD_TOKENS = 64;
 
 /**
  * The whole forward pass on the device: ids go in, logits come out. More tokens than {@link CHUNK} take several passes, unless
- * activations are traced.
+ * activations are traced. One token takes fewer kernels unless it is traced: see {@link decode}.
  *
  * @param cache holds the earlier tokens; the new ones are appended
  * @returns logits [T, V], or [1, V] for `logits: 'last'`
@@ -60,6 +61,10 @@ async function pass(
   const { config } = model.model;
   const { dModel: C, nEmbed: E, vocabSize: V } = config;
   const T = ids.length;
+  if (T === 1 && scores.shape[0] === 1 && model.fused && !trace) {
+    scores.data.set((await decode(ids[0], model, model.fused, cache)).data);
+    return;
+  }
   const past = cache.length;
   const traced = (name: string, x: DeviceTensor): Promise<DeviceTensor> => report(device, name, x, trace);
 

@@ -29,11 +29,12 @@ export interface Storage<Handle> {
   read(handle: Handle, shape: readonly number[]): Promise<Float32Array>;
   /** Rows `start` to `end` of a matrix [rows, width]. */
   rows(handle: Handle, width: number, start: number, end: number): Handle | Promise<Handle>;
-  /** Writes `source` [count, width] into `target` [capacity, width] at row `start`. The result replaces `target`. */
+  /** Writes `count` rows of `source`, from row `first` on, into `target` [capacity, width] at row `start`. The result replaces `target`. */
   write(
     target: Handle,
     capacity: number,
     source: Handle,
+    first: number,
     count: number,
     width: number,
     start: number,
@@ -70,8 +71,8 @@ export function hostStorage(backend: 'webasm' | 'cpu', { Input: GpuJsInput }: Gp
       data: data.subarray(start * width, end * width),
       shape: [end - start, width],
     }),
-    write(target, _capacity, source, _count, width, start) {
-      target.data.set(source.data, start * width);
+    write(target, _capacity, source, first, count, width, start) {
+      target.data.set(source.data.subarray(first * width, (first + count) * width), start * width);
       return target;
     },
     reshape: ({ data }, shape) => ({ data, shape }),
@@ -142,8 +143,8 @@ export function webGpuStorage({ WebGPUBufferResult }: GpuJs, context: WebGpuCont
       copy(handle.buffer, start, part.buffer, 0, end - start, width);
       return part;
     },
-    write(target, _capacity, source, count, width, start) {
-      copy(source.buffer, 0, target.buffer, start, count, width);
+    write(target, _capacity, source, first, count, width, start) {
+      copy(source.buffer, first, target.buffer, start, count, width);
       return target;
     },
     reshape(handle, shape) {
@@ -171,7 +172,11 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
   const writeInto = kernel(writeKernel);
   return {
     typeOf: ({ type }) => type,
-    upload: (data, shape) => identity(shape, new HostInput(data, outputOf(shape))),
+    async upload(data, shape) {
+      // as one row, whose texture GPU.js makes square; a matrix would take its own width and height
+      const row = await identity([data.length], new HostInput(data, outputOf([data.length])));
+      return this.reshape(row, shape);
+    },
     adopt: (result) => result as TextureHandle,
     read(handle, shape) {
       const data = flat(handle.toArray(), shape);
@@ -182,8 +187,8 @@ export function webGlStorage({ Input: HostInput }: GpuJs, kernel: MoveKernel): S
       return Promise.resolve(data);
     },
     rows: (handle, width, start, end) => rowsFrom([end - start, width], handle, start),
-    async write(target, capacity, source, count, width, start) {
-      const whole = await writeInto([capacity, width], target, source, count, start);
+    async write(target, capacity, source, first, count, width, start) {
+      const whole = await writeInto([capacity, width], target, source, first, count, start);
       target.delete();
       return whole;
     },
@@ -206,8 +211,16 @@ function rowsKernel(this: Thread, x: number[][], start: number): number {
   return x[this.thread.y + start][this.thread.x];
 }
 
-function writeKernel(this: Thread, target: number[][], source: number[][], count: number, start: number): number {
+function writeKernel(
+  this: Thread,
+  target: number[][],
+  source: number[][],
+  first: number,
+  count: number,
+  start: number,
+): number {
   let value = target[this.thread.y][this.thread.x];
-  if (this.thread.y >= start && this.thread.y < start + count) value = source[this.thread.y - start][this.thread.x];
+  if (this.thread.y >= start && this.thread.y < start + count)
+    value = source[this.thread.y - start + first][this.thread.x];
   return value;
 }

@@ -5,6 +5,7 @@ import { attention } from './attention.js';
 import type { DeviceLinear } from './bank.js';
 import type { Device } from './device.js';
 import { embedding } from './embedding.js';
+import { canFuse, fused, type FusedOps } from './fused.js';
 import { gelu } from './gelu.js';
 import { layerNorm, type DeviceLayerNorm } from './layerNorm.js';
 import { linear } from './linear.js';
@@ -43,6 +44,8 @@ export interface DeviceModel {
   ops: Ops;
   blocks: DeviceBlock[];
   finalNorm: DeviceLayerNorm | null;
+  /** The kernels of one token, where `decode.ts` can compute the model. */
+  fused: FusedOps | null;
   tables: DeviceRopeTables; // of the first positions; {@link ropeTablesFor} grows them
 }
 
@@ -82,7 +85,8 @@ export async function uploadModel(model: Model, device: Device): Promise<DeviceM
   };
   const finalNorm = weights.finalNorm && (await norm(weights.finalNorm));
   const tables = await ropeTables(device, D, config.ropeTheta, Math.min(FIRST_POSITIONS, blockSize));
-  return { model, device, ops, blocks, finalNorm, tables };
+  const fusedOps = canFuse(config, blocks) ? await fused(device, config) : null;
+  return { model, device, ops, blocks, finalNorm, fused: fusedOps, tables };
 }
 
 /** The rotary tables of a model, grown if they cover fewer than `positions`: with use, not with block_size. */

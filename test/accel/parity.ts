@@ -48,7 +48,7 @@ export class Meter {
 }
 
 /** Half the gap between 1 and the next float32. */
-const U = 2 ** -24;
+export const U = 2 ** -24;
 const exact = (): number => 0;
 
 /** Pseudo-random numbers from a seed, within `scale` of `offset`. */
@@ -60,18 +60,19 @@ export function filled(shape: readonly number[], seed: number, scale = 1, offset
   );
 }
 
-type Shapes = readonly (readonly number[])[];
+export type Shapes = readonly (readonly number[])[];
 
-/** Runs `body` over the given shapes and over random ones with dimensions up to `limits`. */
-async function overShapes(
+/** Runs `body` over the given shapes and over `runs` random ones with dimensions up to `limits`. */
+export async function overShapes(
   examples: Shapes,
   limits: readonly number[],
   body: (shape: readonly number[], seed: number) => Promise<void>,
+  runs = 12,
 ): Promise<void> {
   const shape = fc.tuple(...limits.map((max) => fc.integer({ min: 1, max })));
   await fc.assert(
     fc.asyncProperty(shape, fc.nat(), (dimensions, seed) => body(dimensions, seed)),
-    { numRuns: 12 + examples.length, examples: examples.map((it, i) => [[...it], i]) },
+    { numRuns: runs + examples.length, examples: examples.map((it, i) => [[...it], i]) },
   );
 }
 

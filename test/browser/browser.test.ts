@@ -9,6 +9,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { askPrompt } from '../../src/languageModel.js';
 import { FakeHub } from '../support/hub.js';
 import { filesOf } from '../support/hubSetup.js';
+import { FUSED } from '../accel/gpu/fused.js';
 import { PARITY } from '../accel/parity.js';
 import { SEED } from '../support/setup.js';
 import { fixture, manifest, printTable, readFixture } from '../support/golden.js';
@@ -200,6 +201,18 @@ const worst = new Map<string, number>();
         });
       }
     });
+
+    if (backend === 'webgpu' || backend === 'webgl2') {
+      describe(`the fused ops of one token on ${backend} against compositions of the reference`, () => {
+        for (const op of Object.keys(FUSED) as (keyof typeof FUSED)[]) {
+          it(op, async () => {
+            const { compared, live } = await inPage('fused', backend, op, SEED);
+            assert.ok(compared > 0);
+            assert.equal(live, 0, 'tensors left behind');
+          });
+        }
+      });
+    }
 
     describe(`whole models on ${backend} against PyTorch float64`, () => {
       for (const [name, { about }] of Object.entries(manifest.models)) {

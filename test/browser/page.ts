@@ -22,24 +22,24 @@ import { generateIds } from '../../src/generate.js';
 import { readLanguageModel, type LanguageModel } from '../../src/languageModel.js';
 import { parseGolden } from '../../src/verify/golden.js';
 import { verify } from '../../src/verify/verify.js';
+import { FUSED } from '../accel/gpu/fused.js';
 import { gpuOps } from '../accel/gpu/ops.js';
-import { Meter, PARITY, type AcceleratedOps } from '../accel/parity.js';
+import { Meter, PARITY } from '../accel/parity.js';
 import { simdOps } from '../accel/simd/ops.js';
 
 /** What a check of an op found, and how many tensors it left behind. */
 type Measured = Omit<Meter, 'compare'> & { live: number };
 
 async function measured(
-  op: string,
   seed: number,
-  ops: AcceleratedOps,
+  check: (meter: Meter) => Promise<void>,
   device: { dispose(): Promise<void> },
   live: () => number,
 ): Promise<Measured> {
   fc.configureGlobal({ seed });
   const meter = new Meter();
   try {
-    await PARITY[op](ops, meter).catch((error: unknown) => {
+    await check(meter).catch((error: unknown) => {
       const { message, cause } = error as Error;
       throw new Error(`${message}: ${String(cause)}`); // the cause would not leave the browser
     });
@@ -88,10 +88,30 @@ const functions = {
   async parity(backend: GpuBackend | 'simd', op: string, seed: number): Promise<Measured> {
     if (backend === 'simd') {
       const engine = await Engine.open();
-      return measured(op, seed, simdOps(engine), engine, () => 0);
+      return measured(
+        seed,
+        (meter) => PARITY[op](simdOps(engine), meter),
+        engine,
+        () => 0,
+      );
     }
     const device = await openDevice(backend);
-    return measured(op, seed, gpuOps(device), device, () => device.live);
+    return measured(
+      seed,
+      (meter) => PARITY[op](gpuOps(device), meter),
+      device,
+      () => device.live,
+    );
+  },
+
+  async fused(backend: GpuBackend, op: keyof typeof FUSED, seed: number): Promise<Measured> {
+    const device = await openDevice(backend);
+    return measured(
+      seed,
+      (meter) => FUSED[op](device, meter),
+      device,
+      () => device.live,
+    );
   },
 
   /** The largest distance of each op from PyTorch float64 as a share of its bound, and where it is over it. */

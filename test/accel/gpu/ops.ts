@@ -56,13 +56,12 @@ export function gpuOps(device: Device): AcceleratedOps {
     async linear(x, layer) {
       // a bank of three, so that a wrong offset shows
       const other = { weight: filled(layer.weight.shape, 99), bias: null };
-      const [, apply] = await linear(device, [other, layer, other]);
-      return result(async () => apply(await device.upload(x)));
+      return result(async () => {
+        const [, apply] = await linear(device, [other, layer, other]);
+        return apply(await device.upload(x));
+      });
     },
-    async lmHead(x, layer) {
-      const apply = await lmHead(device, layer);
-      return result(async () => apply(await device.upload(x)));
-    },
+    lmHead: (x, layer) => result(async () => (await lmHead(device, layer))(await device.upload(x))),
     rope: (x, H, past, pairing) =>
       result(async () => {
         const [T, C] = x.shape;
