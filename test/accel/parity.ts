@@ -48,7 +48,7 @@ export class Meter {
 }
 
 /** Half the gap between 1 and the next float32. */
-export const U = 2 ** -24;
+export const U: number = 2 ** -24;
 const exact = (): number => 0;
 
 /** Pseudo-random numbers from a seed, within `scale` of `offset`. */
