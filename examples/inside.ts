@@ -6,7 +6,9 @@ const session = await model.openSession('reference');
 await session.forward(model.tokenizer.encode('Question: What is the capital of Kenya?'), {
   trace(name, { data }) {
     if (!/^expanded|resid$/.test(name)) return;
-    const rms = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+    let squares = 0;
+    for (const x of data) squares += x * x;
+    const rms = Math.sqrt(squares / data.length);
     console.log(`${name.padEnd(16)} ${'#'.repeat(Math.round(10 * rms))} ${rms.toFixed(2)}`);
   },
 });
