@@ -161,7 +161,10 @@ describe('package', () => {
     const sizes = { dependencies: await sizeOfDependencies(), demo: 0, code: 0, playground: 0, documents: 0 };
     for (const file of files) {
       const path = relative(installed(), file).replaceAll('\\', '/');
-      assert.doesNotMatch(path, /^(accel|src)\/|^(test|golden)\/(?!reference\/|recorder\/|ablation\/plan\.md)[^]*\/|^bench\/.*\.(ts|py)$/);
+      assert.doesNotMatch(
+        path,
+        /^(accel|src)\/|^(test|golden)\/(?!reference\/|recorder\/|ablation\/plan\.md)[^]*\/|^bench\/.*\.(ts|py)$/,
+      );
       const [, part] = PARTS.find(([start]) => path.startsWith(start))!;
       sizes[part] += (await stat(file)).size;
     }
