@@ -180,7 +180,7 @@ describe('package', () => {
 
     const readme = await readFile(join(root, 'README.md'), 'utf8');
     const stated =
-      /Of simd's (\S+) MB, .*? take (\S+) MB .*?, the demo (\S+), the code (\S+), the playground (\S+) .*?documents\s(\S+)\. /s.exec(
+      /Of simd's (\S+) MB, .*? take (\S+) MB .*?, the demo (\S+), the code (\S+),\s+the playground (\S+) .*?documents\s(\S+)\. /s.exec(
         readme,
       );
     const measured = [Object.values(sizes).reduce((sum, size) => sum + size), ...Object.values(sizes)];
