@@ -194,7 +194,7 @@ const VALIDATORS: [string, Record<string, string>, Record<string, string>][] = [
         await assertOneKept(place);
       });
 
-      it('resumes after the browser was closed in mid-download', async () => {
+      it('resumes, or begins again, after the browser was closed in mid-download', async () => {
         const stopped = server.stopAfter(FILE, 1_600_000);
         void read(place).catch(() => undefined);
         await stopped;
@@ -204,8 +204,9 @@ const VALIDATORS: [string, Record<string, string>, Record<string, string>][] = [
         await context.close();
         await launch();
         assert.equal(await read(place), sha256(old));
-        // a busy Chromium that closes was seen to lose the parts that it wrote last
-        assert.match(server.ranges[FILE].join(), /^,bytes=(?:5|10|15)00000-$/);
+        // A busy Chromium that closes was seen to lose the parts that it wrote last, and once all of them. That a page
+        // goes on with whole parts is held by browser.test.ts, which reloads instead.
+        assert.match(server.ranges[FILE].join(), /^,(?:bytes=(?:5|10|15)00000-)?$/);
         await assertOneKept(place);
       });
     });
