@@ -9,6 +9,7 @@ import { Tour, TourLink } from './tour/tour.js';
 import { useLoaded } from './use.js';
 import { VIEWS } from './views/index.js';
 import { VIEW_NAMES, type ViewName } from './views/names.js';
+import { Fault } from './draw/fault.js';
 
 const THEMES: readonly Theme[] = ['auto', 'light', 'dark'];
 
@@ -55,7 +56,7 @@ export function App({ engine: first, store }: { engine: Engine; store: Store }):
           <p>{lead}</p>
         </div>
         {!ignoresPrompt && <PromptForm key={`${q}\n${raw}`} store={store} />}
-        {model.error !== null && <p class="error" role="alert">{`The model could not be loaded: ${model.error}`}</p>}
+        <Fault message={model.error === null ? null : `The model could not be loaded: ${model.error}`} />
         <Component engine={engine} store={store} />
       </main>
       <footer class="colophon">

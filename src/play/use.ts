@@ -1,3 +1,4 @@
+import { messageOf } from '../../reference/lib/errors.js';
 import { useEffect, useState } from 'preact/hooks';
 
 /** Where a computation stands. While a new one runs, `value` is still the last one's. */
@@ -26,8 +27,4 @@ export function useLoaded<Value>(load: () => Promise<Value>, keys: readonly unkn
     };
   }, keys);
   return state;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

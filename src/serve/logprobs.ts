@@ -1,5 +1,6 @@
 import { EmergentError } from '../../reference/lib/errors.js';
 import { CHECK_WEIGHTS } from '../finite.js';
+import { likeliest } from '../likeliest.js';
 
 /** A token and ln p of it. */
 export interface TokenLogprob {
@@ -32,18 +33,4 @@ export function scoreToken(logits: Float32Array, id: number, count: number): Sco
   }
   const top = likeliest(logits, count).map((one) => ({ id: one, logprob: logits[one] - logSum }));
   return { id, logprob: logits[id] - logSum, top };
-}
-
-/** The ids of the `count` largest logits, by insertion: `count` is at most 20. */
-function likeliest(logits: Float32Array, count: number): number[] {
-  const ids: number[] = [];
-  if (count === 0) return ids;
-  for (let id = 0; id < logits.length; id++) {
-    if (ids.length === count && logits[id] <= logits[ids[count - 1]]) continue;
-    let place = ids.length;
-    while (place > 0 && logits[ids[place - 1]] < logits[id]) place--;
-    ids.splice(place, 0, id);
-    ids.length = Math.min(ids.length, count);
-  }
-  return ids;
 }

@@ -3,6 +3,7 @@ import { TokenizerError } from '../lib/errors.js';
 import { isCount, isMapOf, isString } from '../lib/guards.js';
 import { checkJson, MAX_TOKENIZER_JSON, objectOf } from '../lib/json.js';
 import { readJson, type Folder } from '../folder/folder.js';
+import { ADDED_TOKENS } from './settings.js';
 
 /** A vocabulary of byte-pair encoding over characters. */
 export interface BytePairVocabulary {
@@ -27,15 +28,7 @@ const SCHEMA = objectOf(
       'must be an object',
     ),
     pre_tokenizer: v.optional(v.null('must be absent')),
-    added_tokens: v.nullish(
-      v.array(
-        objectOf(
-          { id: v.custom<number>(isCount, 'must be a token id'), content: v.string('must be a token') },
-          'must be an object with id and content',
-        ),
-        'must be a list',
-      ),
-    ),
+    added_tokens: ADDED_TOKENS,
   },
   'must be a JSON object',
 );

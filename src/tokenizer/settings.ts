@@ -8,6 +8,24 @@ import { TOKEN_SCHEMA } from './endOfText.js';
 /** The models that `@huggingface/tokenizers` computes. It takes any other for a list of words. */
 const MODEL_TYPES: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', 'WordLevel', undefined];
 
+/** A token beside the vocabulary. */
+interface AddedToken {
+  id: number;
+  content: string;
+  single_word?: unknown;
+}
+
+/** The list `added_tokens` of `tokenizer.json`. */
+export const ADDED_TOKENS: v.GenericSchema<AddedToken[] | null | undefined> = v.nullish(
+  v.array(
+    objectOf(
+      { id: v.custom<number>(isCount, 'must be a token id'), content: v.string('must be a token') },
+      'must be an object with id and content',
+    ),
+    'must be a list',
+  ),
+);
+
 const TOKENIZER = objectOf(
   {
     model: objectOf(
@@ -21,15 +39,7 @@ const TOKENIZER = objectOf(
       },
       'must be an object',
     ),
-    added_tokens: v.nullish(
-      v.array(
-        objectOf(
-          { id: v.custom<number>(isCount, 'must be a token id'), content: v.string('must be a token') },
-          'must be an object with id and content',
-        ),
-        'must be a list',
-      ),
-    ),
+    added_tokens: ADDED_TOKENS,
   },
   'must be a JSON object',
 );

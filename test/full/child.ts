@@ -7,6 +7,7 @@ import { PRESETS } from '../../src/checkpoint/config.js';
 import { readGolden } from '../../src/verify/readGolden.js';
 import { summarize } from '../../src/verify/report.js';
 import { verify } from '../../src/verify/verify.js';
+import { stubSession } from '../support/stubSession.js';
 
 export interface Result {
   ok: boolean;
@@ -25,20 +26,12 @@ export interface Result {
 
 /** The reference with float64 between ops. */
 function float64(it: Model): Promise<Session> {
-  return Promise.resolve({
-    length: 0,
-    chunk: 1,
-    batchInvariant: true,
-    tracesAttnWeights: true,
-    forward: (ids, options) => {
+  return Promise.resolve(
+    stubSession((ids, options) => {
       const { data, shape } = forward(ids, it, { ...options, precision: 'float64' });
       return Promise.resolve({ data: Float32Array.from(data), shape });
-    },
-    fork: () => Promise.reject(new Error('unused')),
-    reset: () => undefined,
-    truncate: () => undefined,
-    dispose: () => Promise.resolve(),
-  });
+    }, true),
+  );
 }
 
 const golden = await readGolden(process.argv[2]);

@@ -6,6 +6,7 @@ import { perplexity, surprise } from '../../src/perplexity.js';
 import { tensor } from '../../reference/lib/tensor.js';
 import { tinyModel } from '../support/arbitraries.js';
 import { fixture, readFixture, readTruth } from '../support/golden.js';
+import { stubSession } from '../support/stubSession.js';
 
 describe('perplexity', () => {
   it('is the size of the vocabulary for a model that only guesses', async () => {
@@ -49,20 +50,10 @@ describe('perplexity', () => {
 
   /** A session whose logits after every token are these. */
   function constantSession(logits: number[]): Session {
-    return {
-      length: 0,
-      chunk: 1,
-      tracesAttnWeights: false,
-      batchInvariant: true,
-      forward: (ids) => {
-        const rows = ids.flatMap(() => logits);
-        return Promise.resolve(tensor([ids.length, logits.length], Float32Array.from(rows)));
-      },
-      fork: () => Promise.reject(new Error('unused')),
-      reset: () => undefined,
-      truncate: () => undefined,
-      dispose: () => Promise.resolve(),
-    };
+    return stubSession((ids) => {
+      const rows = ids.flatMap(() => logits);
+      return Promise.resolve(tensor([ids.length, logits.length], Float32Array.from(rows)));
+    });
   }
 
   it('lets infinite logits share the probability, and gives -Infinity none', () => {

@@ -3,7 +3,8 @@ import { InputError } from '../../../reference/lib/errors.js';
 import { rows, tensor, type Floats, type Tensor } from '../../../reference/lib/tensor.js';
 import type { Model } from '../../../reference/lib/weights.js';
 import { parsePatch, patchTrace, type Patch } from '../../patch.js';
-import { likeliest, probabilitiesOf } from './distribution.js';
+import { probabilitiesOf } from './distribution.js';
+import { likeliest } from '../../likeliest.js';
 import type { Move } from './protocol.js';
 
 /** A pass whose activations are at hand. */

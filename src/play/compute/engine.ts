@@ -1,7 +1,7 @@
 import { layerNorm, lmHead } from '../../../reference/index.js';
 import { InputError } from '../../../reference/lib/errors.js';
 import { sizeOf, type Float32Tensor, type Floats, type Tensor } from '../../../reference/lib/tensor.js';
-import { DeviceError, load, openBackend, type Backend, type LanguageModel, type Session } from '../../browser.js';
+import { DeviceError, load, openBackend, type Backend, type LanguageModel } from '../../browser.js';
 import { floatModel } from '../../checkpoint/assemble.js';
 import { readSafetensors } from '../../checkpoint/reader.js';
 import { urlFolder } from '../../folder/urlFolder.js';
@@ -13,7 +13,8 @@ import COUNTRIES from 'virtual:countries';
 import { emergenceOf } from './emergence.js';
 import { nameOf, readOwnModel } from './ownModel.js';
 import { nearestTokens, tokenVectors, type TokenVectors } from './tokenNeighbors.js';
-import { likeliest, probabilitiesOf } from './distribution.js';
+import { probabilitiesOf } from './distribution.js';
+import { likeliest } from '../../likeliest.js';
 import type {
   Activation,
   AskOptions,
@@ -33,6 +34,7 @@ import type {
   TraceInfo,
 } from './protocol.js';
 import { checkBackends } from './trust.js';
+import { withForward } from './withForward.js';
 
 /** Fast in every browser, and ready at once. */
 const DEFAULT_BACKEND = 'simd';
@@ -124,27 +126,11 @@ export class Engine {
       let first = start;
       let tokens = 0;
       let logits: Float32Array = new Float32Array(0);
-      const observed: Session = {
-        chunk: session.chunk,
-        tracesAttnWeights: false,
-        batchInvariant: session.batchInvariant,
-        get length() {
-          return session.length;
-        },
-        forward: async (...args) => {
-          const result = await session.forward(...args);
-          logits = result.data;
-          return result;
-        },
-        reset: () => {
-          session.reset();
-        },
-        truncate: (length) => {
-          session.truncate(length);
-        },
-        fork: () => session.fork(),
-        dispose: () => session.dispose(),
-      };
+      const observed = withForward(session, async (...args) => {
+        const result = await session.forward(...args);
+        logits = result.data;
+        return result;
+      });
       const settings = { ...sampling, maxNewTokens: MAX_NEW_TOKENS, stopIds: model.tokenizer.eosIds, signal };
       for await (const id of generateIds(observed, model.config, ids, settings)) {
         if (tokens === 0) first = performance.now();

@@ -4,6 +4,7 @@ import type { LoadedModel } from '../../backend.js';
 import type { Golden } from '../../verify/golden.js';
 import { verify } from '../../verify/verify.js';
 import type { BackendCheck, CheckedActivation } from './protocol.js';
+import { withForward } from './withForward.js';
 
 /** What a browser may have, the slowest to start last. */
 export const CHECKED_BACKENDS = ['reference', 'simd', 'simd:1', 'gpu:webasm', 'gpu:webgl2', 'gpu:webgpu'];
@@ -55,31 +56,15 @@ async function checkBackend(model: LoadedModel, golden: Golden, name: string): P
 
 /** A session that notes the time from each activation to the next, without that of the comparison. */
 function timed(session: Session, times: Map<string, number>): Session {
-  return {
-    chunk: session.chunk,
-    batchInvariant: session.batchInvariant,
-    tracesAttnWeights: session.tracesAttnWeights,
-    get length() {
-      return session.length;
-    },
-    forward: (ids, options = {}) => {
-      let last = performance.now();
-      return session.forward(ids, {
-        ...options,
-        trace: (name, value) => {
-          times.set(name, performance.now() - last);
-          options.trace?.(name, value);
-          last = performance.now();
-        },
-      });
-    },
-    reset: () => {
-      session.reset();
-    },
-    truncate: (length) => {
-      session.truncate(length);
-    },
-    fork: () => session.fork(),
-    dispose: () => session.dispose(),
-  };
+  return withForward(session, (ids, options = {}) => {
+    let last = performance.now();
+    return session.forward(ids, {
+      ...options,
+      trace: (name, value) => {
+        times.set(name, performance.now() - last);
+        options.trace?.(name, value);
+        last = performance.now();
+      },
+    });
+  });
 }

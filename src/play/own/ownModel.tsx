@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
+import { Fault } from '../draw/fault.js';
 import type { Download, Engine, ModelSize, ModelSource } from '../compute/protocol.js';
-import { messageOf } from '../use.js';
+import { messageOf } from '../../../reference/lib/errors.js';
 
 interface OwnModelProps {
   engine: Engine;
@@ -134,11 +135,7 @@ export function OwnModel({ engine, proposed, onOpen, isOwn }: OwnModelProps): JS
           Cancel
         </button>
       )}
-      {stage.at === 'rest' && stage.error !== undefined && (
-        <p class="error" role="alert">
-          {stage.error}
-        </p>
-      )}
+      {stage.at === 'rest' && stage.error !== undefined && <Fault message={stage.error} />}
       {isOwn && (
         <button
           type="button"

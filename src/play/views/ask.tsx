@@ -3,8 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import type { AskStep, AskSummary } from '../compute/protocol.js';
 import { Marked, percent, Token } from '../draw/text.js';
 import { promptOf, type State, type Store } from '../state.js';
-import { messageOf } from '../use.js';
+import { messageOf } from '../../../reference/lib/errors.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 const BACKENDS = ['simd', 'reference'];
 
@@ -51,11 +52,7 @@ export function Ask({ engine, store }: ViewProps): JSX.Element {
   return (
     <div class="ask">
       <section aria-label="Answer">
-        {error !== null && (
-          <p class="error" role="alert">
-            {error}
-          </p>
-        )}
+        <Fault message={error} />
         {error === null && steps.length === 0 && <p class="waiting">The model is reading…</p>}
         <ol class="answer" aria-label="Tokens of the answer">
           {steps.map((step, n) => (

@@ -10,6 +10,7 @@ import { promptOf } from '../state.js';
 import { isDark, onThemeChange } from '../theme.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** How many tokens are listed that one takes from. */
 const COUNT = 8;
@@ -25,12 +26,7 @@ export function Attention({ engine, store }: ViewProps): JSX.Element {
     );
     return { tokens, heads: layers.map(({ data, shape }) => split(data, shape[0])) };
   }, [engine, prompt]);
-  if (error !== null)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
+  if (error !== null) return <Fault message={error} />;
   if (!value) return <p class="waiting">The reference is computing every head…</p>;
 
   const { tokens, heads } = value;

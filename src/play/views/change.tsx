@@ -6,6 +6,7 @@ import { Token } from '../draw/text.js';
 import { promptOf, type State, type Store } from '../state.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** How many of the likeliest tokens are followed, before and after. */
 const COUNT = 6;
@@ -34,11 +35,7 @@ export function ChangeIt({ engine, store }: ViewProps): JSX.Element {
         <Written key={state.patch} state={state} store={store} />
       </div>
       <div class="effect" data-changed={isPending ? undefined : state.patch}>
-        {failure !== null && (
-          <p class="error" role="alert">
-            {failure}
-          </p>
-        )}
+        <Fault message={failure} />
         {failure === null && !value && <p class="waiting">The reference is computing…</p>}
         {failure === null && value && <Effect positions={value} isChanged={isChanged} state={state} store={store} />}
       </div>

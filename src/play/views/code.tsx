@@ -7,8 +7,10 @@ import { Source } from '../draw/source.js';
 import { Token } from '../draw/text.js';
 import { TokenStrip } from '../draw/tokenStrip.js';
 import { promptOf } from '../state.js';
-import { messageOf, useLoaded } from '../use.js';
+import { messageOf } from '../../../reference/lib/errors.js';
+import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** How many neighbors are listed. */
 const COUNT = 8;
@@ -28,12 +30,7 @@ export function Code({ engine, store }: ViewProps): JSX.Element {
     );
     return { prompt, tokens, config, code, expanded, states };
   }, [engine, prompt]);
-  if (error !== null)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
+  if (error !== null) return <Fault message={error} />;
   if (!value) return <p class="waiting">The reference is computing every state…</p>;
 
   const { tokens, config, code, expanded, states } = value;
@@ -155,11 +152,7 @@ function Neighbors({ engine, store, prompt, position, layer, layers, text }: Nei
         />
         <output>{`${layer} of 0 to ${layers - 1}`}</output>
       </label>
-      {error !== null && (
-        <p class="error" role="alert">
-          {error}
-        </p>
-      )}
+      <Fault message={error} />
       {error === null && !found && (
         <p class="waiting">
           <progress max={progress?.total ?? 1} value={progress?.done ?? 0} aria-label="Tokens tried" />

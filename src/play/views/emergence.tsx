@@ -8,6 +8,7 @@ import { percent } from '../draw/text.js';
 import type { Store } from '../state.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** Milliseconds that each layer is shown while playing. */
 const REST = 1400;
@@ -29,12 +30,7 @@ export function Emergence({ engine, store }: ViewProps): JSX.Element {
       clearTimeout(timer);
     };
   }, [isPlaying, depth, last]);
-  if (error !== null)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
+  if (error !== null) return <Fault message={error} />;
   if (!value) return <p class="waiting">The model is reading about 193 countries…</p>;
 
   const { countries, layers } = value;

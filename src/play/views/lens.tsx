@@ -4,6 +4,7 @@ import { percent, Token } from '../draw/text.js';
 import { promptOf } from '../state.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** How many tokens each cell knows. */
 const COUNT = 6;
@@ -16,12 +17,7 @@ export function Lens({ engine, store }: ViewProps): JSX.Element {
     const { tokens } = await engine.trace(prompt);
     return { tokens, cells: await engine.lens(prompt, COUNT) };
   }, [engine, prompt]);
-  if (error !== null)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
+  if (error !== null) return <Fault message={error} />;
   if (!value) return <p class="waiting">The reference is computing every layer…</p>;
 
   const { tokens, cells } = value;

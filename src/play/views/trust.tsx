@@ -3,8 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import type { BackendCheck, CheckedActivation } from '../compute/protocol.js';
 import { distance } from '../draw/text.js';
 import type { Store } from '../state.js';
-import { messageOf } from '../use.js';
+import { messageOf } from '../../../reference/lib/errors.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** View 8: every backend that this browser has, against PyTorch's golden activations. */
 export function Trust({ engine, store }: ViewProps): JSX.Element {
@@ -35,11 +36,7 @@ export function Trust({ engine, store }: ViewProps): JSX.Element {
   const reasons = [...new Set(checks.map(({ error: reason }) => reason))].filter((reason) => reason !== null);
   return (
     <div class="trust" data-done={isDone ? 'true' : undefined}>
-      {error !== null && (
-        <p class="error" role="alert">
-          {error}
-        </p>
-      )}
+      <Fault message={error} />
       <p class="prose">
         PyTorch computed one question of the demo in float64 and stored its activations. Each backend now computes the
         same question. An error is the largest distance of an element, relative to the rms of PyTorch’s values; its

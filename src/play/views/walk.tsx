@@ -8,6 +8,7 @@ import { Token } from '../draw/text.js';
 import { promptOf, type State } from '../state.js';
 import { useLoaded } from '../use.js';
 import type { ViewProps } from './props.js';
+import { Fault } from '../draw/fault.js';
 
 /** What each activation is, in a line. */
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -41,12 +42,7 @@ export function Walk({ engine, store }: ViewProps): JSX.Element {
   const prompt = promptOf(state);
   const trace = useLoaded(() => engine.trace(prompt), [engine, prompt]);
   const model = useLoaded(() => engine.info(), [engine]);
-  if (trace.error !== null)
-    return (
-      <p class="error" role="alert">
-        {trace.error}
-      </p>
-    );
+  if (trace.error !== null) return <Fault message={trace.error} />;
   if (!trace.value || !model.value) return <p class="waiting">The reference is computing every activation…</p>;
 
   const { graph } = trace.value;
@@ -133,12 +129,7 @@ function Numbers({ node, trace, heads, load, keyOf, engine, store }: NumbersProp
   const state = store.state.value;
   const { value, error } = useLoaded(async () => ({ node, activations: await load() }), [keyOf]);
   const vocabulary = useLoaded(() => engine.vocabulary(), [engine]);
-  if (error !== null)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
+  if (error !== null) return <Fault message={error} />;
   if (!value) return <p class="waiting">Loading the numbers…</p>;
 
   const labels = trace.tokens.map(({ text }) => text);

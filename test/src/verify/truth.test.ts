@@ -14,29 +14,20 @@ import { computeTruth, defaultTokens } from '../../../src/verify/truth.js';
 import { verify } from '../../../src/verify/verify.js';
 import { TINY, tinyModel } from '../../support/arbitraries.js';
 import { fixture } from '../../support/golden.js';
+import { stubSession } from '../../support/stubSession.js';
 
 const TOKENS = [3, 1, 39, 7, 7, 0, 12];
 
 /** A session whose trace sees one activation scaled, and all after it computed from that. */
 function faultySession(model: Model, faulty: string): Session {
-  return {
-    length: 0,
-    chunk: 1,
-    batchInvariant: true,
-    tracesAttnWeights: false,
-    forward: (ids, { trace } = {}) => {
-      const observed: Trace = (name, value) => {
-        const seen = name === faulty ? { ...value, data: value.data.map((x) => x * 1.001) } : value;
-        trace?.(name, seen);
-        return seen;
-      };
-      return Promise.resolve(forward(ids, model, { trace: observed }));
-    },
-    fork: () => Promise.reject(new Error('unused')),
-    reset: () => undefined,
-    truncate: () => undefined,
-    dispose: () => Promise.resolve(),
-  };
+  return stubSession((ids, { trace } = {}) => {
+    const observed: Trace = (name, value) => {
+      const seen = name === faulty ? { ...value, data: value.data.map((x) => x * 1.001) } : value;
+      trace?.(name, seen);
+      return seen;
+    };
+    return Promise.resolve(forward(ids, model, { trace: observed }));
+  });
 }
 
 describe('truth', () => {

@@ -15,6 +15,7 @@ import { BOUNDS, boundOf } from '../../../src/verify/tolerance.js';
 import { verify, type VerifyReport } from '../../../src/verify/verify.js';
 import type { Model } from '../../../reference/lib/weights.js';
 import { TINY } from '../../support/arbitraries.js';
+import { stubSession } from '../../support/stubSession.js';
 import { fixture, manifest, readTruth } from '../../support/golden.js';
 import { compare } from '../../../src/verify/compare.js';
 
@@ -29,17 +30,7 @@ async function open(name: string) {
 
 /** A session on a forward pass that may be wrong. */
 function sessionOn(forward: typeof Reference.forward, model: Model): Session {
-  return {
-    length: 0,
-    chunk: 1,
-    tracesAttnWeights: true,
-    batchInvariant: true,
-    forward: (ids, options) => Promise.resolve(forward(ids, model, options)),
-    fork: () => Promise.reject(new Error('unused')),
-    reset: () => undefined,
-    truncate: () => undefined,
-    dispose: () => Promise.resolve(),
-  };
+  return stubSession((ids, options) => Promise.resolve(forward(ids, model, options)), true);
 }
 
 describe('verify', () => {
